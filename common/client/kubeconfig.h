@@ -35,3 +35,7 @@ struct kubeconfig_overrides { // command-line flags; NULL = not given
 // are relative to the file that names them.
 NODISCARD int kubeconfig_load(struct arena *arena, const struct kubeconfig_overrides *overrides,
 			      struct client_config *ret_config, struct err *err);
+
+// The service account's configuration inside a pod (KUBERNETES_SERVICE_HOST and the
+// mounted token). ERR_NOT_FOUND outside of one.
+NODISCARD int kubeconfig_load_in_cluster(struct arena *arena, struct client_config *ret_config, struct err *err);
