@@ -13,11 +13,15 @@
 void base64_encode(struct strbuf *out, const void *data, size_t length);
 void base64url_encode(struct strbuf *out, const void *data, size_t length);
 
-// Strict decoding into the arena; false on bad input. *ret_data is NUL-terminated past its length.
+// Decoding into the arena; false on bad input. As Go's decoders, CR and LF are
+// skipped and nothing else. *ret_data is NUL-terminated past its length.
 bool base64_decode(struct arena *arena, const char *text, size_t length, uint8_t **ret_data, size_t *ret_length);
 bool base64url_decode(struct arena *arena, const char *text, size_t length, uint8_t **ret_data, size_t *ret_length);
 
 void hex_encode(char *out, const void *data, size_t length); // out: 2 * length + 1 bytes
+
+// The text in double quotes with Go's escapes (%q), for messages and logs.
+void quote_append(struct strbuf *out, const char *text, size_t length);
 
 // From the kernel; never fails.
 void random_bytes(void *out, size_t length);

@@ -86,6 +86,9 @@ bool log_enabled(const char *file, int verbosity);
 void log_write(enum log_severity severity, int verbosity, const char *file, int line, const char *message,
 	       const struct log_pair *pairs, size_t pair_count);
 
+// A line of free text, unquoted: for the few lines whose form upstream fixes ("FLAG: --v=\"2\"").
+void log_write_plain(enum log_severity severity, int verbosity, const char *file, int line, const char *text);
+
 #define LOG_WRITE_(severity, verbosity, message, ...)                                              \
 	log_write((severity), (verbosity), __FILE__, __LINE__, (message),                          \
 		  (const struct log_pair[]){__VA_OPT__(__VA_ARGS__, ){0}},                        \

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/duration.h"
 #include "common/base/err.h"
 
 struct strbuf;
@@ -16,13 +17,14 @@ enum option_type {
 	OPTION_BOOL,     // bool *
 	OPTION_INT,      // int64_t *
 	OPTION_STRING,   // const char ** (borrowed from argv)
-	OPTION_STRINGS,  // struct string_list *; repeated and comma-separated
+	OPTION_STRINGS,  // struct string_list *; repeated and comma-separated; the first replaces the default
 	OPTION_DURATION, // int64_t * nanoseconds, Go syntax: 1h30m, 10s, 100ms
-	OPTION_IGNORED,  // accepted for compatibility, with a warning at start: no target
+	OPTION_IGNORED,  // accepted for compatibility, with a warning from options_log: no target;
+	                 // takes a value when value_name is not empty
 };
 
 struct string_list {
-	const char **items; // heap array, borrowed texts
+	const char **items; // heap array ended by NULL; texts live as long as the process
 	size_t count;
 };
 
@@ -39,8 +41,14 @@ struct option {
 // Parses `argv[1..]`. Options end at a {0} row. Remaining positional arguments
 // are moved to the front of argv and counted. Error texts are pflag's:
 // "unknown flag: --x", "flag needs an argument: --x", `invalid argument "y" for "--x" flag: …`.
+// --help and -h, where the table has no such row, end the parse with
+// -ERR_CANCELLED ("pflag: help requested") and print nothing: the caller prints
+// options_help and leaves with 0. Flags after them are not looked at.
 NODISCARD int options_parse(const struct option *options, int argc, char **argv, bool allow_positional,
 			    int *ret_positional_count, struct err *err);
+
+// How many positional arguments of the last parse stood before "--"; -1 when there was no "--".
+int options_count_before_dash(void);
 
 // The help text of all options, grouped.
 void options_help(const struct option *options, struct strbuf *out);
@@ -65,6 +73,3 @@ struct logging_options {
 	 "log levels of single files"},                                                                       \
 	{"logging-format", 0, OPTION_STRING, &(logging).format, "Logs", "format", "text or json"}
 NODISCARD int logging_options_apply(const struct logging_options *logging, struct err *err);
-
-// Go's duration syntax; false when malformed.
-bool duration_parse(const char *text, int64_t *ret_duration_ns);
