@@ -2,7 +2,9 @@
 # `make help` lists the targets. Everything that is built goes to $(B).
 
 B       ?= build
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SAN     ?=
