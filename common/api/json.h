@@ -87,16 +87,21 @@ const char *json_get_text(const struct json *object, const char *key);
 bool json_get_integer(const struct json *object, const char *key, int64_t *ret_value);
 bool json_get_bool(const struct json *object, const char *key, bool fallback);
 bool json_is(const struct json *value, enum json_type type); // false for NULL
+bool json_is_null(const struct json *value);                 // a null that is there
 // Deep equality; the order of keys does not matter, 1 and 1.0 differ.
 bool json_equal(const struct json *a, const struct json *b);
 
 // --- editing -------------------------------------------------------------------
 // Sets or replaces a member; `value` is taken by address (same arena or longer-lived).
 void json_set(struct arena *arena, struct json *object, const char *key, struct json *value);
+void json_set_n(struct arena *arena, struct json *object, const char *key, size_t key_length, struct json *value);
+// Appends a member whose key is known to be new, without looking for it.
+void json_add_n(struct arena *arena, struct json *object, const char *key, size_t key_length, struct json *value);
 void json_set_text(struct arena *arena, struct json *object, const char *key, const char *text); // copies
 void json_set_integer(struct arena *arena, struct json *object, const char *key, int64_t value);
 void json_set_bool(struct arena *arena, struct json *object, const char *key, bool value);
 bool json_remove(struct json *object, const char *key); // true when it was there
+bool json_remove_n(struct json *object, const char *key, size_t key_length);
 void json_append(struct arena *arena, struct json *array, struct json *item);
 void json_insert(struct arena *arena, struct json *array, size_t index, struct json *item);
 void json_remove_at(struct json *array, size_t index);
@@ -105,6 +110,8 @@ struct json *json_ensure_object(struct arena *arena, struct json *object, const 
 struct json *json_ensure_array(struct arena *arena, struct json *object, const char *key);
 // Makes *target a shallow copy of *source in place.
 void json_assign(struct json *target, const struct json *source);
+// Sorts the members of all objects in the tree by key, in byte order.
+void json_sort_keys(struct json *value);
 
 #define json_for_each_member(member, object)                                                          \
 	for (struct json_member *member = (object) && (object)->type == JSON_OBJECT ? (object)->members : NULL, \
