@@ -50,8 +50,8 @@ static inline void list_remove(struct list *node)
 	(list_is_empty(list) ? NULL : container_of((list)->next, type, member))
 
 // Walks the owners; the current one may be removed inside the body.
-#define list_for_each(item, list, member)                                                         \
-	for (struct list *node_##item = (list)->next, *next_##item;                               \
-	     node_##item != (list) && (next_##item = node_##item->next,                           \
+#define list_for_each(item, head, member)                                                         \
+	for (struct list *node_##item = (head)->next, *next_##item;                               \
+	     node_##item != (head) && (next_##item = node_##item->next,                           \
 				      (item) = container_of(node_##item, __typeof__(*(item)), member), 1); \
 	     node_##item = next_##item)
