@@ -9,7 +9,7 @@
 // one stack on the heap (`pending`); when a container closes, its part of the
 // stack moves into an exact table in the arena.
 //
-// Invariants: (1) the copy ends in eight NULs, so that eight bytes may be
+// Invariants: (1) the copy ends in sixteen NULs, so that a block may be
 // loaded anywhere and the end of input looks like a control character;
 // (2) a byte that was turned into a terminator has been read before;
 // (3) the keys of one object are unique: few are compared with each other, many
@@ -29,7 +29,7 @@
 enum {
 	DEFAULT_MAX_DEPTH = 200,
 	DEFAULT_MAX_NODES = 2000000,
-	PADDING_BYTES = 8,
+	PADDING_BYTES = JSON_SCAN_BYTES,
 	SLAB_NODES = 128,
 	KEYS_COMPARED = 16, // objects up to this size need no hash table
 	EMBEDDED_FRAMES = 32,
@@ -265,11 +265,10 @@ static int unescape(struct parser *parser, const char **in, char **out)
 static int parse_string_slow(struct parser *parser, const char *in, char *out, char **ret_out)
 {
 	for (;;) {
-		uint64_t word = json_scan_load(in);
-		if (!(json_scan_specials(word) | (word & JSON_SCAN_HIGHS))) {
-			memmove(out, in, 8);
-			out += 8;
-			in += 8;
+		if (!json_scan_input(in)) {
+			memmove(out, in, JSON_SCAN_BYTES);
+			out += JSON_SCAN_BYTES;
+			in += JSON_SCAN_BYTES;
 			continue;
 		}
 		unsigned char character = (unsigned char)*in;
@@ -304,15 +303,10 @@ static inline int parse_string(struct parser *parser, const char **ret_text, uin
 	char *first = parser->cursor + 1;
 	char *place = first;
 	char *finish;
-	for (;;) {
-		uint64_t word = json_scan_load(place);
-		uint64_t marks = json_scan_specials(word) | (word & JSON_SCAN_HIGHS);
-		if (marks) {
-			place += json_scan_first(marks);
-			break;
-		}
-		place += 8;
-	}
+	uint32_t marks;
+	while (!(marks = json_scan_input(place)))
+		place += JSON_SCAN_BYTES;
+	place += __builtin_ctz(marks);
 	if (*place == '"') {
 		finish = place;
 		parser->cursor = place + 1;

@@ -1,37 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Eight bytes at a time: where the plain part of a JSON string ends.
+// Sixteen bytes at a time: where the plain part of a JSON string ends. With
+// SSE2 (every x86-64) a block is four comparisons; elsewhere the compiler makes
+// what it can of a loop.
 
-#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
-#define JSON_SCAN_ONES UINT64_C(0x0101010101010101)
-#define JSON_SCAN_HIGHS UINT64_C(0x8080808080808080)
+#define JSON_SCAN_BYTES 16
 
-// The high bit of each byte that is a quote, a backslash or a control character
-// (bytes above the first such one may be marked wrongly).
-static inline uint64_t json_scan_specials(uint64_t word)
+#ifdef __SSE2__
+#include <emmintrin.h>
+
+// One bit for each byte that is a quote, a backslash, a control character, or is `extra` or above 0x7f.
+static inline uint32_t json_scan_input(const char *text)
 {
-	uint64_t quote = word ^ (JSON_SCAN_ONES * '"');
-	uint64_t backslash = word ^ (JSON_SCAN_ONES * '\\');
-	uint64_t marks = (quote - JSON_SCAN_ONES) & ~quote;
-	marks |= (backslash - JSON_SCAN_ONES) & ~backslash;
-	marks |= (word - JSON_SCAN_ONES * 0x20) & ~word;
-	return marks & JSON_SCAN_HIGHS;
+	__m128i block = _mm_loadu_si128((const __m128i *)text);
+	__m128i quote = _mm_cmpeq_epi8(block, _mm_set1_epi8('"'));
+	__m128i backslash = _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'));
+	__m128i low = _mm_cmplt_epi8(block, _mm_set1_epi8(0x20)); // signed: also 0x80 and above
+	return (uint32_t)_mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(quote, backslash)));
 }
-
-// The first byte in memory becomes the lowest one.
-static inline uint64_t json_scan_load(const char *text)
+#else
+static inline uint32_t json_scan_input(const char *text)
 {
-	uint64_t word;
-	memcpy(&word, text, 8);
-	return le64toh(word);
+	uint32_t marks = 0;
+	for (unsigned i = 0; i < JSON_SCAN_BYTES; i++)
+		marks |= (uint32_t)(text[i] == '"' || text[i] == '\\' || (signed char)text[i] < 0x20) << i;
+	return marks;
 }
-
-// Bytes in front of the first marked one.
-static inline size_t json_scan_first(uint64_t marks)
-{
-	return (size_t)__builtin_ctzll(marks) / 8;
-}
+#endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The writer. Strings are scanned eight bytes at a time for what needs an
+// The writer. Strings are scanned a block at a time for what needs an
 // escape, and copied in runs between such places. Go's encoder writes U+2028
 // and U+2029 as escapes; so does this one. '<', '>' and '&' stay as they are.
 #include <stdio.h>
@@ -9,29 +9,89 @@
 #include "common/api/json.h"
 #include "common/api/json_scan.h"
 
+// U+2028 or U+2029, of which one byte was seen.
+static bool is_line_separator(const char *text, size_t length)
+{
+	return length >= 3 && memcmp(text, "\xe2\x80", 2) == 0 && ((unsigned char)text[2] & 0xfe) == 0xa8;
+}
+
+static bool needs_escape(const char *text, size_t length)
+{
+	unsigned char character = (unsigned char)*text;
+	return character < 0x20 || character == '"' || character == '\\' ||
+	       (character == 0xe2 && is_line_separator(text, length));
+}
+
 // The length of the part of the text that can be copied as it is.
 static size_t plain_length(const char *text, size_t length)
 {
 	size_t i = 0;
-	for (; i + 8 <= length; i += 8) {
-		uint64_t word = json_scan_load(text + i);
-		uint64_t line_separator = word ^ (JSON_SCAN_ONES * 0xe2); // first byte of U+2028 and others
-		uint64_t marks = json_scan_specials(word) |
-				 ((line_separator - JSON_SCAN_ONES) & ~line_separator & JSON_SCAN_HIGHS);
-		if (marks) {
-			i += json_scan_first(marks);
-			break;
+	while (i < length) {
+		if (length - i >= JSON_SCAN_BYTES) {
+			uint32_t marks = json_scan_input(text + i);
+			if (!marks) {
+				i += JSON_SCAN_BYTES;
+				continue;
+			}
+			i += (size_t)__builtin_ctz(marks);
 		}
-	}
-	for (; i < length; i++) {
-		unsigned char character = (unsigned char)text[i];
-		if (character < 0x20 || character == '"' || character == '\\')
+		if (needs_escape(text + i, length - i))
 			break;
-		if (character == 0xe2 && i + 2 < length && (unsigned char)text[i + 1] == 0x80 &&
-		    ((unsigned char)text[i + 2] & 0xfe) == 0xa8)
-			break;
+		i++;
 	}
 	return i;
+}
+
+// Room for `length` bytes, a call only where the buffer must grow; NULL past the maximum.
+static inline char *room(struct strbuf *out, size_t length)
+{
+	if (out->capacity - out->length > length)
+		return out->data + out->length;
+	return strbuf_reserve(out, length);
+}
+
+static inline void put(struct strbuf *out, char character)
+{
+	char *place = room(out, 1);
+	if (!place)
+		return;
+	*place = character;
+	out->data[++out->length] = '\0';
+}
+
+// Copies a text shorter than a block by two overlapping moves.
+static inline void copy_short(char *to, const char *from, size_t length)
+{
+	if (length >= 8) {
+		memcpy(to, from, 8);
+		memcpy(to + length - 8, from + length - 8, 8);
+	} else if (length >= 4) {
+		memcpy(to, from, 4);
+		memcpy(to + length - 4, from + length - 4, 4);
+	} else if (length) {
+		to[0] = from[0];
+		to[length / 2] = from[length / 2];
+		to[length - 1] = from[length - 1];
+	}
+}
+
+// The usual string, shorter than a block and with nothing to escape, written at once.
+static inline bool write_short(struct strbuf *out, const char *text, size_t length)
+{
+	if (length >= JSON_SCAN_BYTES || out->capacity - out->length <= JSON_SCAN_BYTES + 2)
+		return false;
+	char block[JSON_SCAN_BYTES];
+	memset(block, ' ', sizeof(block));
+	copy_short(block, text, length);
+	if (json_scan_input(block))
+		return false;
+	char *place = out->data + out->length;
+	place[0] = '"';
+	memcpy(place + 1, block, sizeof(block));
+	place[length + 1] = '"';
+	place[length + 2] = '\0';
+	out->length += length + 2;
+	return true;
 }
 
 // Writes the escape of the character at `text`; returns the bytes it stands for.
@@ -53,9 +113,11 @@ static size_t write_escape(struct strbuf *out, const char *text)
 
 void json_write_string(struct strbuf *out, const char *text, size_t length)
 {
+	if (write_short(out, text, length))
+		return;
 	size_t plain = plain_length(text, length);
 	if (plain == length) {
-		char *place = strbuf_reserve(out, length + 2);
+		char *place = room(out, length + 2);
 		if (!place)
 			return;
 		place[0] = '"';
@@ -64,7 +126,7 @@ void json_write_string(struct strbuf *out, const char *text, size_t length)
 		strbuf_commit(out, length + 2);
 		return;
 	}
-	strbuf_append_char(out, '"');
+	put(out, '"');
 	for (;;) {
 		strbuf_append(out, text, plain);
 		text += plain;
@@ -76,7 +138,7 @@ void json_write_string(struct strbuf *out, const char *text, size_t length)
 		length -= escaped;
 		plain = plain_length(text, length);
 	}
-	strbuf_append_char(out, '"');
+	put(out, '"');
 }
 
 static void write_integer(struct strbuf *out, int64_t value)
@@ -116,24 +178,24 @@ static void write_scalar(struct strbuf *out, const struct json *value)
 void json_write(struct strbuf *out, const struct json *value)
 {
 	if (value->type == JSON_OBJECT) {
-		strbuf_append_char(out, '{');
+		put(out, '{');
 		for (uint32_t i = 0; i < value->length; i++) {
 			const struct json_member *member = &value->members[i];
 			if (i)
-				strbuf_append_char(out, ',');
+				put(out, ',');
 			json_write_string(out, member->key, member->key_length);
-			strbuf_append_char(out, ':');
+			put(out, ':');
 			json_write(out, member->value);
 		}
-		strbuf_append_char(out, '}');
+		put(out, '}');
 	} else if (value->type == JSON_ARRAY) {
-		strbuf_append_char(out, '[');
+		put(out, '[');
 		for (uint32_t i = 0; i < value->length; i++) {
 			if (i)
-				strbuf_append_char(out, ',');
+				put(out, ',');
 			json_write(out, value->items[i]);
 		}
-		strbuf_append_char(out, ']');
+		put(out, ']');
 	} else {
 		write_scalar(out, value);
 	}
@@ -141,7 +203,7 @@ void json_write(struct strbuf *out, const struct json *value)
 
 static void write_line_start(struct strbuf *out, unsigned depth)
 {
-	strbuf_append_char(out, '\n');
+	put(out, '\n');
 	for (unsigned i = 0; i < depth; i++)
 		strbuf_append(out, "    ", 4);
 }
@@ -153,10 +215,10 @@ static void write_pretty(struct strbuf *out, const struct json *value, unsigned 
 		write_scalar(out, value);
 		return;
 	}
-	strbuf_append_char(out, is_object ? '{' : '[');
+	put(out, is_object ? '{' : '[');
 	for (uint32_t i = 0; i < value->length; i++) {
 		if (i)
-			strbuf_append_char(out, ',');
+			put(out, ',');
 		write_line_start(out, depth + 1);
 		if (is_object) {
 			json_write_string(out, value->members[i].key, value->members[i].key_length);
@@ -168,7 +230,7 @@ static void write_pretty(struct strbuf *out, const struct json *value, unsigned 
 	}
 	if (value->length)
 		write_line_start(out, depth);
-	strbuf_append_char(out, is_object ? '}' : ']');
+	put(out, is_object ? '}' : ']');
 }
 
 void json_write_pretty(struct strbuf *out, const struct json *value)
