@@ -41,13 +41,22 @@ struct tls_client_config {
 NODISCARD int tls_client_context_new(const struct tls_client_config *config, bool offer_http2, SSL_CTX **ret_context,
 				     struct err *err);
 
+// A connection object for a connected socket that verifies the peer as
+// `server_name` (NULL: the context's, else `host`); the caller owns it.
+NODISCARD int tls_client_connect(SSL_CTX *context, int fd, const char *server_name, const char *host, SSL **ret_ssl,
+				 struct err *err);
+
 // Who a verified peer certificate speaks for: subject CN and all O values.
 struct tls_identity {
-	const char *common_name;    // NULL when there was no certificate
+	const char *common_name;    // NULL when there was no certificate, or one without a usable name
 	const char *const *organizations;
 	size_t organization_count;
 };
 void tls_peer_identity(SSL *ssl, struct arena *arena, struct tls_identity *ret_identity);
+
+// Why a handshake of this connection failed, in Go's words where it has some
+// ("tls: failed to verify certificate: x509: certificate signed by unknown authority").
+int err_set_tls_handshake(struct err *err, SSL *ssl);
 
 // The text of OpenSSL's error queue, emptied, into err.
 int err_set_tls(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
