@@ -38,8 +38,8 @@ struct option {
 	const char *help;
 };
 
-// Parses `argv[1..]`. Options end at a {0} row. Remaining positional arguments
-// are moved to the front of argv and counted. Error texts are pflag's:
+// Parses `argv[1..]`. Options end at a {0} row. Positional arguments, which may stand
+// between flags, are moved to argv[1..count]; argv[0] stays. Error texts are pflag's:
 // "unknown flag: --x", "flag needs an argument: --x", `invalid argument "y" for "--x" flag: …`.
 // --help and -h, where the table has no such row, end the parse with
 // -ERR_CANCELLED ("pflag: help requested") and print nothing: the caller prints
