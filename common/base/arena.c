@@ -162,3 +162,11 @@ size_t arena_size_bytes(const struct arena *arena)
 {
 	return arena->held_bytes;
 }
+
+size_t arena_used_bytes(const struct arena *arena)
+{
+	size_t used = 0;
+	for (const struct arena_block *block = arena->head; block; block = block->next)
+		used += block->used;
+	return used;
+}

@@ -38,5 +38,8 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args) PRINT
 // Bytes held from the heap, for limits and /debug.
 size_t arena_size_bytes(const struct arena *arena);
 
+// Bytes handed out: as the hint of another arena, its one block holds the same allocations.
+size_t arena_used_bytes(const struct arena *arena);
+
 #define ARENA_NEW(arena, type) ((type *)arena_zalloc((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_zalloc((arena), sizeof(type) * (count)))

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // kubeconfig files: reading, merging ($KUBECONFIG is a list, the first value
-// wins), choosing a context, and writing single changes back.
+// wins) and choosing a context.
 
 #include <stdbool.h>
 
 #include "common/base/arena.h"
 #include "common/base/err.h"
+
+struct json;
 
 struct client_config { // everything a client needs to talk to one cluster; texts in the arena
 	const char *server;
@@ -39,3 +41,7 @@ NODISCARD int kubeconfig_load(struct arena *arena, const struct kubeconfig_overr
 // The service account's configuration inside a pod (KUBERNETES_SERVICE_HOST and the
 // mounted token). ERR_NOT_FOUND outside of one.
 NODISCARD int kubeconfig_load_in_cluster(struct arena *arena, struct client_config *ret_config, struct err *err);
+
+// The merged document itself, relative paths made absolute (for `config view`).
+// `path` is --kubeconfig or NULL. An empty Config when no file is there.
+NODISCARD int kubeconfig_read(struct arena *arena, const char *path, struct json **ret_document, struct err *err);
