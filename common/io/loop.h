@@ -18,7 +18,9 @@
 
 struct loop;
 
+// `clock` NULL: the system's. SIGPIPE is ignored from here on when it was not handled.
 NODISCARD int loop_new(const struct clock *clock, struct loop **ret_loop, struct err *err);
+// Runs tasks that are still queued, then asserts that nothing is left.
 struct loop *loop_free(struct loop *loop);
 DEFINE_CLEANUP(struct loop *, loop_free)
 
@@ -39,7 +41,8 @@ int64_t loop_realtime_ns(const struct loop *loop); // wall clock
 enum loop_events {
 	LOOP_READ = 1,
 	LOOP_WRITE = 2,
-	LOOP_HANGUP = 4, // peer closed its writing side, or error; always delivered
+	LOOP_HANGUP = 4, // peer closed its writing side (told once), or error and full close (told until
+	                 // stopped); delivered whether asked for or not
 };
 
 struct loop_fd {
@@ -78,7 +81,7 @@ struct loop_signal {
 	void (*callback)(struct loop_signal *source);
 };
 
-// Blocks the signal in this thread and delivers it here (signalfd).
+// Blocks the signal in this thread and delivers it here (signalfd). Call it on the loop's thread.
 void loop_signal_start(struct loop *loop, struct loop_signal *source, int signal_number,
 		       void (*callback)(struct loop_signal *source));
 void loop_signal_stop(struct loop_signal *source);
