@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the end-to-end tests share: running commands against the local cluster,
+waiting for states, and counting results.
+
+A test is a function registered by @test; they run in order, since the walk is one
+story. KUBECTL names the client (default: our ctl)."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import traceback
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
+KUBECONFIG = os.path.join(BUILD, "cluster", "admin.conf")
+CTL = os.environ.get("KUBECTL", os.path.join(BUILD, "bin", "ctl"))
+NODE_ADDRESS = "192.0.2.11"
+
+_tests = []
+
+
+def test(function):
+    _tests.append(function)
+    return function
+
+
+class Result:
+    def __init__(self, completed):
+        self.code = completed.returncode
+        self.out = completed.stdout
+        self.err = completed.stderr
+
+
+def run(argv, stdin=None, check=True, timeout=60):
+    completed = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout, cwd=TOP,
+                               env=dict(os.environ, KUBECONFIG=KUBECONFIG))
+    if check and completed.returncode != 0:
+        raise AssertionError(f"{' '.join(argv)}: exit {completed.returncode}\n{completed.stdout}{completed.stderr}")
+    return Result(completed)
+
+
+def ctl(*args, stdin=None, check=True, timeout=60):
+    return run([CTL, *args], stdin=stdin, check=check, timeout=timeout)
+
+
+def get(*args):
+    """One object or list as Python data."""
+    return json.loads(ctl("get", *args, "-o", "json").out)
+
+
+def node(*args, check=True, timeout=60):
+    """A command inside the machine."""
+    return run([os.path.join(TOP, "deploy/cluster/cluster"), "exec", "node-1", *args], check=check, timeout=timeout)
+
+
+def await_true(what, condition, timeout=60):
+    """Polls until the condition holds and returns its value; fails naming what was awaited."""
+    deadline = time.monotonic() + timeout
+    last = None
+    while time.monotonic() < deadline:
+        try:
+            last = condition()
+            if last:
+                return last
+        except (AssertionError, KeyError, IndexError, json.JSONDecodeError) as error:
+            last = error
+        time.sleep(0.05)
+    raise AssertionError(f"waited {timeout} s for: {what}; last: {last}")
+
+
+def pods(selector):
+    return get("pods", "-l", selector)["items"]
+
+
+def is_ready(pod):
+    return "deletionTimestamp" not in pod["metadata"] and any(
+        c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+
+
+def ready_pods(selector, count):
+    """The pods, once exactly `count` of them exist and all are Ready."""
+    found = pods(selector)
+    return found if len(found) == count and all(is_ready(p) for p in found) else None
+
+
+def main():
+    only = sys.argv[1:]
+    passed, failed = 0, 0
+    for function in _tests:
+        name = function.__name__
+        if only and name not in only:
+            continue
+        started = time.monotonic()
+        try:
+            function()
+            passed += 1
+            print(f"ok      {name} ({time.monotonic() - started:.1f} s)", flush=True)
+        except Exception:
+            failed += 1
+            print(f"FAILED  {name} ({time.monotonic() - started:.1f} s)", flush=True)
+            traceback.print_exc()
+    print(f"e2e: {passed} passed, {failed} failed")
+    sys.exit(1 if failed or not passed else 0)
