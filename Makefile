@@ -74,14 +74,16 @@ FORCE:
 # --- the schema's tables and views --------------------------------------------
 $(B)/bin/schemagen: $(call objects,$(SCHEMAGEN_SOURCES)) $(BASE_OBJECTS)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@.$$$$ $^ -lm && mv -f $@.$$$$ $@
 
+# Only files whose content changed are written, each moved into its place, so the
+# stamp says when the generator ran and the files' own times what must be rebuilt.
 $(GENERATED_STAMP): $(B)/bin/schemagen $(SCHEMAS)
 	@mkdir -p $(B)/generated/api
 	@echo "  GEN  $(B)/generated"
 	$(Q)$(B)/bin/schemagen $(B)/generated $(SCHEMAS)
 	@touch $@
-$(GENERATED_SOURCE): $(GENERATED_STAMP)
+$(GENERATED_SOURCE): $(GENERATED_STAMP) ;
 
 # --- objects --------------------------------------------------------------------
 # Everything but the base layer and the generator may include generated headers.

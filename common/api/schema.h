@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The tables that the schema becomes. common/api/schema/*.schema holds one text
-// for each API group and version; tools/schemagen turns them into
+// for each API group and version; common/api/schemagen turns them into
 // $(BUILD)/generated/schema_tables.c and the typed views in
 // $(BUILD)/generated/api/<group>_<version>.h at build time. A custom resource's
 // definition is turned into the same structures at run time: code that walks
@@ -41,6 +41,7 @@ enum schema_field_flags {
 	SCHEMA_ATOMIC = 1 << 7,         // map or struct owned as a whole
 	SCHEMA_DEPRECATED = 1 << 8,
 	SCHEMA_NULLABLE = 1 << 9,
+	SCHEMA_INLINED = 1 << 10,       // a copy of a member of the inlined struct, whose own row (SCHEMA_INLINE) stands before it
 };
 
 enum schema_list_type {
@@ -51,6 +52,11 @@ enum schema_list_type {
 
 struct schema_type;
 
+// An inlined struct appears twice in its outer type's fields: as one row with an
+// empty name (SCHEMA_INLINE: a nested message in protobuf, nothing in JSON), and
+// flattened as rows of the outer JSON object and view (SCHEMA_INLINED). JSON and
+// view code skips the first, protobuf code the second. kind and apiVersion are
+// rows without a protobuf number.
 struct schema_field {
 	const char *json_name; // "" for an inlined struct
 	const struct schema_type *type;
@@ -73,14 +79,21 @@ struct schema_type {
 	const char *version;
 	enum schema_kind kind;
 	const struct schema_field *fields; // SCHEMA_STRUCT: in declaration order
-	const uint16_t *fields_by_name;    // indices sorted by JSON name, inlined fields flattened by the generator
+	const uint16_t *fields_by_name;    // indices of the rows that have a name, sorted by it
 	size_t field_count;
-	const struct schema_type *element; // SCHEMA_LIST, SCHEMA_MAP
+	size_t name_count;                 // entries of fields_by_name
+	const struct schema_type *element; // SCHEMA_LIST, SCHEMA_MAP; SCHEMA_RAW: NULL, or the type that objects in it have
 	size_t view_size;                  // of the typed view
 	bool preserve_unknown;             // custom resources: keep fields that the schema doesn't know
 	bool embedded_object;
+	bool atomic;                       // owned as a whole wherever it stands
 	const char *doc;
 };
+
+// The scalar types, for tables made at run time.
+extern const struct schema_type schema_type_string, schema_type_int32, schema_type_int64, schema_type_bool,
+	schema_type_double, schema_type_bytes, schema_type_quantity, schema_type_int_or_string, schema_type_time,
+	schema_type_micro_time, schema_type_duration, schema_type_raw;
 
 enum schema_verb {
 	VERB_CREATE = 1 << 0,
@@ -113,7 +126,7 @@ struct schema_column {
 
 struct schema_selectable_field {
 	const char *label;     // "spec.nodeName", "status.phase", "involvedObject.name"
-	const char *json_path; // dotted path in the object
+	const char *json_path; // dotted path in the object, "status.podIPs[0].ip"; "" = accepted, always empty
 };
 
 struct schema_resource {
@@ -128,7 +141,9 @@ struct schema_resource {
 	bool namespaced;
 	bool enabled_by_default;
 	bool has_status;               // status kept apart by the status subresource
-	bool generation;               // metadata.generation counts spec changes
+	bool generation;               // metadata.generation counts changes of generation_paths
+	bool generation_on_create;     // and is 1 from the start
+	const char *const *generation_paths; // NULL-terminated: "spec", "metadata.annotations", "*" for all but metadata
 	bool allow_create_on_update;
 	bool allow_unconditional_update;
 	uint32_t verbs;                // enum schema_verb
@@ -136,11 +151,12 @@ struct schema_resource {
 	size_t subresource_count;
 	const struct schema_type *type;
 	const char *storage_prefix;    // "/registry/pods" (upstream's: minions, services/specs, …); NULL: not stored
-	const char *storage_version;   // version of the stored object
+	const char *storage_group;     // group and version of the stored object: events.k8s.io keeps its events as core's
+	const char *storage_version;
 	const char *storage_version_hash;
 	const struct schema_column *columns;
 	size_t column_count;
-	const struct schema_selectable_field *selectable_fields;
+	const struct schema_selectable_field *selectable_fields; // besides metadata.name and metadata.namespace
 	size_t selectable_field_count;
 	const char *feature_gate;
 	const char *deprecation_warning; // Warning header on use, NULL = none
@@ -158,6 +174,8 @@ const struct schema_resource *schema_find_resource(const char *group, const char
 const struct schema_resource *schema_find_kind(const char *group, const char *version, const char *kind);
 // The preferred version of a group, by upstream's order ("v2" of autoscaling).
 const char *schema_preferred_version(const char *group);
+// Upstream's order of versions: negative when `a` goes before `b` (v2, v1, v1beta2, v1beta1, v1alpha1, others by name).
+int schema_compare_versions(const char *a, const char *b);
 const struct schema_subresource *schema_find_subresource(const struct schema_resource *resource, const char *name);
 const struct schema_type *schema_find_type(const char *openapi_name);
 // By JSON name through inlined structs; NULL = unknown. `ret_offset` (may be NULL): offset from the outer view.

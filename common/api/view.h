@@ -40,6 +40,31 @@ struct string_array {
 	size_t count;
 };
 
+struct int32_array {
+	int32_t *items;
+	size_t count;
+};
+
+struct int64_array {
+	int64_t *items;
+	size_t count;
+};
+
+struct json_array {
+	const struct json **items;
+	size_t count;
+};
+
+struct json_map_entry {
+	const char *key;
+	const struct json *value;
+};
+
+struct json_map {
+	struct json_map_entry *entries;
+	size_t count;
+};
+
 struct string_map_entry {
 	const char *key;
 	const char *value;
@@ -57,6 +82,17 @@ struct bytes_map_entry {
 
 struct bytes_map {
 	struct bytes_map_entry *entries;
+	size_t count;
+};
+
+// Lists of texts by name (the extra attributes of a user).
+struct string_array_map_entry {
+	const char *key;
+	struct string_array value;
+};
+
+struct string_array_map {
+	struct string_array_map_entry *entries;
 	size_t count;
 };
 
