@@ -21,7 +21,7 @@ struct quantity {
 
 // Errors are worded as upstream's ("quantities must match the regular expression …").
 NODISCARD int quantity_parse(const char *text, struct quantity *ret_quantity, struct err *err);
-#define QUANTITY_TEXT_BYTES 48
+#define QUANTITY_TEXT_BYTES 64
 void quantity_format(const struct quantity *quantity, char out[QUANTITY_TEXT_BYTES]); // canonical
 // Rounded up, as upstream's Value() and MilliValue(); saturating.
 int64_t quantity_value(const struct quantity *quantity);
