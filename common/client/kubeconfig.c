@@ -8,14 +8,13 @@
 #include "common/client/kubeconfig.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/api/json.h"
 #include "common/api/yaml.h"
 #include "common/base/encode.h"
+#include "common/base/file.h"
 #include "common/base/memory.h"
 
 #define SERVICE_ACCOUNT_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount/"
@@ -26,27 +25,12 @@ enum {
 
 static int read_file(struct arena *arena, const char *path, char **ret_text, size_t *ret_length, struct err *err)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_set_errno(err, errno, "open %s", path);
-	size_t length = 0;
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(MAX_FILE_BYTES);
-	for (;;) {
-		char *room = strbuf_reserve(&text, 16384);
-		if (!room)
-			return err_set(err, ERR_TOO_LARGE, "%s is larger than %d bytes", path, MAX_FILE_BYTES);
-		ssize_t got = read(fd, room, 16384);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return err_set_errno(err, errno, "read %s", path);
-		if (got == 0)
-			break;
-		strbuf_commit(&text, (size_t)got);
-		length += (size_t)got;
-	}
-	*ret_text = arena_strndup(arena, strbuf_text(&text), length);
-	*ret_length = length;
+	int result = file_read(path, &text, err);
+	if (result < 0)
+		return result;
+	*ret_text = arena_strndup(arena, strbuf_text(&text), text.length);
+	*ret_length = strlen(*ret_text);
 	return 0;
 }
 

@@ -23,6 +23,7 @@ struct leader_election_config {
 };
 
 struct leader_election *leader_election_new(struct rest_client *client, const struct leader_election_config *config);
-// Releases the lease when held (best effort), then frees.
+// Releases the lease when held (best effort, at most two seconds), then frees. Runs
+// the loop for it: call it when the loop is not running and all other work has stopped.
 struct leader_election *leader_election_free(struct leader_election *election);
 bool leader_election_is_leader(const struct leader_election *election);

@@ -12,10 +12,10 @@
 
 #include <assert.h>
 #include <ctype.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/file.h"
 #include "common/base/memory.h"
 #include "common/client/rest_internal.h"
 
@@ -467,28 +467,16 @@ int rest_run(struct rest_client *client, struct arena *arena, const struct rest_
 
 // --- the endpoint for upgrades -----------------------------------------------------------
 
-static int read_token_file(const char *path, char *token, size_t size, struct err *err)
-{
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? -1 : read(fd, token, size - 1);
-	if (length < 0)
-		return err_set(err, ERR_IO, "read bearer token file %s: %m", path);
-	token[length] = '\0';
-	token[strcspn(token, "\r\n")] = '\0';
-	return 0;
-}
-
 static int refresh_authorization(struct rest_client *client, struct err *err)
 {
-	char token[16384];
-	const char *value = client->config.bearer_token;
-	if (client->config.bearer_token_file) {
-		if (read_token_file(client->config.bearer_token_file, token, sizeof(token), err) < 0)
-			return -err->code;
-		value = token;
-	}
+	AUTO_STRBUF struct strbuf token = STRBUF_INIT(65536);
+	if (client->config.bearer_token_file && file_read(client->config.bearer_token_file, &token, err) < 0)
+		return -err->code;
+	if (client->config.bearer_token)
+		strbuf_append_text(&token, client->config.bearer_token);
 	free(client->authorization);
-	client->authorization = value ? xasprintf("Bearer %s", value) : NULL;
+	client->authorization =
+		token.length ? xasprintf("Bearer %.*s", (int)strcspn(token.data, "\r\n"), token.data) : NULL;
 	return 0;
 }
 

@@ -77,7 +77,7 @@ enum watch_event_type {
 };
 
 struct watch_callbacks {
-	// `object` and its arena are borrowed for the call; `text` is the object's JSON.
+	// `object` is borrowed for the call. An ERROR event comes as on_end's err instead.
 	void (*on_event)(void *context, enum watch_event_type type, const struct json *object);
 	// Once: the watch ended. err->code ERR_NONE: the server ended it in order; ERR_EXPIRED/ERR_GONE: list again.
 	void (*on_end)(void *context, const struct err *err);
