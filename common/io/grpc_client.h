@@ -35,6 +35,7 @@ struct grpc_client_config {
 	const char *const *endpoints; // "https://127.0.0.1:2379", "http://…", "unix:/path"; NULL-terminated
 	const struct tls_client_config *tls; // for https
 	size_t max_message_bytes;     // 0 = 512 MiB
+	int64_t connect_wait_ns;      // unary calls fail when there is no connection for so long; 0 = their own timeout
 	void (*on_state)(void *context, bool connected); // may be NULL
 	void *context;
 };
@@ -42,7 +43,9 @@ struct grpc_client_config {
 // Connects in the background, fails over between endpoints, reconnects with back-off.
 NODISCARD int grpc_client_new(struct loop *loop, const struct grpc_client_config *config, struct grpc_client **ret_client,
 			      struct err *err);
+// Drops its calls without their on_done. Not from inside one of its callbacks.
 struct grpc_client *grpc_client_free(struct grpc_client *client);
+bool grpc_client_is_connected(const struct grpc_client *client);
 
 struct grpc_call_callbacks {
 	// Each complete message; borrowed for the call.
