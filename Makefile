@@ -13,7 +13,7 @@ ifneq ($(V),1)
 Q := @
 endif
 
-PROGRAMS := kube-apiserver kube-scheduler kube-controller-manager kubelet kube-proxy ctl adm
+PROGRAMS := kube-apiserver kube-scheduler kube-controller-manager kubelet kube-proxy ctl adm crilog
 FOLDER_kube-apiserver          := apiserver
 FOLDER_kube-scheduler          := scheduler
 FOLDER_kube-controller-manager := controller-manager
@@ -21,6 +21,9 @@ FOLDER_kubelet                 := kubelet
 FOLDER_kube-proxy              := kube-proxy
 FOLDER_ctl                     := ctl
 FOLDER_adm                     := adm
+FOLDER_crilog                  := kubelet/crilog
+# A program that stands in another one's folder is no part of that one.
+NESTED := kubelet/crilog/%
 
 VERSION := v1.33.0+caravel
 LIBRARIES := libcurl openssl libnghttp2 yaml-0.1 libcjson libmicrohttpd libnftnl libmnl zlib libsystemd
@@ -108,7 +111,7 @@ $(B)/libcommon.a: $(COMMON_OBJECTS)
 
 # --- programs ---------------------------------------------------------------------
 define program_rule
-SOURCES_$(1) := $$(wildcard $$(FOLDER_$(1))/*.c $$(FOLDER_$(1))/*/*.c)
+SOURCES_$(1) := $$(filter-out $$(if $$(filter $(1),crilog),,$(NESTED)),$$(wildcard $$(FOLDER_$(1))/*.c $$(FOLDER_$(1))/*/*.c))
 $(B)/bin/$(1): $$(call objects,$$(SOURCES_$(1))) $(B)/libcommon.a
 	@mkdir -p $$(@D)
 	@echo "  LD   $$@"
@@ -126,7 +129,7 @@ $(UNIT_COMMON): $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/libcommon.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 .SECONDEXPANSION:
-folder_objects = $(filter-out %/main.o,$(call objects,$(wildcard $(1)/*.c $(1)/*/*.c)))
+folder_objects = $(filter-out %/main.o,$(call objects,$(filter-out $(NESTED),$(wildcard $(1)/*.c $(1)/*/*.c))))
 $(UNIT_FOLDERS): $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $$(call folder_objects,$$(patsubst %/,%,$$(dir $$*))) $(B)/libcommon.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka

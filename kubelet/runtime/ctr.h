@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Runs ctr: every command line of it goes through here. Commands wait in lanes,
+// so that a storm of pods never starts more of them than the machine can serve;
+// each has a deadline after which it gets SIGKILL (ctr ignores politer signals).
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/list.h"
+#include "common/io/process.h"
+
+struct loop;
+
+enum ctr_lane {
+	CTR_LANE_QUICK, // look-ups, kills, removals
+	CTR_LANE_START, // starting a process: runc's work, the bottleneck
+	CTR_LANE_PULL,
+	CTR_LANE_COUNT_,
+};
+
+struct ctr {
+	struct loop *loop;
+	const char *address;
+	const char *namespace_name;
+	struct list waiting[CTR_LANE_COUNT_];
+	struct list running; // of struct ctr_command
+	unsigned running_count[CTR_LANE_COUNT_];
+};
+
+void ctr_init(struct ctr *ctr, struct loop *loop, const char *address, const char *namespace_name);
+void ctr_done(struct ctr *ctr); // abandons what runs
+
+typedef void ctr_done_fn(void *context, const struct process_result *result);
+
+// `arguments`: after "ctr --address A --namespace N", NULL-terminated, copied. `done` comes exactly once.
+void ctr_run(struct ctr *ctr, enum ctr_lane lane, int64_t timeout_ns, const char *const *arguments, ctr_done_fn *done,
+	     void *context);
+#define CTR_RUN(ctr, lane, timeout_ns, done, context, ...) \
+	ctr_run((ctr), (lane), (timeout_ns), (const char *const[]){__VA_ARGS__, NULL}, (done), (context))
+
+// Fills err from a failed command: the last meaningful line of its stderr without ctr's prefix. Returns 0 when it
+// succeeded, else -code.
+int ctr_check(const struct process_result *result, const char *what, struct err *err);
+// True when it failed because the thing isn't there.
+bool ctr_is_not_found(const struct process_result *result);

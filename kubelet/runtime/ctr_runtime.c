@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ctr driver: its life, and the table of its operations.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "kubelet/runtime/ctr_internal.h"
+
+#define VERSION_TIMEOUT_NS (10 * NSEC_PER_SEC)
+
+enum { WORKER_THREADS = 2 };
+
+static void drop_image(void *value)
+{
+	runtime_image_unref(value);
+}
+
+static struct runtime *ctr_close(struct runtime *runtime)
+{
+	if (!runtime)
+		return NULL;
+	struct ctr_runtime *driver = ctr_runtime_of(runtime);
+	ctr_events_stop(driver);
+	ctr_done(&driver->ctr);
+	work_pool_free(driver->pool);
+	hashmap_free(driver->tasks);
+	hashmap_free(driver->images);
+	hashmap_free(driver->views);
+	arena_free(driver->device_arena);
+	free(driver->logger_path);
+	free(driver->runtime_name);
+	free(driver->version);
+	free(driver);
+	return NULL;
+}
+
+static void ctr_set_listener(struct runtime *runtime, const struct runtime_listener *listener)
+{
+	ctr_runtime_of(runtime)->listener = *listener;
+}
+
+static bool ctr_is_ready(struct runtime *runtime, const char **ret_reason)
+{
+	struct ctr_runtime *driver = ctr_runtime_of(runtime);
+	*ret_reason = driver->unready_reason;
+	return driver->ready;
+}
+
+static const char *ctr_version(struct runtime *runtime)
+{
+	return ctr_runtime_of(runtime)->version;
+}
+
+// The server's part: "Server:\n  Version:  1.6.20~ds1\n".
+static void on_version(void *context, const struct process_result *result)
+{
+	struct ctr_runtime *driver = context;
+	const char *server = result->exit_code == 0 ? strstr(result->output, "Server:") : NULL;
+	const char *version = server ? strstr(server, "Version:") : NULL;
+	if (!version)
+		return;
+	version += strlen("Version:");
+	version += strspn(version, " ");
+	free(driver->version);
+	driver->version = xasprintf("containerd://%.*s", (int)strcspn(version, "\n"), version);
+	if (driver->listener.on_ready_changed)
+		driver->listener.on_ready_changed(driver->listener.context, driver->ready);
+}
+
+void ctr_set_ready(struct ctr_runtime *driver, bool ready, const char *reason)
+{
+	snprintf(driver->unready_reason, sizeof(driver->unready_reason), "%s", ready ? "" : reason);
+	if (driver->ready == ready)
+		return;
+	driver->ready = ready;
+	if (ready) {
+		log_info("Container runtime is ready", kv_str("address", driver->ctr.address));
+		CTR_RUN(&driver->ctr, CTR_LANE_QUICK, VERSION_TIMEOUT_NS, on_version, driver, "version");
+	} else {
+		log_warning("Container runtime is not ready", kv_str("address", driver->ctr.address),
+			    kv_str("err", reason));
+	}
+	if (driver->listener.on_ready_changed)
+		driver->listener.on_ready_changed(driver->listener.context, ready);
+}
+
+static const struct runtime_operations ctr_operations = {
+	.close = ctr_close,
+	.set_listener = ctr_set_listener,
+	.is_ready = ctr_is_ready,
+	.version = ctr_version,
+	.image_get = ctr_image_get,
+	.image_pull = ctr_image_pull,
+	.image_list = ctr_image_list,
+	.container_start = ctr_container_start,
+	.container_kill = ctr_container_kill,
+	.container_remove = ctr_container_remove,
+	.container_list = ctr_container_list,
+	.container_collect = ctr_container_collect,
+	.exec_start = ctr_exec_start,
+	.exec_kill = ctr_exec_kill,
+	.exec_resized = ctr_exec_resized,
+};
+
+struct runtime *ctr_runtime_new(struct loop *loop, const struct ctr_runtime_config *config)
+{
+	struct ctr_runtime *driver = NEW(struct ctr_runtime);
+	*driver = (struct ctr_runtime){
+		.runtime.operations = &ctr_operations,
+		.loop = loop,
+		.logger_path = xstrdup(config->logger_path),
+		.runtime_name = xstrdup(config->runtime_name),
+		.version = xstrdup(""),
+		.pool = work_pool_new(WORKER_THREADS),
+		.tasks = hashmap_new(free),
+		.images = hashmap_new(drop_image),
+		.views = hashmap_new(free),
+		.unready_reason = "container runtime status check may not have completed yet",
+	};
+	ctr_init(&driver->ctr, loop, config->address, config->namespace_name);
+	ctr_events_start(driver);
+	return &driver->runtime;
+}
