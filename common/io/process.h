@@ -20,7 +20,7 @@ struct process_result {
 	bool output_truncated;
 	const char *output;      // stdout, NUL-terminated, borrowed for the callback
 	size_t output_length;
-	const char *error_output; // stderr (last part)
+	const char *error_output; // stderr (the last part)
 	size_t error_output_length;
 };
 
@@ -40,16 +40,19 @@ struct process_config {
 	void *context;
 };
 
-// Starts it; the process frees itself after on_exit. *ret_process may be NULL'ed
+// A program that isn't there or can't be executed is an error here (ERR_NOT_FOUND when
+// PATH has none). The end of the child is the end: what a grandchild writes
+// afterwards is not waited for. The process frees itself after on_exit. *ret_process may be NULL'ed
 // out by the caller in on_exit; it is valid until then.
 NODISCARD int process_start(struct loop *loop, const struct process_config *config, struct process **ret_process,
 			    struct err *err);
 
 // Kills with SIGKILL; on_exit still comes.
 void process_kill(struct process *process);
-// Kills and forgets: on_exit does not come.
+// Kills and forgets: on_exit does not come. Safe from inside on_line.
 void process_abandon(struct process *process);
 int process_pid(const struct process *process);
 
 // Runs to the end, blocking: for command-line tools only. Returns the exit code or -ERR_x.
+// stdin_data NULL = /dev/null; output NULL = the caller's own stdout; stderr is the caller's.
 NODISCARD int process_run(const char *const *argv, const char *stdin_data, struct strbuf *output, struct err *err);
