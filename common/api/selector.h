@@ -18,6 +18,9 @@ NODISCARD int label_selector_parse(struct arena *arena, const char *text, struct
 // From the API form; NULL selects nothing, an empty one everything.
 NODISCARD int label_selector_from_view(struct arena *arena, const struct meta_v1_label_selector *view,
 				       struct label_selector **ret_selector, struct err *err);
+// The same from the tree: NULL or anything but an object selects nothing.
+NODISCARD int label_selector_from_json(struct arena *arena, const struct json *value,
+				       struct label_selector **ret_selector, struct err *err);
 // From a plain map (service and replication controller selectors): all equal.
 struct label_selector *label_selector_from_map(struct arena *arena, const struct string_map *map);
 
