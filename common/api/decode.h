@@ -17,10 +17,13 @@ struct decode_issues {
 	size_t count;
 };
 
+// Notes `what "path"`, in the arena; past the maximum nothing is added.
+void decode_issues_add(struct arena *arena, struct decode_issues *issues, const char *what, const char *path);
+
 // Checks the tree against the type in place: a value of a wrong type is an error
 // (Go's wording), unknown fields are dropped and noted, null members are dropped
 // or kept as upstream's decoding into structs would, integers and quantities are
-// brought to their canonical form.
+// brought to their canonical form. `issues` may be NULL.
 NODISCARD int schema_normalize(struct arena *arena, const struct schema_type *type, struct json *value,
 			       struct decode_issues *issues, struct err *err);
 

@@ -33,7 +33,7 @@ enum schema_kind {
 enum schema_field_flags {
 	SCHEMA_REQUIRED = 1 << 0,
 	SCHEMA_OMIT_EMPTY = 1 << 1,     // not written when zero (Go's omitempty)
-	SCHEMA_POINTER = 1 << 2,        // absent differs from zero; the view holds a pointer
+	SCHEMA_POINTER = 1 << 2,        // absent differs from zero; the view holds a pointer; every field of a custom resource
 	SCHEMA_INLINE = 1 << 3,         // its fields stand in the parent's JSON
 	SCHEMA_IMMUTABLE = 1 << 4,
 	SCHEMA_PATCH_MERGE = 1 << 5,    // strategic merge: merge by key
