@@ -106,7 +106,7 @@ static int parse_cluster_network(const char *text, struct err *err)
 static int configure(struct daemon *daemon UNUSED, struct err *err)
 {
 	static char health_address[64];
-	int64_t metrics_port;
+	int64_t metrics_port = 0;
 	if (strcmp(arg_mode, "nftables") != 0 && *arg_mode)
 		return err_set(err, ERR_INVALID, "--proxy-mode=%s: nftables is the only mode there is", arg_mode);
 	int result = parse_bind(arg_health_bind, health_address, sizeof(health_address), &arg_daemon.health_port, err);
