@@ -68,6 +68,8 @@ int http_server_port(const struct http_server *server);
 // connections, and calls `closed` on the first loop when the last exchange is
 // done or `grace_ns` is over.
 void http_server_stop(struct http_server *server, int64_t grace_ns, void (*closed)(void *context), void *context);
+// Once `closed` was called; or, with a single loop, at any time outside of
+// callbacks: what is still open is cut off, and on_gone called from inside.
 struct http_server *http_server_free(struct http_server *server);
 
 // --- the exchange ----------------------------------------------------------
@@ -79,7 +81,12 @@ const struct http_request *http_exchange_request(const struct http_exchange *exc
 struct loop *http_exchange_loop(const struct http_exchange *exchange);
 const char *http_request_header(const struct http_request *request, const char *lower_case_name); // NULL = none
 
-// The whole answer. `body` is borrowed (its reference is taken); may be NULL. Content-Length and Date are added.
+// respond, end, abort and a successful upgrade finish the caller's part: neither
+// on_gone nor on_drain is called afterwards. Connection headers (Connection,
+// Transfer-Encoding, …) among `headers` are left out.
+//
+// The whole answer. `body` is borrowed, the exchange takes a reference of its own; may be NULL.
+// Content-Length and Date are added.
 void http_exchange_respond(struct http_exchange *exchange, int status, const struct http_header *headers,
 			   size_t header_count, struct blob *body);
 
@@ -87,7 +94,7 @@ void http_exchange_respond(struct http_exchange *exchange, int status, const str
 // put content-length among the headers (list answers); else HTTP/1.1 uses chunks.
 void http_exchange_start(struct http_exchange *exchange, int status, const struct http_header *headers,
 			 size_t header_count);
-// A slice of a shared blob; its reference is taken until sent.
+// A slice of a shared blob, borrowed: the exchange holds a reference of its own until it is sent.
 void http_exchange_write(struct http_exchange *exchange, struct blob *piece, size_t offset, size_t length);
 void http_exchange_end(struct http_exchange *exchange);
 // Cuts the stream off so that the client sees an error, not an end.
@@ -96,9 +103,11 @@ void http_exchange_abort(struct http_exchange *exchange);
 // Bytes accepted and not yet handed to the kernel; the writer's back-pressure.
 size_t http_exchange_pending_bytes(const struct http_exchange *exchange);
 
-// Called once when the client left or the exchange was cut off. NULL to unset.
+// Called once, in a later turn, when the client left or the server cut the exchange off (also
+// when that has happened already). NULL to unset.
 void http_exchange_on_gone(struct http_exchange *exchange, void (*gone)(void *context), void *context);
-// Called when pending_bytes has fallen to or below `low_water_bytes`. NULL to unset.
+// Called in a later turn when pending_bytes has fallen to or below `low_water_bytes`, once
+// at first if it is there already. NULL to unset.
 void http_exchange_on_drain(struct http_exchange *exchange, size_t low_water_bytes, void (*drained)(void *context),
 			    void *context);
 bool http_exchange_is_gone(const struct http_exchange *exchange);
@@ -113,12 +122,14 @@ struct http_tunnel_callbacks {
 };
 
 // Answers 101 with these headers and turns the connection into a byte stream.
-// Requires an Upgrade request. The exchange is finished by it.
+// Connection and Upgrade are added when missing. NULL, with nothing sent, when the request asks
+// for no upgrade (HTTP/2 never does) or the client is gone: answer 400 then. The
+// exchange is finished by it otherwise.
 struct http_tunnel *http_exchange_upgrade(struct http_exchange *exchange, const struct http_header *headers,
 					  size_t header_count, const struct http_tunnel_callbacks *callbacks,
 					  void *context);
 void http_tunnel_write(struct http_tunnel *tunnel, const void *data, size_t length); // copies
 size_t http_tunnel_pending_bytes(const struct http_tunnel *tunnel);
 void http_tunnel_resume(struct http_tunnel *tunnel);
-// Sends what is pending, then closes; on_close is not called.
+// Sends what is pending, then closes; on_close is not called, and the tunnel must not be used again.
 void http_tunnel_close(struct http_tunnel *tunnel);
