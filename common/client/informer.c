@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/core_v1.h"
 #include "api/meta_v1.h"
 #include "common/api/object.h"
 #include "common/base/encode.h"
@@ -68,6 +69,7 @@ struct informer {
 	struct object_array incoming; // pages of the running list; references
 	char *continue_token;         // of the next page
 	char *version;
+	int64_t applied_revision; // every change up to here is in the store
 	bool must_list;
 	bool list_whole; // a continue token expired: ask for everything at once
 	bool synced;
@@ -114,6 +116,17 @@ static void tell(struct informer *informer, struct api_object *old_object, struc
 	informer->telling = true;
 	list_for_each(handler, &informer->handlers, node)
 		handler->changed(handler, old_object, new_object);
+	informer->telling = false;
+}
+
+static void tell_progress(struct informer *informer)
+{
+	struct informer_handler *handler;
+	informer->applied_revision = strtoll(informer->version, NULL, 10);
+	informer->telling = true;
+	list_for_each(handler, &informer->handlers, node)
+		if (handler->progressed)
+			handler->progressed(handler);
 	informer->telling = false;
 }
 
@@ -311,6 +324,7 @@ static void on_list_done(void *context, const struct rest_response *response)
 	informer->list_whole = false;
 	informer->must_list = false;
 	apply_list(informer);
+	tell_progress(informer);
 	proceed_after(informer, 0);
 }
 
@@ -364,8 +378,10 @@ static void on_watch_event(void *context, enum watch_event_type type, const stru
 			apply_object(informer, object);
 		api_object_unref(object);
 	}
-	if (version)
+	if (version) {
 		set_text(&informer->version, version);
+		tell_progress(informer);
+	}
 }
 
 static void on_watch_end(void *context, const struct err *err)
@@ -477,6 +493,11 @@ bool informer_has_synced(const struct informer *informer)
 	return informer->synced;
 }
 
+int64_t informer_revision(const struct informer *informer)
+{
+	return informer->applied_revision;
+}
+
 // --- reading ----------------------------------------------------------------------------------
 
 struct api_object *informer_get_key(const struct informer *informer, const char *key)
@@ -534,4 +555,10 @@ void informer_index_by_controller(const struct api_object *object, struct inform
 		if (owner->controller && *owner->controller && owner->uid)
 			add_value(values, owner->uid);
 	}
+}
+
+void informer_index_pods_by_node(const struct api_object *object, struct informer_index_values *values)
+{
+	const struct core_v1_pod *pod = object->view;
+	add_value(values, pod->spec.node_name ? pod->spec.node_name : "");
 }

@@ -55,11 +55,16 @@ struct informer_handler {
 	struct list node;
 	void (*changed)(struct informer_handler *handler, struct api_object *old_object, struct api_object *new_object);
 	void (*synced)(struct informer_handler *handler); // once, after the first full list; may be NULL
+	void (*progressed)(struct informer_handler *handler); // the revision moved, after `changed`; may be NULL
 };
 void informer_add_handler(struct informer *informer, struct informer_handler *handler);
+// A handler may remove itself from inside its callbacks, but no other one.
 void informer_remove_handler(struct informer *informer, struct informer_handler *handler);
 
 bool informer_has_synced(const struct informer *informer);
+
+// How far the copy is: every change of the resource up to this resourceVersion is in it. 0 before the first list.
+int64_t informer_revision(const struct informer *informer);
 
 // Store. Borrowed until the next turn of the loop unless referenced. NULL = none.
 struct api_object *informer_get(const struct informer *informer, const char *namespace_name, const char *name);
@@ -79,9 +84,10 @@ void informer_add_index(struct informer *informer, const char *index_name,
 // The objects under an index value; *ret_count of them, borrowed until the next turn.
 struct api_object *const *informer_by_index(const struct informer *informer, const char *index_name, const char *value,
 					    size_t *ret_count);
-// Ready-made: by namespace ("namespace"), by controller owner's uid ("controller"), by spec.nodeName ("node").
+// Ready-made: by namespace ("namespace"), by controller owner's uid ("controller"), pods by spec.nodeName ("node").
 void informer_index_by_namespace(const struct api_object *object, struct informer_index_values *values);
 void informer_index_by_controller(const struct api_object *object, struct informer_index_values *values);
+void informer_index_pods_by_node(const struct api_object *object, struct informer_index_values *values); // "" = none yet
 
 // Common metadata of any view (the generated views all start alike: type meta, then metadata).
 struct meta_v1_object_meta;
