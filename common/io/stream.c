@@ -57,7 +57,7 @@ struct stream {
 	SSL *ssl;
 	struct addrinfo *addresses;
 	const struct addrinfo *next_address;
-	char target[SOCKET_ADDRESS_TEXT_BYTES]; // what is being dialled, for errors
+	char target[SOCKET_ADDRESS_TEXT_BYTES + 8]; // what is being dialled, for errors
 	struct loop_fd source;
 	struct loop_timer connect_timer;
 	struct loop_timer wake_timer;
@@ -204,9 +204,8 @@ static void dial_next(struct stream *stream)
 	while (stream->next_address) {
 		const struct addrinfo *address = stream->next_address;
 		stream->next_address = address->ai_next;
-		char text[SOCKET_ADDRESS_TEXT_BYTES - 8];
-		socket_address_format(address->ai_addr, stream->target);
-		snprintf(text, sizeof(text), "%s", stream->target);
+		char text[SOCKET_ADDRESS_TEXT_BYTES];
+		socket_address_format(address->ai_addr, text);
 		snprintf(stream->target, sizeof(stream->target), "tcp %s", text);
 		err_clear(&stream->err);
 		if (dial(stream, address->ai_addr, address->ai_addrlen, &stream->err) == 0)
