@@ -2,12 +2,12 @@
 //
 // What curl reports, in the words that people know from Kubernetes' own clients:
 // those of Go's net and crypto packages.
-#include <ctype.h>
 #include <errno.h>
 #include <openssl/x509_vfy.h>
 #include <string.h>
 
 #include "common/io/http_client_internal.h"
+#include "common/io/socket_address.h"
 
 struct failure_text {
 	CURLcode result;
@@ -25,15 +25,6 @@ static const struct failure_text failure_texts[] = {
 	{CURLE_SSL_CACERT_BADFILE, ERR_BAD_REQUEST, NULL},
 };
 
-static void error_words(int error_number, char out[96])
-{
-	char text[96];
-	const char *words = strerror_r(error_number, text, sizeof(text));
-	strncpy(out, words, 95);
-	out[95] = '\0';
-	out[0] = (char)tolower((unsigned char)out[0]);
-}
-
 static const char *curl_words(const struct http_call *call, CURLcode result)
 {
 	return *call->curl_message ? call->curl_message : curl_easy_strerror(result);
@@ -42,14 +33,15 @@ static const char *curl_words(const struct http_call *call, CURLcode result)
 static void describe_connect(const struct http_call *call, CURLcode result, struct err *err)
 {
 	long error_number = 0;
-	char words[96];
 	curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &error_number);
 	if (result == CURLE_OPERATION_TIMEDOUT || error_number == ETIMEDOUT) {
 		err_set(err, ERR_TIMEOUT, "dial tcp %s: i/o timeout", call->authority);
 		return;
 	}
-	error_words((int)error_number, words);
-	err_set(err, ERR_IO, "dial tcp %s: connect: %s", call->authority, error_number ? words : curl_words(call, result));
+	if (error_number)
+		err_set_socket(err, (int)error_number, "dial tcp %s: connect", call->authority);
+	else
+		err_set(err, ERR_IO, "dial tcp %s: %s", call->authority, curl_words(call, result));
 }
 
 static void describe_certificate(const struct http_call *call, CURLcode result, struct err *err)
