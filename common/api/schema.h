@@ -42,6 +42,7 @@ enum schema_field_flags {
 	SCHEMA_DEPRECATED = 1 << 8,
 	SCHEMA_NULLABLE = 1 << 9,
 	SCHEMA_INLINED = 1 << 10,       // a copy of a member of the inlined struct, whose own row (SCHEMA_INLINE) stands before it
+	SCHEMA_PATCH_REPLACE = 1 << 11, // strategic merge: replaced as a whole, where merging would be the rule
 };
 
 enum schema_list_type {

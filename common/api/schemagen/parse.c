@@ -236,7 +236,9 @@ static void set_patch(struct parser *parser, struct field *field, const char *va
 			field->flags |= SCHEMA_PATCH_MERGE;
 		else if (strcmp(strategy, "retainKeys") == 0)
 			field->flags |= SCHEMA_PATCH_REPLACE_KEYS;
-		else if (strcmp(strategy, "replace") != 0)
+		else if (strcmp(strategy, "replace") == 0)
+			field->flags |= SCHEMA_PATCH_REPLACE;
+		else
 			model_error(parser->model, parser->at, "unknown patch strategy \"%s\"", strategy);
 	}
 }
