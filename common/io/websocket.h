@@ -29,18 +29,26 @@ struct websocket {
 	bool close_received;
 	bool close_sent;
 	bool failed;
-	// Whole data messages; control frames are answered inside.
+	bool *gone; // set by websocket_done while a callback runs
+	// Set by the owner after websocket_init; each may be NULL. on_message and on_close
+	// may call websocket_done and free the socket (the message's bytes go with it);
+	// `send` may not. Whole data messages; control frames are answered inside.
 	void (*on_message)(void *context, enum websocket_opcode opcode, const uint8_t *data, size_t length);
-	void (*on_close)(void *context, uint16_t code, const char *reason); // once
+	// Once: the peer's close frame (1005 = without a code), or the code that the peer was
+	// closed with for breaking the protocol. The owner ends the byte stream after it.
+	void (*on_close)(void *context, uint16_t code, const char *reason);
 	void (*send)(void *context, const void *data, size_t length);       // bytes for the peer
 	void *context;
 };
 
+// `max_message_bytes` bounds a message with all its fragments.
 void websocket_init(struct websocket *socket, bool is_client, size_t max_message_bytes);
 void websocket_done(struct websocket *socket);
 // Bytes from the peer. False when the peer broke the protocol (a close frame was sent).
 NODISCARD bool websocket_feed(struct websocket *socket, const void *data, size_t length);
+// Dropped once a close frame was sent.
 void websocket_send(struct websocket *socket, enum websocket_opcode opcode, const void *data, size_t length);
+// Sends a close frame, once; on_close comes with the peer's answer. 1005: without a code.
 void websocket_close(struct websocket *socket, uint16_t code, const char *reason);
 
 // Sec-WebSocket-Accept for a key (29 bytes with NUL).
