@@ -23,7 +23,7 @@ char *strbuf_reserve(struct strbuf *buffer, size_t length)
 		size_t capacity = buffer->capacity ? buffer->capacity * 2 : 64;
 		if (capacity < needed)
 			capacity = needed;
-		if (capacity > buffer->max_bytes + 1)
+		if (capacity - 1 > buffer->max_bytes)
 			capacity = buffer->max_bytes + 1;
 		buffer->data = xrealloc(buffer->data, capacity);
 		buffer->capacity = capacity;
