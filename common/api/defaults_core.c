@@ -196,7 +196,7 @@ static void default_secret(struct arena *arena, struct json *secret)
 	if (json_is(texts, JSON_OBJECT) && texts->length > 0) {
 		struct json *data = json_ensure_object(arena, secret, "data");
 		json_for_each_member(member, texts) {
-			AUTO_STRBUF struct strbuf encoded = STRBUF_INIT(SIZE_MAX);
+			AUTO_STRBUF struct strbuf encoded = STRBUF_INIT(member->value->length / 3 * 4 + 4);
 			base64_encode(&encoded, member->value->text, member->value->length);
 			json_set(arena, data, member->key,
 				 json_string_n(arena, strbuf_text(&encoded), encoded.length));
