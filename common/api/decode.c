@@ -5,8 +5,8 @@
 // document is done here to the tree itself, guided by the schema's tables:
 // unknown fields fall out (noted for strict and warning validation), nulls fall
 // out or, in lists and maps, become zero values, empty values fall out where Go
-// would omit them, scalars take their canonical text, and what a struct always writes is added (schema_fill_shape). Wrong types
-// end it with Go's words.
+// would omit them, scalars take their canonical text, and what a struct always writes is added (schema_fill_shape).
+// Wrong types end it with Go's words.
 //
 // Inlined structs are flattened in the tables, so a struct is one loop over its
 // members. Depth and size are bounded by the reader's limits.
@@ -27,7 +27,7 @@ struct normalizer {
 };
 
 static int normalize(const struct normalizer *normalizer, const struct schema_type *type, struct json *value,
-		     const struct field_path *path);
+                     const struct field_path *path);
 
 void decode_issues_add(struct arena *arena, struct decode_issues *issues, const char *what, const char *path)
 {
@@ -73,7 +73,7 @@ enum member_outcome {
 
 // An error is negative, else the outcome.
 static int normalize_member(const struct normalizer *normalizer, const struct schema_type *type,
-			    struct json_member *member, const struct field_path *path)
+                            struct json_member *member, const struct field_path *path)
 {
 	const struct schema_field *field = schema_find_field(type, member->key, member->key_length, NULL);
 	if (field == NULL) {
@@ -92,7 +92,7 @@ static int normalize_member(const struct normalizer *normalizer, const struct sc
 }
 
 static int normalize_struct(const struct normalizer *normalizer, const struct schema_type *type, struct json *value,
-			    const struct field_path *path)
+                            const struct field_path *path)
 {
 	if (value->type != JSON_OBJECT)
 		return field_path_type_error(path, type, value, normalizer->err);
@@ -111,7 +111,7 @@ static int normalize_struct(const struct normalizer *normalizer, const struct sc
 
 // An element of a list or map: a null is the zero value of its type.
 static int normalize_element(const struct normalizer *normalizer, const struct schema_type *type, struct json *value,
-			     const struct field_path *path)
+                             const struct field_path *path)
 {
 	if (value->type == JSON_NULL) {
 		json_assign(value, decode_zero_value(normalizer->arena, type));
@@ -121,7 +121,7 @@ static int normalize_element(const struct normalizer *normalizer, const struct s
 }
 
 static int normalize_list(const struct normalizer *normalizer, const struct schema_type *type, struct json *value,
-			  const struct field_path *path)
+                          const struct field_path *path)
 {
 	if (value->type != JSON_ARRAY)
 		return field_path_type_error(path, type, value, normalizer->err);
@@ -135,11 +135,11 @@ static int normalize_list(const struct normalizer *normalizer, const struct sche
 }
 
 static int normalize_map(const struct normalizer *normalizer, const struct schema_type *type, struct json *value,
-			 const struct field_path *path)
+                         const struct field_path *path)
 {
 	if (value->type != JSON_OBJECT)
 		return field_path_type_error(path, type, value, normalizer->err);
-	json_for_each_member(member, value) {
+	json_for_each_member (member, value) {
 		struct field_path here = FIELD_PATH_KEY(path, member->key);
 		int result = normalize_element(normalizer, type->element, member->value, &here);
 		if (result < 0)
@@ -152,7 +152,7 @@ static int normalize_map(const struct normalizer *normalizer, const struct schem
 // they are read by that type, silently: upstream's own readers of these forms
 // know no strictness.
 static int normalize_raw(const struct normalizer *normalizer, const struct schema_type *type, struct json *value,
-			 const struct field_path *path)
+                         const struct field_path *path)
 {
 	const struct normalizer silent = {.arena = normalizer->arena, .err = normalizer->err};
 	if (type->element == NULL)
@@ -171,7 +171,7 @@ static int normalize_raw(const struct normalizer *normalizer, const struct schem
 }
 
 static int normalize(const struct normalizer *normalizer, const struct schema_type *type, struct json *value,
-		     const struct field_path *path)
+                     const struct field_path *path)
 {
 	switch (type->kind) {
 	case SCHEMA_STRUCT:
@@ -188,7 +188,7 @@ static int normalize(const struct normalizer *normalizer, const struct schema_ty
 }
 
 int schema_normalize(struct arena *arena, const struct schema_type *type, struct json *value,
-		     struct decode_issues *issues, struct err *err)
+                     struct decode_issues *issues, struct err *err)
 {
 	const struct normalizer normalizer = {.arena = arena, .issues = issues, .err = err};
 	return normalize(&normalizer, type, value, NULL);
@@ -198,9 +198,9 @@ int schema_normalize(struct arena *arena, const struct schema_type *type, struct
 
 static void fill_elements(struct arena *arena, const struct schema_type *type, struct json *value)
 {
-	json_for_each_item(item, value)
+	json_for_each_item (item, value)
 		schema_fill_shape(arena, type->element, item);
-	json_for_each_member(member, value)
+	json_for_each_member (member, value)
 		schema_fill_shape(arena, type->element, member->value);
 }
 

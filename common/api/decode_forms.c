@@ -25,14 +25,14 @@ static bool is_plain_text(const struct json *value)
 }
 
 static int normalize_string(struct arena *arena, const struct schema_type *type, struct json *value,
-			    const struct field_path *path, struct err *err)
+                            const struct field_path *path, struct err *err)
 {
 	(void)arena;
 	return value->type == JSON_STRING ? 0 : field_path_type_error(path, type, value, err);
 }
 
 static int normalize_int32(struct arena *arena, const struct schema_type *type, struct json *value,
-			   const struct field_path *path, struct err *err)
+                           const struct field_path *path, struct err *err)
 {
 	(void)arena;
 	if (value->type != JSON_INTEGER || value->integer < INT32_MIN || value->integer > INT32_MAX)
@@ -41,21 +41,21 @@ static int normalize_int32(struct arena *arena, const struct schema_type *type, 
 }
 
 static int normalize_int64(struct arena *arena, const struct schema_type *type, struct json *value,
-			   const struct field_path *path, struct err *err)
+                           const struct field_path *path, struct err *err)
 {
 	(void)arena;
 	return value->type == JSON_INTEGER ? 0 : field_path_type_error(path, type, value, err);
 }
 
 static int normalize_bool(struct arena *arena, const struct schema_type *type, struct json *value,
-			  const struct field_path *path, struct err *err)
+                          const struct field_path *path, struct err *err)
 {
 	(void)arena;
 	return value->type == JSON_BOOL ? 0 : field_path_type_error(path, type, value, err);
 }
 
 static int normalize_double(struct arena *arena, const struct schema_type *type, struct json *value,
-			    const struct field_path *path, struct err *err)
+                            const struct field_path *path, struct err *err)
 {
 	(void)arena;
 	bool number = value->type == JSON_INTEGER || value->type == JSON_NUMBER;
@@ -81,7 +81,7 @@ static size_t first_bad_base64(const char *text, size_t length)
 }
 
 static int normalize_bytes(struct arena *arena, const struct schema_type *type, struct json *value,
-			   const struct field_path *path, struct err *err)
+                           const struct field_path *path, struct err *err)
 {
 	if (value->type != JSON_STRING)
 		return field_path_type_error(path, type, value, err);
@@ -95,14 +95,14 @@ static int normalize_bytes(struct arena *arena, const struct schema_type *type, 
 	size_t data_length = 0;
 	if (!base64_decode(arena, packed, length, &data, &data_length))
 		return err_set(err, ERR_PARSE, "illegal base64 data at input byte %zu",
-			       first_bad_base64(value->text, value->length));
+		               first_bad_base64(value->text, value->length));
 	if (length != value->length)
 		json_assign(value, json_string_n(arena, packed, length));
 	return 0;
 }
 
 static int normalize_quantity(struct arena *arena, const struct schema_type *type, struct json *value,
-			      const struct field_path *path, struct err *err)
+                              const struct field_path *path, struct err *err)
 {
 	(void)type;
 	(void)path;
@@ -111,8 +111,8 @@ static int normalize_quantity(struct arena *arena, const struct schema_type *typ
 		text = arena_printf(arena, "%" PRId64, value->integer);
 	else if (value->type != JSON_NUMBER && !is_plain_text(value))
 		return err_set(err, ERR_PARSE,
-			       "quantities must match the regular expression "
-			       "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+		               "quantities must match the regular expression "
+		               "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
 	struct quantity quantity;
 	int result = quantity_parse(text, &quantity, err);
 	if (result < 0)
@@ -124,7 +124,7 @@ static int normalize_quantity(struct arena *arena, const struct schema_type *typ
 }
 
 static int normalize_int_or_string(struct arena *arena, const struct schema_type *type, struct json *value,
-				   const struct field_path *path, struct err *err)
+                                   const struct field_path *path, struct err *err)
 {
 	(void)arena;
 	(void)type;
@@ -145,24 +145,26 @@ static int time_error(const char *text, const char *layout, struct err *err)
 		const char *element;
 		size_t digits; // 0: the element's own text
 	} steps[] = {
-		{"2006", 4}, {"-", 0}, {"01", 2}, {"-", 0}, {"02", 2}, {"T", 0}, {"15", 2}, {":", 0}, {"04", 2}, {":", 0}, {"05", 2},
+	        {"2006", 4}, {"-", 0}, {"01", 2}, {"-", 0}, {"02", 2}, {"T", 0},
+	        {"15", 2},   {":", 0}, {"04", 2}, {":", 0}, {"05", 2},
 	};
 	const char *rest = text, *element = "Z07:00";
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		size_t length = steps[i].digits != 0 ? steps[i].digits : 1;
-		bool fits = steps[i].digits != 0 ? strspn(rest, "0123456789") >= length : rest[0] == steps[i].element[0];
+		bool fits =
+		        steps[i].digits != 0 ? strspn(rest, "0123456789") >= length : rest[0] == steps[i].element[0];
 		if (!fits) {
 			element = steps[i].element;
 			break;
 		}
 		rest += length;
 	}
-	return err_set(err, ERR_PARSE, "parsing time \"%s\" as \"%s\": cannot parse \"%s\" as \"%s\"", text, layout, rest,
-		       element);
+	return err_set(err, ERR_PARSE, "parsing time \"%s\" as \"%s\": cannot parse \"%s\" as \"%s\"", text, layout,
+	               rest, element);
 }
 
 static int normalize_time(struct arena *arena, const struct schema_type *type, struct json *value,
-			  const struct field_path *path, struct err *err)
+                          const struct field_path *path, struct err *err)
 {
 	(void)path;
 	bool micro = type->kind == SCHEMA_MICRO_TIME;
@@ -170,8 +172,8 @@ static int normalize_time(struct arena *arena, const struct schema_type *type, s
 		return go_value_error(value, "string", err);
 	int64_t time_ns = 0;
 	if (!is_plain_text(value) || !api_time_parse(value->text, &time_ns))
-		return time_error(value->text,
-				  micro ? "2006-01-02T15:04:05.000000Z07:00" : "2006-01-02T15:04:05Z07:00", err);
+		return time_error(value->text, micro ? "2006-01-02T15:04:05.000000Z07:00" : "2006-01-02T15:04:05Z07:00",
+		                  err);
 	if (time_ns == INT64_MIN && strncmp(value->text, "0001-01-01T00:00:00", 19) == 0) {
 		json_assign(value, json_null(arena)); // Go's zero time
 		return 0;
@@ -188,7 +190,7 @@ static int normalize_time(struct arena *arena, const struct schema_type *type, s
 }
 
 static int normalize_duration(struct arena *arena, const struct schema_type *type, struct json *value,
-			      const struct field_path *path, struct err *err)
+                              const struct field_path *path, struct err *err)
 {
 	(void)type;
 	(void)path;
@@ -207,19 +209,19 @@ static int normalize_duration(struct arena *arena, const struct schema_type *typ
 }
 
 typedef int (*normalize_function)(struct arena *arena, const struct schema_type *type, struct json *value,
-				  const struct field_path *path, struct err *err);
+                                  const struct field_path *path, struct err *err);
 
 static const normalize_function normalizers[SCHEMA_KIND_COUNT_] = {
-	[SCHEMA_STRING] = normalize_string,	[SCHEMA_INT32] = normalize_int32,
-	[SCHEMA_INT64] = normalize_int64,	[SCHEMA_BOOL] = normalize_bool,
-	[SCHEMA_DOUBLE] = normalize_double,	[SCHEMA_BYTES] = normalize_bytes,
-	[SCHEMA_QUANTITY] = normalize_quantity, [SCHEMA_INT_OR_STRING] = normalize_int_or_string,
-	[SCHEMA_TIME] = normalize_time,		[SCHEMA_MICRO_TIME] = normalize_time,
-	[SCHEMA_DURATION] = normalize_duration,
+        [SCHEMA_STRING] = normalize_string,     [SCHEMA_INT32] = normalize_int32,
+        [SCHEMA_INT64] = normalize_int64,       [SCHEMA_BOOL] = normalize_bool,
+        [SCHEMA_DOUBLE] = normalize_double,     [SCHEMA_BYTES] = normalize_bytes,
+        [SCHEMA_QUANTITY] = normalize_quantity, [SCHEMA_INT_OR_STRING] = normalize_int_or_string,
+        [SCHEMA_TIME] = normalize_time,         [SCHEMA_MICRO_TIME] = normalize_time,
+        [SCHEMA_DURATION] = normalize_duration,
 };
 
 int decode_scalar(struct arena *arena, const struct schema_type *type, struct json *value,
-		  const struct field_path *path, struct err *err)
+                  const struct field_path *path, struct err *err)
 {
 	return normalizers[type->kind](arena, type, value, path, err);
 }

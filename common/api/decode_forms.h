@@ -10,7 +10,7 @@
 // Checks a scalar and brings it to the form that upstream would print. A value
 // that reads as nothing (the zero time) becomes JSON null.
 NODISCARD int decode_scalar(struct arena *arena, const struct schema_type *type, struct json *value,
-			    const struct field_path *path, struct err *err);
+                            const struct field_path *path, struct err *err);
 
 // What Go writes for the type's zero value; {} for a struct.
 struct json *decode_zero_value(struct arena *arena, const struct schema_type *type);

@@ -129,8 +129,8 @@ static void apply_static(struct arena *arena, const struct schema_field *field, 
 
 static void run_hooks(struct arena *arena, const struct schema_type *type, struct json *object)
 {
-	static const struct default_hook *const tables[] = {
-		defaults_core_hooks, defaults_workload_hooks, defaults_extension_hooks};
+	static const struct default_hook *const tables[] = {defaults_core_hooks, defaults_workload_hooks,
+	                                                    defaults_extension_hooks};
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
 		for (const struct default_hook *hook = tables[i]; hook->type != NULL; hook++)
 			if (hook->type == type)
@@ -158,7 +158,7 @@ static void default_struct(struct arena *arena, const struct schema_type *type, 
 		if (!(type->fields[i].flags & SCHEMA_INLINE))
 			apply_static(arena, &type->fields[i], object);
 	run_hooks(arena, type, object);
-	json_for_each_member(member, object) {
+	json_for_each_member (member, object) {
 		const struct schema_field *field = schema_find_field(type, member->key, member->key_length, NULL);
 		if (field != NULL)
 			schema_apply_defaults(arena, field->type, member->value);
@@ -167,9 +167,9 @@ static void default_struct(struct arena *arena, const struct schema_type *type, 
 
 static void default_elements(struct arena *arena, const struct schema_type *element, struct json *value)
 {
-	json_for_each_item(item, value)
+	json_for_each_item (item, value)
 		schema_apply_defaults(arena, element, item);
-	json_for_each_member(member, value) {
+	json_for_each_member (member, value) {
 		if (element->kind == SCHEMA_QUANTITY)
 			round_up_to_milli(arena, member->value);
 		else

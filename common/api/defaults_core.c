@@ -29,7 +29,7 @@ static size_t registry_length(const char *image)
 	if (image[first] != '/')
 		return 0;
 	bool registry = memchr(image, '.', first) != NULL || memchr(image, ':', first) != NULL ||
-			(first == strlen("localhost") && memcmp(image, "localhost", first) == 0);
+	                (first == strlen("localhost") && memcmp(image, "localhost", first) == 0);
 	return registry ? first + 1 : 0;
 }
 
@@ -70,7 +70,7 @@ static void default_image_volume(struct arena *arena, struct json *source)
 // A volume that names no source is an emptyDir.
 static void default_volume(struct arena *arena, struct json *volume)
 {
-	json_for_each_member(member, volume)
+	json_for_each_member (member, volume)
 		if (strcmp(member->key, "name") != 0 && member->value->type != JSON_NULL)
 			return;
 	json_set(arena, volume, "emptyDir", json_object(arena));
@@ -93,14 +93,14 @@ static void request_limits(struct arena *arena, struct json *container)
 	if (!json_is(limits, JSON_OBJECT) || limits->length == 0)
 		return;
 	struct json *requests = json_ensure_object(arena, json_get(container, "resources"), "requests");
-	json_for_each_member(limit, limits)
+	json_for_each_member (limit, limits)
 		if (json_get_n(requests, limit->key, limit->key_length) == NULL)
 			json_set(arena, requests, limit->key, json_clone(arena, limit->value));
 }
 
 static void bind_host_ports(struct arena *arena, struct json *container)
 {
-	json_for_each_item(port, json_get(container, "ports")) {
+	json_for_each_item (port, json_get(container, "ports")) {
 		int64_t number = 0;
 		if (json_is(port, JSON_OBJECT) && decode_is_zero(json_get(port, "hostPort")) &&
 		    json_get_integer(port, "containerPort", &number))
@@ -114,7 +114,7 @@ static void default_pod(struct arena *arena, struct json *pod)
 	struct json *spec = json_ensure_object(arena, pod, "spec");
 	bool host_network = json_get_bool(spec, "hostNetwork", false);
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-		json_for_each_item(container, json_get(spec, lists[i])) {
+		json_for_each_item (container, json_get(spec, lists[i])) {
 			if (!json_is(container, JSON_OBJECT))
 				continue;
 			request_limits(arena, container);
@@ -165,7 +165,7 @@ static void default_service(struct arena *arena, struct json *service)
 {
 	if (strcmp(default_get_text(json_get(service, "spec"), "type"), "LoadBalancer") != 0)
 		return;
-	json_for_each_item(ingress, json_path(service, "status", "loadBalancer", "ingress"))
+	json_for_each_item (ingress, json_path(service, "status", "loadBalancer", "ingress"))
 		if (default_get_text(ingress, "ip")[0] != '\0')
 			default_absent_text(arena, ingress, "ipMode", "VIP");
 }
@@ -195,11 +195,10 @@ static void default_secret(struct arena *arena, struct json *secret)
 	const struct json *texts = json_get(secret, "stringData");
 	if (json_is(texts, JSON_OBJECT) && texts->length > 0) {
 		struct json *data = json_ensure_object(arena, secret, "data");
-		json_for_each_member(member, texts) {
+		json_for_each_member (member, texts) {
 			AUTO_STRBUF struct strbuf encoded = STRBUF_INIT(member->value->length / 3 * 4 + 4);
 			base64_encode(&encoded, member->value->text, member->value->length);
-			json_set(arena, data, member->key,
-				 json_string_n(arena, strbuf_text(&encoded), encoded.length));
+			json_set(arena, data, member->key, json_string_n(arena, strbuf_text(&encoded), encoded.length));
 		}
 	}
 	json_remove(secret, "stringData");
@@ -230,7 +229,7 @@ static void copy_amounts(struct arena *arena, struct json *item, const char *to,
 	if (!json_is(source, JSON_OBJECT) || source->length == 0)
 		return;
 	struct json *target = json_ensure_object(arena, item, to);
-	json_for_each_member(amount, source)
+	json_for_each_member (amount, source)
 		if (json_get_n(target, amount->key, amount->key_length) == NULL)
 			json_set(arena, target, amount->key, json_clone(arena, amount->value));
 }
@@ -245,20 +244,20 @@ static void default_limit_range_item(struct arena *arena, struct json *item)
 }
 
 const struct default_hook defaults_core_hooks[] = {
-	{&schema_type_core_v1_container, default_container},
-	{&schema_type_core_v1_ephemeral_container, default_container},
-	{&schema_type_core_v1_image_volume_source, default_image_volume},
-	{&schema_type_core_v1_limit_range_item, default_limit_range_item},
-	{&schema_type_core_v1_namespace, default_namespace},
-	{&schema_type_core_v1_node_status, default_node_status},
-	{&schema_type_core_v1_persistent_volume, default_persistent_volume},
-	{&schema_type_core_v1_pod, default_pod},
-	{&schema_type_core_v1_pod_spec, default_pod_spec},
-	{&schema_type_core_v1_replication_controller, default_replication_controller},
-	{&schema_type_core_v1_secret, default_secret},
-	{&schema_type_core_v1_service, default_service},
-	{&schema_type_core_v1_service_port, default_service_port},
-	{&schema_type_core_v1_service_spec, default_service_spec},
-	{&schema_type_core_v1_volume, default_volume},
-	{NULL, NULL},
+        {&schema_type_core_v1_container, default_container},
+        {&schema_type_core_v1_ephemeral_container, default_container},
+        {&schema_type_core_v1_image_volume_source, default_image_volume},
+        {&schema_type_core_v1_limit_range_item, default_limit_range_item},
+        {&schema_type_core_v1_namespace, default_namespace},
+        {&schema_type_core_v1_node_status, default_node_status},
+        {&schema_type_core_v1_persistent_volume, default_persistent_volume},
+        {&schema_type_core_v1_pod, default_pod},
+        {&schema_type_core_v1_pod_spec, default_pod_spec},
+        {&schema_type_core_v1_replication_controller, default_replication_controller},
+        {&schema_type_core_v1_secret, default_secret},
+        {&schema_type_core_v1_service, default_service},
+        {&schema_type_core_v1_service_port, default_service_port},
+        {&schema_type_core_v1_service_spec, default_service_spec},
+        {&schema_type_core_v1_volume, default_volume},
+        {NULL, NULL},
 };

@@ -33,8 +33,8 @@ static void default_scaling(struct arena *arena, struct json *behavior)
 	default_integer(arena, up, "stabilizationWindowSeconds", 0);
 	default_absent_text(arena, up, "selectPolicy", "Max");
 	default_document(arena, up, "policies",
-			 "[{\"type\":\"Pods\",\"value\":4,\"periodSeconds\":15},"
-			 "{\"type\":\"Percent\",\"value\":100,\"periodSeconds\":15}]");
+	                 "[{\"type\":\"Pods\",\"value\":4,\"periodSeconds\":15},"
+	                 "{\"type\":\"Percent\",\"value\":100,\"periodSeconds\":15}]");
 	struct json *down = json_ensure_object(arena, behavior, "scaleDown");
 	default_absent_text(arena, down, "selectPolicy", "Max");
 	default_document(arena, down, "policies", "[{\"type\":\"Percent\",\"value\":100,\"periodSeconds\":15}]");
@@ -45,8 +45,8 @@ static void default_autoscaler_spec(struct arena *arena, struct json *spec)
 	if (!default_has_items(spec, "metrics")) {
 		json_remove(spec, "metrics");
 		default_document(arena, spec, "metrics",
-				 "[{\"type\":\"Resource\",\"resource\":{\"name\":\"cpu\","
-				 "\"target\":{\"type\":\"Utilization\",\"averageUtilization\":80}}}]");
+		                 "[{\"type\":\"Resource\",\"resource\":{\"name\":\"cpu\","
+		                 "\"target\":{\"type\":\"Utilization\",\"averageUtilization\":80}}}]");
 	}
 }
 
@@ -93,12 +93,12 @@ static void default_definition(struct arena *arena, struct json *definition)
 		default_definition_names(arena, names);
 	if (default_has_items(status, "storedVersions"))
 		return;
-	json_for_each_item(version, json_get(spec, "versions")) {
+	json_for_each_item (version, json_get(spec, "versions")) {
 		if (!json_get_bool(version, "storage", false))
 			continue;
 		json_remove(status, "storedVersions");
 		json_append(arena, json_ensure_array(arena, status, "storedVersions"),
-			    json_string(arena, default_get_text(version, "name")));
+		            json_string(arena, default_get_text(version, "name")));
 		return;
 	}
 }
@@ -122,14 +122,14 @@ static void default_device_taint(struct arena *arena, struct json *taint)
 }
 
 const struct default_hook defaults_extension_hooks[] = {
-	{&schema_type_apiextensions_v1_custom_resource_definition, default_definition},
-	{&schema_type_autoscaling_v1_horizontal_pod_autoscaler, default_autoscaler_v1},
-	{&schema_type_autoscaling_v2_horizontal_pod_autoscaler_behavior, default_scaling},
-	{&schema_type_autoscaling_v2_horizontal_pod_autoscaler_spec, default_autoscaler_spec},
-	{&schema_type_networking_v1_network_policy_spec, default_network_policy_spec},
-	{&schema_type_rbac_v1_subject, default_subject},
-	{&schema_type_resource_v1beta2_device_sub_request, default_device_request},
-	{&schema_type_resource_v1beta2_device_taint, default_device_taint},
-	{&schema_type_resource_v1beta2_exact_device_request, default_device_request},
-	{NULL, NULL},
+        {&schema_type_apiextensions_v1_custom_resource_definition, default_definition},
+        {&schema_type_autoscaling_v1_horizontal_pod_autoscaler, default_autoscaler_v1},
+        {&schema_type_autoscaling_v2_horizontal_pod_autoscaler_behavior, default_scaling},
+        {&schema_type_autoscaling_v2_horizontal_pod_autoscaler_spec, default_autoscaler_spec},
+        {&schema_type_networking_v1_network_policy_spec, default_network_policy_spec},
+        {&schema_type_rbac_v1_subject, default_subject},
+        {&schema_type_resource_v1beta2_device_sub_request, default_device_request},
+        {&schema_type_resource_v1beta2_device_taint, default_device_taint},
+        {&schema_type_resource_v1beta2_exact_device_request, default_device_request},
+        {NULL, NULL},
 };

@@ -46,7 +46,7 @@ static void default_stateful_set_strategy(struct arena *arena, struct json *stra
 // Claims in a template say what they are, as whole objects do.
 static void default_stateful_set_spec(struct arena *arena, struct json *spec)
 {
-	json_for_each_item(claim, json_get(spec, "volumeClaimTemplates")) {
+	json_for_each_item (claim, json_get(spec, "volumeClaimTemplates")) {
 		if (!json_is(claim, JSON_OBJECT))
 			continue;
 		json_set_text(arena, claim, "apiVersion", "v1");
@@ -72,10 +72,10 @@ static void default_job(struct arena *arena, struct json *job)
 }
 
 const struct default_hook defaults_workload_hooks[] = {
-	{&schema_type_apps_v1_daemon_set_update_strategy, default_daemon_set_strategy},
-	{&schema_type_apps_v1_deployment_strategy, default_deployment_strategy},
-	{&schema_type_apps_v1_stateful_set_spec, default_stateful_set_spec},
-	{&schema_type_apps_v1_stateful_set_update_strategy, default_stateful_set_strategy},
-	{&schema_type_batch_v1_job, default_job},
-	{NULL, NULL},
+        {&schema_type_apps_v1_daemon_set_update_strategy, default_daemon_set_strategy},
+        {&schema_type_apps_v1_deployment_strategy, default_deployment_strategy},
+        {&schema_type_apps_v1_stateful_set_spec, default_stateful_set_spec},
+        {&schema_type_apps_v1_stateful_set_update_strategy, default_stateful_set_strategy},
+        {&schema_type_batch_v1_job, default_job},
+        {NULL, NULL},
 };

@@ -64,8 +64,8 @@ void go_type_write(struct strbuf *out, const struct schema_type *type)
 static void describe(struct strbuf *out, const struct schema_type *type, const struct json *value)
 {
 	static const char *const names[] = {
-		[JSON_NULL] = "null",	  [JSON_BOOL] = "bool",	    [JSON_INTEGER] = "number", [JSON_NUMBER] = "number",
-		[JSON_STRING] = "string", [JSON_ARRAY] = "array",   [JSON_OBJECT] = "object",
+	        [JSON_NULL] = "null",     [JSON_BOOL] = "bool",   [JSON_INTEGER] = "number", [JSON_NUMBER] = "number",
+	        [JSON_STRING] = "string", [JSON_ARRAY] = "array", [JSON_OBJECT] = "object",
 	};
 	strbuf_append_text(out, names[value->type]);
 	if (type->kind != SCHEMA_INT32 && type->kind != SCHEMA_INT64)
@@ -77,7 +77,7 @@ static void describe(struct strbuf *out, const struct schema_type *type, const s
 }
 
 int field_path_type_error(const struct field_path *path, const struct schema_type *type, const struct json *value,
-			  struct err *err)
+                          struct err *err)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(PATH_MAX_BYTES);
 	strbuf_append_text(&text, "json: cannot unmarshal ");
@@ -100,5 +100,6 @@ int go_value_error(const struct json *value, const char *go_type, struct err *er
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(PATH_MAX_BYTES);
 	describe(&text, &schema_type_string, value);
-	return err_set(err, ERR_PARSE, "json: cannot unmarshal %s into Go value of type %s", strbuf_text(&text), go_type);
+	return err_set(err, ERR_PARSE, "json: cannot unmarshal %s into Go value of type %s", strbuf_text(&text),
+	               go_type);
 }

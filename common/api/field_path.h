@@ -9,9 +9,9 @@
 #include "common/api/schema.h"
 
 struct field_path {
-	const struct field_path *parent;   // NULL at the root
-	const struct schema_type *owner;   // the struct whose field this is; NULL for an index or a key
-	const char *name;                  // field or key; NULL for an index
+	const struct field_path *parent; // NULL at the root
+	const struct schema_type *owner; // the struct whose field this is; NULL for an index or a key
+	const char *name;                // field or key; NULL for an index
 	size_t index;
 };
 
@@ -28,6 +28,6 @@ void go_type_write(struct strbuf *out, const struct schema_type *type);
 
 // `json: cannot unmarshal string into Go struct field PodSpec.spec.replicas of type int32`; returns -ERR_PARSE.
 int field_path_type_error(const struct field_path *path, const struct schema_type *type, const struct json *value,
-			  struct err *err);
+                          struct err *err);
 // The same for scalars that read themselves: `json: cannot unmarshal bool into Go value of type string`.
 int go_value_error(const struct json *value, const char *go_type, struct err *err);

@@ -9,12 +9,9 @@
 
 #include "common/api/view.h"
 
-#define SCALAR(symbol, type_name, type_kind, c_type, openapi)                                              \
-	const struct schema_type schema_type_##symbol = {.name = type_name,                               \
-							 .openapi_name = openapi,                         \
-							 .kind = type_kind,                               \
-							 .view_size = sizeof(c_type),                     \
-							 .doc = ""}
+#define SCALAR(symbol, type_name, type_kind, c_type, openapi) \
+	const struct schema_type schema_type_##symbol = {     \
+	        .name = type_name, .openapi_name = openapi, .kind = type_kind, .view_size = sizeof(c_type), .doc = ""}
 
 SCALAR(string, "string", SCHEMA_STRING, const char *, NULL);
 SCALAR(int32, "int32", SCHEMA_INT32, int32_t, NULL);
@@ -48,7 +45,7 @@ const struct schema_resource *schema_find_resource(const char *group, const char
 {
 	struct resource_key key = {group, version, plural};
 	const struct schema_resource *const *found =
-		bsearch(&key, schema_resources, schema_resource_count, sizeof(schema_resources[0]), compare_resource);
+	        bsearch(&key, schema_resources, schema_resource_count, sizeof(schema_resources[0]), compare_resource);
 	return found != NULL ? *found : NULL;
 }
 
@@ -146,7 +143,7 @@ static int compare_type(const void *key, const void *element)
 const struct schema_type *schema_find_type(const char *openapi_name)
 {
 	const struct schema_type *const *found =
-		bsearch(openapi_name, schema_types, schema_type_count, sizeof(schema_types[0]), compare_type);
+	        bsearch(openapi_name, schema_types, schema_type_count, sizeof(schema_types[0]), compare_type);
 	return found != NULL ? *found : NULL;
 }
 
@@ -158,7 +155,7 @@ static int compare_name(const char *name, size_t length, const char *other)
 }
 
 const struct schema_field *schema_find_field(const struct schema_type *type, const char *json_name, size_t length,
-					     size_t *ret_offset)
+                                             size_t *ret_offset)
 {
 	if (memchr(json_name, '\0', length) != NULL)
 		return NULL;

@@ -23,12 +23,12 @@ struct decoder {
 	struct err *err;
 };
 
-typedef int (*decode_function)(const struct decoder *decoder, const struct schema_type *type,
-			       const struct json *value, void *out, const struct field_path *path);
+typedef int (*decode_function)(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
+                               void *out, const struct field_path *path);
 typedef struct json *(*encode_function)(struct arena *arena, const struct schema_type *type, const void *in);
 
 static int decode_value(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-			void *out, const struct field_path *path);
+                        void *out, const struct field_path *path);
 static struct json *encode_value(struct arena *arena, const struct schema_type *type, const void *in);
 
 // Map entries are {const char *key; T value}: no T needs more alignment than a pointer.
@@ -54,7 +54,7 @@ static const char *take_text(const struct decoder *decoder, const struct json *v
 }
 
 static int decode_text_kind(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-			    void *out, const struct field_path *path)
+                            void *out, const struct field_path *path)
 {
 	if (value->type != JSON_STRING)
 		return field_path_type_error(path, type, value, decoder->err);
@@ -63,7 +63,7 @@ static int decode_text_kind(const struct decoder *decoder, const struct schema_t
 }
 
 static int decode_quantity(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-			   void *out, const struct field_path *path)
+                           void *out, const struct field_path *path)
 {
 	if (value->type == JSON_INTEGER)
 		*(const char **)out = arena_printf(decoder->arena, "%" PRId64, value->integer);
@@ -75,7 +75,7 @@ static int decode_quantity(const struct decoder *decoder, const struct schema_ty
 }
 
 static int decode_int32(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-			void *out, const struct field_path *path)
+                        void *out, const struct field_path *path)
 {
 	if (value->type != JSON_INTEGER || value->integer < INT32_MIN || value->integer > INT32_MAX)
 		return field_path_type_error(path, type, value, decoder->err);
@@ -84,7 +84,7 @@ static int decode_int32(const struct decoder *decoder, const struct schema_type 
 }
 
 static int decode_int64(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-			void *out, const struct field_path *path)
+                        void *out, const struct field_path *path)
 {
 	if (value->type != JSON_INTEGER)
 		return field_path_type_error(path, type, value, decoder->err);
@@ -93,7 +93,7 @@ static int decode_int64(const struct decoder *decoder, const struct schema_type 
 }
 
 static int decode_bool(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-		       void *out, const struct field_path *path)
+                       void *out, const struct field_path *path)
 {
 	if (value->type != JSON_BOOL)
 		return field_path_type_error(path, type, value, decoder->err);
@@ -102,7 +102,7 @@ static int decode_bool(const struct decoder *decoder, const struct schema_type *
 }
 
 static int decode_double(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-			 void *out, const struct field_path *path)
+                         void *out, const struct field_path *path)
 {
 	if (value->type == JSON_INTEGER)
 		*(double *)out = (double)value->integer;
@@ -114,7 +114,7 @@ static int decode_double(const struct decoder *decoder, const struct schema_type
 }
 
 static int decode_bytes(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-			void *out, const struct field_path *path)
+                        void *out, const struct field_path *path)
 {
 	struct bytes *bytes = out;
 	if (value->type != JSON_STRING)
@@ -122,13 +122,13 @@ static int decode_bytes(const struct decoder *decoder, const struct schema_type 
 	uint8_t *data = NULL;
 	if (!base64_decode(decoder->arena, value->text, value->length, &data, &bytes->length))
 		return err_set(decoder->err, ERR_PARSE, "illegal base64 data in %s",
-			       path != NULL && path->name != NULL ? path->name : "the document");
+		               path != NULL && path->name != NULL ? path->name : "the document");
 	bytes->data = data;
 	return 0;
 }
 
-static int decode_int_or_string(const struct decoder *decoder, const struct schema_type *type,
-				const struct json *value, void *out, const struct field_path *path)
+static int decode_int_or_string(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
+                                void *out, const struct field_path *path)
 {
 	struct int_or_string *both = out;
 	if (value->type == JSON_STRING) {
@@ -141,7 +141,7 @@ static int decode_int_or_string(const struct decoder *decoder, const struct sche
 }
 
 static int decode_raw(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-		      void *out, const struct field_path *path)
+                      void *out, const struct field_path *path)
 {
 	(void)type;
 	(void)path;
@@ -150,7 +150,7 @@ static int decode_raw(const struct decoder *decoder, const struct schema_type *t
 }
 
 static int decode_list(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-		       void *out, const struct field_path *path)
+                       void *out, const struct field_path *path)
 {
 	if (value->type != JSON_ARRAY)
 		return field_path_type_error(path, type, value, decoder->err);
@@ -160,8 +160,8 @@ static int decode_list(const struct decoder *decoder, const struct schema_type *
 	array->count = value->length;
 	for (size_t i = 0; i < value->length; i++) {
 		struct field_path here = FIELD_PATH_INDEX(path, i);
-		int result = decode_value(decoder, type->element, value->items[i], (char *)array->items + i * stride,
-					  &here);
+		int result =
+		        decode_value(decoder, type->element, value->items[i], (char *)array->items + i * stride, &here);
 		if (result < 0)
 			return result;
 	}
@@ -169,7 +169,7 @@ static int decode_list(const struct decoder *decoder, const struct schema_type *
 }
 
 static int decode_map(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-		      void *out, const struct field_path *path)
+                      void *out, const struct field_path *path)
 {
 	if (value->type != JSON_OBJECT)
 		return field_path_type_error(path, type, value, decoder->err);
@@ -180,8 +180,8 @@ static int decode_map(const struct decoder *decoder, const struct schema_type *t
 	for (size_t i = 0; i < value->length; i++) {
 		const struct json_member *member = &value->members[i];
 		char *entry = (char *)map->items + i * stride;
-		*(const char **)entry = decoder->copy ? arena_strndup(decoder->arena, member->key, member->key_length)
-						      : member->key;
+		*(const char **)entry =
+		        decoder->copy ? arena_strndup(decoder->arena, member->key, member->key_length) : member->key;
 		struct field_path here = FIELD_PATH_KEY(path, member->key);
 		int result = decode_value(decoder, type->element, member->value, entry + ENTRY_VALUE_OFFSET, &here);
 		if (result < 0)
@@ -209,7 +209,7 @@ static bool pointer_differs(const struct schema_field *field)
 }
 
 static int decode_field(const struct decoder *decoder, const struct schema_field *field, const struct json *value,
-			void *view, const struct field_path *path)
+                        void *view, const struct field_path *path)
 {
 	void *member = (char *)view + field->view_offset;
 	if (value->type == JSON_NULL)
@@ -223,11 +223,11 @@ static int decode_field(const struct decoder *decoder, const struct schema_field
 }
 
 static int decode_struct(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-			 void *out, const struct field_path *path)
+                         void *out, const struct field_path *path)
 {
 	if (value->type != JSON_OBJECT)
 		return field_path_type_error(path, type, value, decoder->err);
-	json_for_each_member(member, value) {
+	json_for_each_member (member, value) {
 		const struct schema_field *field = schema_find_field(type, member->key, member->key_length, NULL);
 		if (field == NULL)
 			continue;
@@ -240,25 +240,25 @@ static int decode_struct(const struct decoder *decoder, const struct schema_type
 }
 
 static const decode_function decoders[SCHEMA_KIND_COUNT_] = {
-	[SCHEMA_STRING] = decode_text_kind,
-	[SCHEMA_INT32] = decode_int32,
-	[SCHEMA_INT64] = decode_int64,
-	[SCHEMA_BOOL] = decode_bool,
-	[SCHEMA_DOUBLE] = decode_double,
-	[SCHEMA_BYTES] = decode_bytes,
-	[SCHEMA_QUANTITY] = decode_quantity,
-	[SCHEMA_INT_OR_STRING] = decode_int_or_string,
-	[SCHEMA_TIME] = decode_text_kind,
-	[SCHEMA_MICRO_TIME] = decode_text_kind,
-	[SCHEMA_DURATION] = decode_text_kind,
-	[SCHEMA_RAW] = decode_raw,
-	[SCHEMA_STRUCT] = decode_struct,
-	[SCHEMA_LIST] = decode_list,
-	[SCHEMA_MAP] = decode_map,
+        [SCHEMA_STRING] = decode_text_kind,
+        [SCHEMA_INT32] = decode_int32,
+        [SCHEMA_INT64] = decode_int64,
+        [SCHEMA_BOOL] = decode_bool,
+        [SCHEMA_DOUBLE] = decode_double,
+        [SCHEMA_BYTES] = decode_bytes,
+        [SCHEMA_QUANTITY] = decode_quantity,
+        [SCHEMA_INT_OR_STRING] = decode_int_or_string,
+        [SCHEMA_TIME] = decode_text_kind,
+        [SCHEMA_MICRO_TIME] = decode_text_kind,
+        [SCHEMA_DURATION] = decode_text_kind,
+        [SCHEMA_RAW] = decode_raw,
+        [SCHEMA_STRUCT] = decode_struct,
+        [SCHEMA_LIST] = decode_list,
+        [SCHEMA_MAP] = decode_map,
 };
 
 static int decode_value(const struct decoder *decoder, const struct schema_type *type, const struct json *value,
-			void *out, const struct field_path *path)
+                        void *out, const struct field_path *path)
 {
 	if (value->type == JSON_NULL && type->kind != SCHEMA_RAW)
 		return 0;
@@ -266,7 +266,7 @@ static int decode_value(const struct decoder *decoder, const struct schema_type 
 }
 
 static int decode_root(struct arena *arena, bool copy, const struct schema_type *type, const struct json *value,
-		       void *view, struct err *err)
+                       void *view, struct err *err)
 {
 	const struct decoder decoder = {.arena = arena, .copy = copy, .err = err};
 	memset(view, 0, type->view_size);
@@ -274,13 +274,13 @@ static int decode_root(struct arena *arena, bool copy, const struct schema_type 
 }
 
 int view_decode(struct arena *arena, const struct schema_type *type, const struct json *value, void *view,
-		struct err *err)
+                struct err *err)
 {
 	return decode_root(arena, true, type, value, view, err);
 }
 
 int view_decode_text(struct arena *arena, const struct schema_type *type, const char *text, size_t length, void *view,
-		     struct err *err)
+                     struct err *err)
 {
 	struct json *value = NULL;
 	int result = json_parse(arena, text, length, NULL, &value, err);
@@ -381,7 +381,7 @@ static struct json *encode_list(struct arena *arena, const struct schema_type *t
 	struct json *list = json_array(arena);
 	for (size_t i = 0; i < array->count; i++)
 		json_append(arena, list,
-			    encode_value(arena, type->element, (char *)array->items + i * type->element->view_size));
+		            encode_value(arena, type->element, (char *)array->items + i * type->element->view_size));
 	return list;
 }
 
@@ -394,7 +394,7 @@ static struct json *encode_map(struct arena *arena, const struct schema_type *ty
 	for (size_t i = 0; i < map->count; i++) {
 		const char *entry = (const char *)map->items + i * entry_size(type->element);
 		json_set(arena, object, *(const char *const *)entry,
-			 encode_value(arena, type->element, entry + ENTRY_VALUE_OFFSET));
+		         encode_value(arena, type->element, entry + ENTRY_VALUE_OFFSET));
 	}
 	return object;
 }
@@ -454,21 +454,21 @@ static struct json *encode_struct(struct arena *arena, const struct schema_type 
 }
 
 static const encode_function encoders[SCHEMA_KIND_COUNT_] = {
-	[SCHEMA_STRING] = encode_text_kind,
-	[SCHEMA_INT32] = encode_int32,
-	[SCHEMA_INT64] = encode_int64,
-	[SCHEMA_BOOL] = encode_bool,
-	[SCHEMA_DOUBLE] = encode_double,
-	[SCHEMA_BYTES] = encode_bytes,
-	[SCHEMA_QUANTITY] = encode_text_kind,
-	[SCHEMA_INT_OR_STRING] = encode_int_or_string,
-	[SCHEMA_TIME] = encode_text_kind,
-	[SCHEMA_MICRO_TIME] = encode_text_kind,
-	[SCHEMA_DURATION] = encode_text_kind,
-	[SCHEMA_RAW] = encode_raw,
-	[SCHEMA_STRUCT] = encode_struct,
-	[SCHEMA_LIST] = encode_list,
-	[SCHEMA_MAP] = encode_map,
+        [SCHEMA_STRING] = encode_text_kind,
+        [SCHEMA_INT32] = encode_int32,
+        [SCHEMA_INT64] = encode_int64,
+        [SCHEMA_BOOL] = encode_bool,
+        [SCHEMA_DOUBLE] = encode_double,
+        [SCHEMA_BYTES] = encode_bytes,
+        [SCHEMA_QUANTITY] = encode_text_kind,
+        [SCHEMA_INT_OR_STRING] = encode_int_or_string,
+        [SCHEMA_TIME] = encode_text_kind,
+        [SCHEMA_MICRO_TIME] = encode_text_kind,
+        [SCHEMA_DURATION] = encode_text_kind,
+        [SCHEMA_RAW] = encode_raw,
+        [SCHEMA_STRUCT] = encode_struct,
+        [SCHEMA_LIST] = encode_list,
+        [SCHEMA_MAP] = encode_map,
 };
 
 static struct json *encode_value(struct arena *arena, const struct schema_type *type, const void *in)

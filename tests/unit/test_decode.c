@@ -68,7 +68,8 @@ static void unknown_fields_fall_out(void **state)
 {
 	(void)state;
 	check(&schema_type_apps_v1_deployment,
-	      "{\"spec\":{\"foo\":1,\"template\":{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"b\",\"img\":{}}],"
+	      "{\"spec\":{\"foo\":1,\"template\":{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"b\",\"img\":{}"
+	      "}],"
 	      "\"volumes\":[{\"name\":\"v\",\"emptyDir\":{\"size\":1}}]}}},\"bar\":[]}",
 	      "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}],"
 	      "\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}]}}}}",
@@ -97,7 +98,8 @@ static void nulls_and_empty_values(void **state)
 	      "\"creationTimestamp\":null},\"spec\":{\"containers\":[null],\"hostNetwork\":false,\"nodeSelector\":{},"
 	      "\"tolerations\":[],\"securityContext\":null,\"activeDeadlineSeconds\":null,\"affinity\":{},"
 	      "\"terminationGracePeriodSeconds\":0,\"shareProcessNamespace\":false},\"status\":null}",
-	      "{\"metadata\":{\"labels\":{\"a\":\"\"},\"finalizers\":[\"\"]},\"spec\":{\"containers\":[{}],\"affinity\":{},"
+	      "{\"metadata\":{\"labels\":{\"a\":\"\"},\"finalizers\":[\"\"]},\"spec\":{\"containers\":[{}],"
+	      "\"affinity\":{},"
 	      "\"terminationGracePeriodSeconds\":0,\"shareProcessNamespace\":false}}",
 	      "");
 }
@@ -108,7 +110,8 @@ static void scalars_become_canonical(void **state)
 	check(&schema_type_core_v1_container,
 	      "{\"name\":\"c\",\"resources\":{\"limits\":{\"cpu\":0.5,\"memory\":\"1024Mi\",\"a\":2,\"b\":\"1e3\"}},"
 	      "\"livenessProbe\":{\"httpGet\":{\"port\":\"http\"}},\"readinessProbe\":{\"httpGet\":{\"port\":80}}}",
-	      "{\"name\":\"c\",\"resources\":{\"limits\":{\"cpu\":\"500m\",\"memory\":\"1Gi\",\"a\":\"2\",\"b\":\"1e3\"}},"
+	      "{\"name\":\"c\",\"resources\":{\"limits\":{\"cpu\":\"500m\",\"memory\":\"1Gi\",\"a\":\"2\",\"b\":"
+	      "\"1e3\"}},"
 	      "\"livenessProbe\":{\"httpGet\":{\"port\":\"http\"}},\"readinessProbe\":{\"httpGet\":{\"port\":80}}}",
 	      "");
 	check(&schema_type_coordination_v1_lease,
@@ -129,36 +132,39 @@ static void wrong_types_end_it(void **state)
 	(void)state;
 	const struct schema_type *deployment = &schema_type_apps_v1_deployment;
 	check_error(deployment, "{\"spec\":{\"replicas\":\"three\"}}",
-		    "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32");
-	check_error(deployment, "{\"spec\":{\"replicas\":1.5}}",
-		    "json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32");
+	            "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32");
+	check_error(
+	        deployment, "{\"spec\":{\"replicas\":1.5}}",
+	        "json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32");
 	check_error(deployment, "{\"spec\":[]}",
-		    "json: cannot unmarshal array into Go struct field Deployment.spec of type v1.DeploymentSpec");
-	check_error(deployment, "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"args\":[\"a\",1]}]}}}}",
-		    "json: cannot unmarshal number into Go struct field Container.spec.template.spec.containers.args of "
-		    "type string");
+	            "json: cannot unmarshal array into Go struct field Deployment.spec of type v1.DeploymentSpec");
+	check_error(
+	        deployment, "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"args\":[\"a\",1]}]}}}}",
+	        "json: cannot unmarshal number into Go struct field Container.spec.template.spec.containers.args of "
+	        "type string");
 	check_error(deployment, "{\"spec\":{\"selector\":{\"matchLabels\":[]}}}",
-		    "json: cannot unmarshal array into Go struct field LabelSelector.spec.selector.matchLabels of type "
-		    "map[string]string");
+	            "json: cannot unmarshal array into Go struct field LabelSelector.spec.selector.matchLabels of type "
+	            "map[string]string");
 	check_error(deployment, "\"text\"", "json: cannot unmarshal string into Go value of type v1.Deployment");
 	check_error(&schema_type_core_v1_container, "{\"resources\":{\"limits\":{\"cpu\":\"1x\"}}}",
-		    "quantities must match the regular expression "
-		    "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+	            "quantities must match the regular expression "
+	            "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
 	check_error(&schema_type_core_v1_container, "{\"resources\":{\"limits\":{\"cpu\":\"1\\u0000\"}}}",
-		    "quantities must match the regular expression "
-		    "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+	            "quantities must match the regular expression "
+	            "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
 	check_error(&schema_type_core_v1_service, "{\"spec\":{\"ports\":[{\"targetPort\":true}]}}",
-		    "json: cannot unmarshal bool into Go value of type int32");
+	            "json: cannot unmarshal bool into Go value of type int32");
 	check_error(&schema_type_core_v1_secret, "{\"data\":{\"a\":\"aGV$bG8=\"}}",
-		    "illegal base64 data at input byte 3");
+	            "illegal base64 data at input byte 3");
 	check_error(&schema_type_core_v1_secret, "{\"data\":{\"a\":7}}",
-		    "json: cannot unmarshal number into Go struct field Secret.data of type []uint8");
-	check_error(&schema_type_core_v1_pod, "{\"metadata\":{\"creationTimestamp\":\"yesterday\"}}",
-		    "parsing time \"yesterday\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"yesterday\" as \"2006\"");
+	            "json: cannot unmarshal number into Go struct field Secret.data of type []uint8");
+	check_error(
+	        &schema_type_core_v1_pod, "{\"metadata\":{\"creationTimestamp\":\"yesterday\"}}",
+	        "parsing time \"yesterday\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"yesterday\" as \"2006\"");
 	check_error(&schema_type_core_v1_pod, "{\"metadata\":{\"creationTimestamp\":\"2026-01-02\"}}",
-		    "parsing time \"2026-01-02\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"\" as \"T\"");
+	            "parsing time \"2026-01-02\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"\" as \"T\"");
 	check_error(&schema_type_core_v1_pod, "{\"metadata\":{\"creationTimestamp\":12}}",
-		    "json: cannot unmarshal number into Go value of type string");
+	            "json: cannot unmarshal number into Go value of type string");
 }
 
 static void free_json_is_kept(void **state)
@@ -191,24 +197,24 @@ static void what_go_always_writes(void **state)
 {
 	(void)state;
 	check_shape(&schema_type_apps_v1_deployment, "{}",
-		    "{\"metadata\":{\"creationTimestamp\":null},\"spec\":{\"selector\":null,\"strategy\":{},"
-		    "\"template\":{\"metadata\":{\"creationTimestamp\":null},\"spec\":{\"containers\":null}}},"
-		    "\"status\":{}}");
+	            "{\"metadata\":{\"creationTimestamp\":null},\"spec\":{\"selector\":null,\"strategy\":{},"
+	            "\"template\":{\"metadata\":{\"creationTimestamp\":null},\"spec\":{\"containers\":null}}},"
+	            "\"status\":{}}");
 	check_shape(&schema_type_core_v1_pod, "{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}",
-		    "{\"metadata\":{\"creationTimestamp\":null},"
-		    "\"spec\":{\"containers\":[{\"name\":\"a\",\"resources\":{}}]},\"status\":{}}");
+	            "{\"metadata\":{\"creationTimestamp\":null},"
+	            "\"spec\":{\"containers\":[{\"name\":\"a\",\"resources\":{}}]},\"status\":{}}");
 	check_shape(&schema_type_core_v1_service, "{\"spec\":{\"ports\":[{\"port\":80}]}}",
-		    "{\"metadata\":{\"creationTimestamp\":null},\"spec\":{\"ports\":[{\"port\":80,\"targetPort\":0}]},"
-		    "\"status\":{\"loadBalancer\":{}}}");
+	            "{\"metadata\":{\"creationTimestamp\":null},\"spec\":{\"ports\":[{\"port\":80,\"targetPort\":0}]},"
+	            "\"status\":{\"loadBalancer\":{}}}");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(unknown_fields_fall_out), cmocka_unit_test(notes_are_bounded),
-		cmocka_unit_test(nulls_and_empty_values),  cmocka_unit_test(scalars_become_canonical),
-		cmocka_unit_test(wrong_types_end_it),	   cmocka_unit_test(free_json_is_kept),
-		cmocka_unit_test(what_go_always_writes),
+	        cmocka_unit_test(unknown_fields_fall_out), cmocka_unit_test(notes_are_bounded),
+	        cmocka_unit_test(nulls_and_empty_values),  cmocka_unit_test(scalars_become_canonical),
+	        cmocka_unit_test(wrong_types_end_it),      cmocka_unit_test(free_json_is_kept),
+	        cmocka_unit_test(what_go_always_writes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

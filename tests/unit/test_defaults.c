@@ -60,56 +60,86 @@ static void a_deployment_as_upstream(void **state)
 {
 	(void)state;
 	check_whole(
-		"io.k8s.api.apps.v1.Deployment",
-		"{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"web\",\"labels\":{\"app\":\"web\"}},"
-		"\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"web\"}},\"template\":{\"metadata\":{\"labels\":{\"app\":\"web\"}},"
-		"\"spec\":{\"containers\":[{\"name\":\"nginx\",\"image\":\"nginx:1.14.2\",\"ports\":[{\"containerPort\":80}],"
-		"\"env\":[{\"name\":\"E\",\"value\":\"\"},{\"name\":\"IP\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":\"status.podIP\"}}}],"
-		"\"resources\":{\"limits\":{\"cpu\":\"0.5\",\"memory\":\"128Mi\"}},"
-		"\"readinessProbe\":{\"httpGet\":{\"port\":80}}}],\"hostNetwork\":true}}}}",
-		"{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"web\",\"creationTimestamp\":null,"
-		"\"labels\":{\"app\":\"web\"}},\"spec\":{\"replicas\":1,\"selector\":{\"matchLabels\":{\"app\":\"web\"}},"
-		"\"template\":{\"metadata\":{\"creationTimestamp\":null,\"labels\":{\"app\":\"web\"}},\"spec\":{\"containers\":["
-		"{\"name\":\"nginx\",\"image\":\"nginx:1.14.2\",\"ports\":[{\"containerPort\":80,\"protocol\":\"TCP\"}],"
-		"\"env\":[{\"name\":\"E\"},{\"name\":\"IP\",\"valueFrom\":{\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":\"status.podIP\"}}}],"
-		"\"resources\":{\"limits\":{\"cpu\":\"500m\",\"memory\":\"128Mi\"}},"
-		"\"readinessProbe\":{\"httpGet\":{\"path\":\"/\",\"port\":80,\"scheme\":\"HTTP\"},\"timeoutSeconds\":1,"
-		"\"periodSeconds\":10,\"successThreshold\":1,\"failureThreshold\":3},"
-		"\"terminationMessagePath\":\"/dev/termination-log\",\"terminationMessagePolicy\":\"File\","
-		"\"imagePullPolicy\":\"IfNotPresent\"}],\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":30,"
-		"\"dnsPolicy\":\"ClusterFirst\",\"hostNetwork\":true,\"securityContext\":{},\"schedulerName\":\"default-scheduler\"}},"
-		"\"strategy\":{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"maxUnavailable\":\"25%\",\"maxSurge\":\"25%\"}},"
-		"\"revisionHistoryLimit\":10,\"progressDeadlineSeconds\":600},\"status\":{}}");
+	        "io.k8s.api.apps.v1.Deployment",
+	        "{\"apiVersion\":\"apps/"
+	        "v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"web\",\"labels\":{\"app\":\"web\"}},"
+	        "\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"web\"}},\"template\":{\"metadata\":{\"labels\":{"
+	        "\"app\":\"web\"}},"
+	        "\"spec\":{\"containers\":[{\"name\":\"nginx\",\"image\":\"nginx:1.14.2\",\"ports\":[{"
+	        "\"containerPort\":80}],"
+	        "\"env\":[{\"name\":\"E\",\"value\":\"\"},{\"name\":\"IP\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":"
+	        "\"status.podIP\"}}}],"
+	        "\"resources\":{\"limits\":{\"cpu\":\"0.5\",\"memory\":\"128Mi\"}},"
+	        "\"readinessProbe\":{\"httpGet\":{\"port\":80}}}],\"hostNetwork\":true}}}}",
+	        "{\"apiVersion\":\"apps/"
+	        "v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"web\",\"creationTimestamp\":null,"
+	        "\"labels\":{\"app\":\"web\"}},\"spec\":{\"replicas\":1,\"selector\":{\"matchLabels\":{\"app\":\"web\"}"
+	        "},"
+	        "\"template\":{\"metadata\":{\"creationTimestamp\":null,\"labels\":{\"app\":\"web\"}},\"spec\":{"
+	        "\"containers\":["
+	        "{\"name\":\"nginx\",\"image\":\"nginx:1.14.2\",\"ports\":[{\"containerPort\":80,\"protocol\":\"TCP\"}]"
+	        ","
+	        "\"env\":[{\"name\":\"E\"},{\"name\":\"IP\",\"valueFrom\":{\"fieldRef\":{\"apiVersion\":\"v1\","
+	        "\"fieldPath\":\"status.podIP\"}}}],"
+	        "\"resources\":{\"limits\":{\"cpu\":\"500m\",\"memory\":\"128Mi\"}},"
+	        "\"readinessProbe\":{\"httpGet\":{\"path\":\"/\",\"port\":80,\"scheme\":\"HTTP\"},\"timeoutSeconds\":1,"
+	        "\"periodSeconds\":10,\"successThreshold\":1,\"failureThreshold\":3},"
+	        "\"terminationMessagePath\":\"/dev/termination-log\",\"terminationMessagePolicy\":\"File\","
+	        "\"imagePullPolicy\":\"IfNotPresent\"}],\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":"
+	        "30,"
+	        "\"dnsPolicy\":\"ClusterFirst\",\"hostNetwork\":true,\"securityContext\":{},\"schedulerName\":"
+	        "\"default-scheduler\"}},"
+	        "\"strategy\":{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"maxUnavailable\":\"25%\",\"maxSurge\":"
+	        "\"25%\"}},"
+	        "\"revisionHistoryLimit\":10,\"progressDeadlineSeconds\":600},\"status\":{}}");
 }
 
 static void a_pod_as_upstream(void **state)
 {
 	(void)state;
-	check_whole(
-		"io.k8s.api.core.v1.Pod",
-		"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":\"default\"},\"spec\":{"
-		"\"serviceAccount\":\"builder\",\"hostNetwork\":true,\"initContainers\":[{\"name\":\"i\",\"image\":\"busybox\","
-		"\"lifecycle\":{\"preStop\":{\"httpGet\":{\"port\":\"x\"}}},\"livenessProbe\":{\"grpc\":{\"port\":1}}}],"
-		"\"containers\":[{\"name\":\"c\",\"image\":\"r.example:5000/a@sha256:00\",\"ports\":[{\"containerPort\":53,\"protocol\":\"UDP\"}],"
-		"\"resources\":{\"limits\":{\"cpu\":\"0.0001\",\"memory\":\"1Gi\"},\"requests\":{\"memory\":\"1Mi\"}}}],"
-		"\"volumes\":[{\"name\":\"a\"},{\"name\":\"b\",\"secret\":{\"secretName\":\"s\"}},{\"name\":\"c\",\"projected\":{\"sources\":["
-		"{\"serviceAccountToken\":{\"path\":\"t\"}},{\"downwardAPI\":{\"items\":[{\"path\":\"n\",\"fieldRef\":{\"fieldPath\":\"metadata.name\"}}]}}]}},"
-		"{\"name\":\"d\",\"hostPath\":{\"path\":\"/\"}}]}}",
-		"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":\"default\",\"creationTimestamp\":null},"
-		"\"spec\":{\"serviceAccount\":\"builder\",\"serviceAccountName\":\"builder\",\"hostNetwork\":true,\"initContainers\":["
-		"{\"name\":\"i\",\"image\":\"busybox\",\"lifecycle\":{\"preStop\":{\"httpGet\":{\"path\":\"/\",\"port\":\"x\",\"scheme\":\"HTTP\"}}},"
-		"\"livenessProbe\":{\"grpc\":{\"port\":1,\"service\":\"\"},\"timeoutSeconds\":1,\"periodSeconds\":10,\"successThreshold\":1,"
-		"\"failureThreshold\":3},\"resources\":{},\"terminationMessagePath\":\"/dev/termination-log\","
-		"\"terminationMessagePolicy\":\"File\",\"imagePullPolicy\":\"Always\"}],\"containers\":[{\"name\":\"c\","
-		"\"image\":\"r.example:5000/a@sha256:00\",\"ports\":[{\"hostPort\":53,\"containerPort\":53,\"protocol\":\"UDP\"}],"
-		"\"resources\":{\"limits\":{\"cpu\":\"1m\",\"memory\":\"1Gi\"},\"requests\":{\"cpu\":\"1m\",\"memory\":\"1Mi\"}},"
-		"\"terminationMessagePath\":\"/dev/termination-log\",\"terminationMessagePolicy\":\"File\","
-		"\"imagePullPolicy\":\"IfNotPresent\"}],\"volumes\":[{\"name\":\"a\",\"emptyDir\":{}},{\"name\":\"b\",\"secret\":{"
-		"\"secretName\":\"s\",\"defaultMode\":420}},{\"name\":\"c\",\"projected\":{\"sources\":[{\"serviceAccountToken\":{"
-		"\"path\":\"t\",\"expirationSeconds\":3600}},{\"downwardAPI\":{\"items\":[{\"path\":\"n\",\"fieldRef\":{\"apiVersion\":\"v1\","
-		"\"fieldPath\":\"metadata.name\"}}]}}],\"defaultMode\":420}},{\"name\":\"d\",\"hostPath\":{\"path\":\"/\",\"type\":\"\"}}],"
-		"\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":30,\"dnsPolicy\":\"ClusterFirst\",\"securityContext\":{},"
-		"\"schedulerName\":\"default-scheduler\",\"enableServiceLinks\":true},\"status\":{}}");
+	check_whole("io.k8s.api.core.v1.Pod",
+	            "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":\"default\"},"
+	            "\"spec\":{"
+	            "\"serviceAccount\":\"builder\",\"hostNetwork\":true,\"initContainers\":[{\"name\":\"i\",\"image\":"
+	            "\"busybox\","
+	            "\"lifecycle\":{\"preStop\":{\"httpGet\":{\"port\":\"x\"}}},\"livenessProbe\":{\"grpc\":{\"port\":"
+	            "1}}}],"
+	            "\"containers\":[{\"name\":\"c\",\"image\":\"r.example:5000/"
+	            "a@sha256:00\",\"ports\":[{\"containerPort\":53,\"protocol\":\"UDP\"}],"
+	            "\"resources\":{\"limits\":{\"cpu\":\"0.0001\",\"memory\":\"1Gi\"},\"requests\":{\"memory\":"
+	            "\"1Mi\"}}}],"
+	            "\"volumes\":[{\"name\":\"a\"},{\"name\":\"b\",\"secret\":{\"secretName\":\"s\"}},{\"name\":\"c\","
+	            "\"projected\":{\"sources\":["
+	            "{\"serviceAccountToken\":{\"path\":\"t\"}},{\"downwardAPI\":{\"items\":[{\"path\":\"n\","
+	            "\"fieldRef\":{\"fieldPath\":\"metadata.name\"}}]}}]}},"
+	            "{\"name\":\"d\",\"hostPath\":{\"path\":\"/\"}}]}}",
+	            "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":\"default\","
+	            "\"creationTimestamp\":null},"
+	            "\"spec\":{\"serviceAccount\":\"builder\",\"serviceAccountName\":\"builder\",\"hostNetwork\":true,"
+	            "\"initContainers\":["
+	            "{\"name\":\"i\",\"image\":\"busybox\",\"lifecycle\":{\"preStop\":{\"httpGet\":{\"path\":\"/"
+	            "\",\"port\":\"x\",\"scheme\":\"HTTP\"}}},"
+	            "\"livenessProbe\":{\"grpc\":{\"port\":1,\"service\":\"\"},\"timeoutSeconds\":1,\"periodSeconds\":"
+	            "10,\"successThreshold\":1,"
+	            "\"failureThreshold\":3},\"resources\":{},\"terminationMessagePath\":\"/dev/termination-log\","
+	            "\"terminationMessagePolicy\":\"File\",\"imagePullPolicy\":\"Always\"}],\"containers\":[{\"name\":"
+	            "\"c\","
+	            "\"image\":\"r.example:5000/"
+	            "a@sha256:00\",\"ports\":[{\"hostPort\":53,\"containerPort\":53,\"protocol\":\"UDP\"}],"
+	            "\"resources\":{\"limits\":{\"cpu\":\"1m\",\"memory\":\"1Gi\"},\"requests\":{\"cpu\":\"1m\","
+	            "\"memory\":\"1Mi\"}},"
+	            "\"terminationMessagePath\":\"/dev/termination-log\",\"terminationMessagePolicy\":\"File\","
+	            "\"imagePullPolicy\":\"IfNotPresent\"}],\"volumes\":[{\"name\":\"a\",\"emptyDir\":{}},{\"name\":"
+	            "\"b\",\"secret\":{"
+	            "\"secretName\":\"s\",\"defaultMode\":420}},{\"name\":\"c\",\"projected\":{\"sources\":[{"
+	            "\"serviceAccountToken\":{"
+	            "\"path\":\"t\",\"expirationSeconds\":3600}},{\"downwardAPI\":{\"items\":[{\"path\":\"n\","
+	            "\"fieldRef\":{\"apiVersion\":\"v1\","
+	            "\"fieldPath\":\"metadata.name\"}}]}}],\"defaultMode\":420}},{\"name\":\"d\",\"hostPath\":{"
+	            "\"path\":\"/\",\"type\":\"\"}}],"
+	            "\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":30,\"dnsPolicy\":\"ClusterFirst\","
+	            "\"securityContext\":{},"
+	            "\"schedulerName\":\"default-scheduler\",\"enableServiceLinks\":true},\"status\":{}}");
 }
 
 // One path of a decoded object and its compact text; NULL = absent.
@@ -156,109 +186,117 @@ static void computed_defaults(void **state)
 {
 	(void)state;
 	static const struct expectation rows[] = {
-		{CORE "Container", "{\"image\":\"a/b:latest\"}", "imagePullPolicy", "\"Always\""},
-		{CORE "Container", "{\"image\":\"localhost:5000/b\"}", "imagePullPolicy", "\"Always\""},
-		{CORE "Container", "{\"image\":\"localhost:5000/b:1\"}", "imagePullPolicy", "\"IfNotPresent\""},
-		{CORE "Container", "{\"image\":\"b:latest@sha256:0\"}", "imagePullPolicy", "\"Always\""},
-		{CORE "Container", "{}", "imagePullPolicy", "\"IfNotPresent\""},
-		{CORE "Container", "{\"image\":\"Bad\"}", "imagePullPolicy", "\"IfNotPresent\""},
-		{CORE "EphemeralContainer", "{\"image\":\"b\"}", "imagePullPolicy", "\"Always\""},
-		{CORE "EphemeralContainer", "{}", "terminationMessagePolicy", "\"File\""},
-		{CORE "Service", "{\"spec\":{\"ports\":[{\"port\":80}]}}", "spec",
-		 "{\"ports\":[{\"port\":80,\"targetPort\":80,\"protocol\":\"TCP\"}],\"type\":\"ClusterIP\","
-		 "\"sessionAffinity\":\"None\",\"internalTrafficPolicy\":\"Cluster\"}"},
-		{CORE "Service", "{\"spec\":{\"type\":\"LoadBalancer\",\"sessionAffinity\":\"ClientIP\"}}", "spec",
-		 "{\"type\":\"LoadBalancer\",\"sessionAffinity\":\"ClientIP\",\"internalTrafficPolicy\":\"Cluster\","
-		 "\"externalTrafficPolicy\":\"Cluster\",\"allocateLoadBalancerNodePorts\":true,"
-		 "\"sessionAffinityConfig\":{\"clientIP\":{\"timeoutSeconds\":10800}}}"},
-		{CORE "Service", "{\"spec\":{\"type\":\"ExternalName\",\"externalName\":\"x\"}}", "spec",
-		 "{\"type\":\"ExternalName\",\"externalName\":\"x\",\"sessionAffinity\":\"None\"}"},
-		{CORE "Service", "{\"spec\":{\"externalIPs\":[\"1.2.3.4\"]}}", "spec/externalTrafficPolicy", "\"Cluster\""},
-		{CORE "Service",
-		 "{\"spec\":{\"type\":\"LoadBalancer\"},\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"1.1.1.1\"}]}}}",
-		 "status/loadBalancer/ingress/0/ipMode", "\"VIP\""},
-		{CORE "Secret", "{\"data\":{\"a\":\"AA==\"},\"stringData\":{\"a\":\"hello\",\"b\":\"\"}}", "data",
-		 "{\"a\":\"aGVsbG8=\",\"b\":\"\"}"},
-		{CORE "Secret", "{\"stringData\":{\"a\":\"x\"}}", "stringData", NULL},
-		{CORE "Secret", "{}", "type", "\"Opaque\""},
-		{CORE "Namespace", "{\"metadata\":{\"name\":\"n\"}}", "metadata/labels",
-		 "{\"kubernetes.io/metadata.name\":\"n\"}"},
-		{CORE "Namespace", "{}", "status", "{\"phase\":\"Active\"}"},
-		{CORE "Node", "{\"status\":{\"capacity\":{\"cpu\":\"1\"}}}", "status/allocatable", "{\"cpu\":\"1\"}"},
-		{CORE "PersistentVolume", "{\"spec\":{\"capacity\":{\"storage\":\"1Gi\"}}}", "spec",
-		 "{\"capacity\":{\"storage\":\"1Gi\"},\"persistentVolumeReclaimPolicy\":\"Retain\",\"volumeMode\":\"Filesystem\"}"},
-		{CORE "PersistentVolumeClaim", "{}", "status", "{\"phase\":\"Pending\"}"},
-		{CORE "LimitRange",
-		 "{\"spec\":{\"limits\":[{\"type\":\"Container\",\"max\":{\"cpu\":\"2\"},\"min\":{\"cpu\":\"1\",\"memory\":\"1Mi\"}}]}}",
-		 "spec/limits/0",
-		 "{\"type\":\"Container\",\"max\":{\"cpu\":\"2\"},\"min\":{\"cpu\":\"1\",\"memory\":\"1Mi\"},"
-		 "\"default\":{\"cpu\":\"2\"},\"defaultRequest\":{\"cpu\":\"2\",\"memory\":\"1Mi\"}}"},
-		{CORE "ReplicationController", "{\"spec\":{\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}}}}}",
-		 "spec/selector", "{\"a\":\"b\"}"},
-		{CORE "Endpoints", "{\"subsets\":[{\"ports\":[{\"port\":1}]}]}", "subsets/0/ports/0/protocol", "\"TCP\""},
-		{CORE "PodTemplate", "{\"template\":{\"spec\":{}}}", "template/spec/enableServiceLinks", NULL},
-		{APPS "Deployment", "{\"spec\":{\"replicas\":0,\"strategy\":{\"type\":\"Recreate\"}}}", "spec/strategy",
-		 "{\"type\":\"Recreate\"}"},
-		{APPS "Deployment", "{\"spec\":{\"replicas\":0}}", "spec/replicas", "0"},
-		{APPS "Deployment", "{\"spec\":{\"strategy\":{\"rollingUpdate\":{\"maxSurge\":0}}}}",
-		 "spec/strategy/rollingUpdate", "{\"maxSurge\":0,\"maxUnavailable\":\"25%\"}"},
-		{APPS "DaemonSet", "{}", "spec/updateStrategy",
-		 "{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"maxUnavailable\":1,\"maxSurge\":0}}"},
-		{APPS "StatefulSet", "{}", "spec/updateStrategy",
-		 "{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"partition\":0}}"},
-		{APPS "StatefulSet", "{\"spec\":{\"updateStrategy\":{\"type\":\"RollingUpdate\"}}}", "spec/updateStrategy",
-		 "{\"type\":\"RollingUpdate\"}"},
-		{APPS "StatefulSet", "{}", "spec/persistentVolumeClaimRetentionPolicy",
-		 "{\"whenDeleted\":\"Retain\",\"whenScaled\":\"Retain\"}"},
-		{APPS "StatefulSet", "{\"spec\":{\"volumeClaimTemplates\":[{\"spec\":{}}]}}", "spec/volumeClaimTemplates/0",
-		 "{\"apiVersion\":\"v1\",\"kind\":\"PersistentVolumeClaim\",\"metadata\":{\"creationTimestamp\":null},"
-		 "\"spec\":{\"resources\":{},\"volumeMode\":\"Filesystem\"},\"status\":{\"phase\":\"Pending\"}}"},
-		{BATCH "Job", "{\"spec\":{\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}}}}}", "metadata/labels",
-		 "{\"a\":\"b\"}"},
-		{BATCH "Job", "{}", "spec/completions", "1"},
-		{BATCH "Job", "{\"spec\":{\"parallelism\":2}}", "spec/completions", NULL},
-		{BATCH "Job", "{\"spec\":{\"backoffLimitPerIndex\":1}}", "spec/backoffLimit", "2147483647"},
-		{BATCH "Job", "{}", "spec/podReplacementPolicy", "\"TerminatingOrFailed\""},
-		{BATCH "CronJob", "{}", "spec/jobTemplate/spec/backoffLimit", NULL},
-		{BATCH "CronJob", "{}", "spec/jobTemplate/spec/template/spec/restartPolicy", "\"Always\""},
-		{BATCH "CronJob", "{}", "spec/successfulJobsHistoryLimit", "3"},
-		{SCALING "v1.HorizontalPodAutoscaler", "{}", "spec/targetCPUUtilizationPercentage", "80"},
-		{SCALING "v2.HorizontalPodAutoscaler", "{}", "spec/metrics/0/resource/target/averageUtilization", "80"},
-		{SCALING "v2.HorizontalPodAutoscaler", "{}", "spec/behavior", NULL},
-		{SCALING "v2.HorizontalPodAutoscaler", "{\"spec\":{\"behavior\":{}}}", "spec/behavior/scaleDown",
-		 "{\"selectPolicy\":\"Max\",\"policies\":[{\"type\":\"Percent\",\"value\":100,\"periodSeconds\":15}]}"},
-		{"io.k8s.api.networking.v1.NetworkPolicy", "{\"spec\":{\"egress\":[{}]}}", "spec/policyTypes",
-		 "[\"Ingress\",\"Egress\"]"},
-		{"io.k8s.api.networking.v1.NetworkPolicy", "{}", "spec",
-		 "{\"podSelector\":{},\"policyTypes\":[\"Ingress\"]}"},
-		{"io.k8s.api.networking.v1.IngressClass", "{\"spec\":{\"parameters\":{\"kind\":\"K\",\"name\":\"n\"}}}",
-		 "spec/parameters/scope", "\"Cluster\""},
-		{"io.k8s.api.rbac.v1.RoleBinding", "{\"subjects\":[{\"kind\":\"User\",\"name\":\"u\"}]}", "subjects/0/apiGroup",
-		 "\"rbac.authorization.k8s.io\""},
-		{"io.k8s.api.rbac.v1.RoleBinding", "{\"subjects\":[{\"kind\":\"ServiceAccount\",\"name\":\"u\"}]}",
-		 "subjects/0/apiGroup", NULL},
-		{"io.k8s.api.storage.v1.StorageClass", "{}", "volumeBindingMode", "\"Immediate\""},
-		{"io.k8s.api.storage.v1.CSIDriver", "{}", "spec/volumeLifecycleModes", "[\"Persistent\"]"},
-		{"io.k8s.api.storage.v1.VolumeAttachment", "{\"spec\":{\"source\":{\"inlineVolumeSpec\":{}}}}",
-		 "spec/source/inlineVolumeSpec", "{}"},
-		{"io.k8s.api.discovery.v1.EndpointSlice", "{\"ports\":[{}]}", "ports/0",
-		 "{\"name\":\"\",\"protocol\":\"TCP\"}"},
-		{"io.k8s.api.scheduling.v1.PriorityClass", "{}", "preemptionPolicy", "\"PreemptLowerPriority\""},
-		{"io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
-		 "{\"webhooks\":[{\"rules\":[{}],\"clientConfig\":{\"service\":{}}}]}", "webhooks/0",
-		 "{\"name\":\"\",\"admissionReviewVersions\":null,\"sideEffects\":null,\"rules\":[{\"scope\":\"*\"}],"
-		 "\"clientConfig\":{\"service\":{\"namespace\":\"\",\"name\":\"\",\"port\":443}},\"failurePolicy\":\"Fail\","
-		 "\"matchPolicy\":\"Equivalent\",\"namespaceSelector\":{},\"objectSelector\":{},\"timeoutSeconds\":10}"},
-		{CRD,
-		 "{\"spec\":{\"names\":{\"kind\":\"FooBar\",\"plural\":\"foobars\"},\"versions\":[{\"name\":\"v1\"},"
-		 "{\"name\":\"v2\",\"storage\":true}]}}",
-		 "spec/names",
-		 "{\"kind\":\"FooBar\",\"plural\":\"foobars\",\"singular\":\"foobar\",\"listKind\":\"FooBarList\"}"},
-		{CRD, "{\"spec\":{\"versions\":[{\"name\":\"v1\"},{\"name\":\"v2\",\"storage\":true}]}}",
-		 "status/storedVersions", "[\"v2\"]"},
-		{CRD, "{}", "spec/conversion", "{\"strategy\":\"None\"}"},
-		{"io.k8s.api.flowcontrol.v1.FlowSchema", "{}", "spec/matchingPrecedence", "1000"},
-		{"io.k8s.api.authentication.v1.TokenRequest", "{}", "spec/expirationSeconds", "3600"},
+	        {CORE "Container", "{\"image\":\"a/b:latest\"}", "imagePullPolicy", "\"Always\""},
+	        {CORE "Container", "{\"image\":\"localhost:5000/b\"}", "imagePullPolicy", "\"Always\""},
+	        {CORE "Container", "{\"image\":\"localhost:5000/b:1\"}", "imagePullPolicy", "\"IfNotPresent\""},
+	        {CORE "Container", "{\"image\":\"b:latest@sha256:0\"}", "imagePullPolicy", "\"Always\""},
+	        {CORE "Container", "{}", "imagePullPolicy", "\"IfNotPresent\""},
+	        {CORE "Container", "{\"image\":\"Bad\"}", "imagePullPolicy", "\"IfNotPresent\""},
+	        {CORE "EphemeralContainer", "{\"image\":\"b\"}", "imagePullPolicy", "\"Always\""},
+	        {CORE "EphemeralContainer", "{}", "terminationMessagePolicy", "\"File\""},
+	        {CORE "Service", "{\"spec\":{\"ports\":[{\"port\":80}]}}", "spec",
+	         "{\"ports\":[{\"port\":80,\"targetPort\":80,\"protocol\":\"TCP\"}],\"type\":\"ClusterIP\","
+	         "\"sessionAffinity\":\"None\",\"internalTrafficPolicy\":\"Cluster\"}"},
+	        {CORE "Service", "{\"spec\":{\"type\":\"LoadBalancer\",\"sessionAffinity\":\"ClientIP\"}}", "spec",
+	         "{\"type\":\"LoadBalancer\",\"sessionAffinity\":\"ClientIP\",\"internalTrafficPolicy\":\"Cluster\","
+	         "\"externalTrafficPolicy\":\"Cluster\",\"allocateLoadBalancerNodePorts\":true,"
+	         "\"sessionAffinityConfig\":{\"clientIP\":{\"timeoutSeconds\":10800}}}"},
+	        {CORE "Service", "{\"spec\":{\"type\":\"ExternalName\",\"externalName\":\"x\"}}", "spec",
+	         "{\"type\":\"ExternalName\",\"externalName\":\"x\",\"sessionAffinity\":\"None\"}"},
+	        {CORE "Service", "{\"spec\":{\"externalIPs\":[\"1.2.3.4\"]}}", "spec/externalTrafficPolicy",
+	         "\"Cluster\""},
+	        {CORE "Service",
+	         "{\"spec\":{\"type\":\"LoadBalancer\"},\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"1.1.1.1\"}"
+	         "]}}}",
+	         "status/loadBalancer/ingress/0/ipMode", "\"VIP\""},
+	        {CORE "Secret", "{\"data\":{\"a\":\"AA==\"},\"stringData\":{\"a\":\"hello\",\"b\":\"\"}}", "data",
+	         "{\"a\":\"aGVsbG8=\",\"b\":\"\"}"},
+	        {CORE "Secret", "{\"stringData\":{\"a\":\"x\"}}", "stringData", NULL},
+	        {CORE "Secret", "{}", "type", "\"Opaque\""},
+	        {CORE "Namespace", "{\"metadata\":{\"name\":\"n\"}}", "metadata/labels",
+	         "{\"kubernetes.io/metadata.name\":\"n\"}"},
+	        {CORE "Namespace", "{}", "status", "{\"phase\":\"Active\"}"},
+	        {CORE "Node", "{\"status\":{\"capacity\":{\"cpu\":\"1\"}}}", "status/allocatable", "{\"cpu\":\"1\"}"},
+	        {CORE "PersistentVolume", "{\"spec\":{\"capacity\":{\"storage\":\"1Gi\"}}}", "spec",
+	         "{\"capacity\":{\"storage\":\"1Gi\"},\"persistentVolumeReclaimPolicy\":\"Retain\",\"volumeMode\":"
+	         "\"Filesystem\"}"},
+	        {CORE "PersistentVolumeClaim", "{}", "status", "{\"phase\":\"Pending\"}"},
+	        {CORE "LimitRange",
+	         "{\"spec\":{\"limits\":[{\"type\":\"Container\",\"max\":{\"cpu\":\"2\"},\"min\":{\"cpu\":\"1\","
+	         "\"memory\":\"1Mi\"}}]}}",
+	         "spec/limits/0",
+	         "{\"type\":\"Container\",\"max\":{\"cpu\":\"2\"},\"min\":{\"cpu\":\"1\",\"memory\":\"1Mi\"},"
+	         "\"default\":{\"cpu\":\"2\"},\"defaultRequest\":{\"cpu\":\"2\",\"memory\":\"1Mi\"}}"},
+	        {CORE "ReplicationController", "{\"spec\":{\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}}}}}",
+	         "spec/selector", "{\"a\":\"b\"}"},
+	        {CORE "Endpoints", "{\"subsets\":[{\"ports\":[{\"port\":1}]}]}", "subsets/0/ports/0/protocol",
+	         "\"TCP\""},
+	        {CORE "PodTemplate", "{\"template\":{\"spec\":{}}}", "template/spec/enableServiceLinks", NULL},
+	        {APPS "Deployment", "{\"spec\":{\"replicas\":0,\"strategy\":{\"type\":\"Recreate\"}}}", "spec/strategy",
+	         "{\"type\":\"Recreate\"}"},
+	        {APPS "Deployment", "{\"spec\":{\"replicas\":0}}", "spec/replicas", "0"},
+	        {APPS "Deployment", "{\"spec\":{\"strategy\":{\"rollingUpdate\":{\"maxSurge\":0}}}}",
+	         "spec/strategy/rollingUpdate", "{\"maxSurge\":0,\"maxUnavailable\":\"25%\"}"},
+	        {APPS "DaemonSet", "{}", "spec/updateStrategy",
+	         "{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"maxUnavailable\":1,\"maxSurge\":0}}"},
+	        {APPS "StatefulSet", "{}", "spec/updateStrategy",
+	         "{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"partition\":0}}"},
+	        {APPS "StatefulSet", "{\"spec\":{\"updateStrategy\":{\"type\":\"RollingUpdate\"}}}",
+	         "spec/updateStrategy", "{\"type\":\"RollingUpdate\"}"},
+	        {APPS "StatefulSet", "{}", "spec/persistentVolumeClaimRetentionPolicy",
+	         "{\"whenDeleted\":\"Retain\",\"whenScaled\":\"Retain\"}"},
+	        {APPS "StatefulSet", "{\"spec\":{\"volumeClaimTemplates\":[{\"spec\":{}}]}}",
+	         "spec/volumeClaimTemplates/0",
+	         "{\"apiVersion\":\"v1\",\"kind\":\"PersistentVolumeClaim\",\"metadata\":{\"creationTimestamp\":null},"
+	         "\"spec\":{\"resources\":{},\"volumeMode\":\"Filesystem\"},\"status\":{\"phase\":\"Pending\"}}"},
+	        {BATCH "Job", "{\"spec\":{\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}}}}}", "metadata/labels",
+	         "{\"a\":\"b\"}"},
+	        {BATCH "Job", "{}", "spec/completions", "1"},
+	        {BATCH "Job", "{\"spec\":{\"parallelism\":2}}", "spec/completions", NULL},
+	        {BATCH "Job", "{\"spec\":{\"backoffLimitPerIndex\":1}}", "spec/backoffLimit", "2147483647"},
+	        {BATCH "Job", "{}", "spec/podReplacementPolicy", "\"TerminatingOrFailed\""},
+	        {BATCH "CronJob", "{}", "spec/jobTemplate/spec/backoffLimit", NULL},
+	        {BATCH "CronJob", "{}", "spec/jobTemplate/spec/template/spec/restartPolicy", "\"Always\""},
+	        {BATCH "CronJob", "{}", "spec/successfulJobsHistoryLimit", "3"},
+	        {SCALING "v1.HorizontalPodAutoscaler", "{}", "spec/targetCPUUtilizationPercentage", "80"},
+	        {SCALING "v2.HorizontalPodAutoscaler", "{}", "spec/metrics/0/resource/target/averageUtilization", "80"},
+	        {SCALING "v2.HorizontalPodAutoscaler", "{}", "spec/behavior", NULL},
+	        {SCALING "v2.HorizontalPodAutoscaler", "{\"spec\":{\"behavior\":{}}}", "spec/behavior/scaleDown",
+	         "{\"selectPolicy\":\"Max\",\"policies\":[{\"type\":\"Percent\",\"value\":100,\"periodSeconds\":15}]}"},
+	        {"io.k8s.api.networking.v1.NetworkPolicy", "{\"spec\":{\"egress\":[{}]}}", "spec/policyTypes",
+	         "[\"Ingress\",\"Egress\"]"},
+	        {"io.k8s.api.networking.v1.NetworkPolicy", "{}", "spec",
+	         "{\"podSelector\":{},\"policyTypes\":[\"Ingress\"]}"},
+	        {"io.k8s.api.networking.v1.IngressClass", "{\"spec\":{\"parameters\":{\"kind\":\"K\",\"name\":\"n\"}}}",
+	         "spec/parameters/scope", "\"Cluster\""},
+	        {"io.k8s.api.rbac.v1.RoleBinding", "{\"subjects\":[{\"kind\":\"User\",\"name\":\"u\"}]}",
+	         "subjects/0/apiGroup", "\"rbac.authorization.k8s.io\""},
+	        {"io.k8s.api.rbac.v1.RoleBinding", "{\"subjects\":[{\"kind\":\"ServiceAccount\",\"name\":\"u\"}]}",
+	         "subjects/0/apiGroup", NULL},
+	        {"io.k8s.api.storage.v1.StorageClass", "{}", "volumeBindingMode", "\"Immediate\""},
+	        {"io.k8s.api.storage.v1.CSIDriver", "{}", "spec/volumeLifecycleModes", "[\"Persistent\"]"},
+	        {"io.k8s.api.storage.v1.VolumeAttachment", "{\"spec\":{\"source\":{\"inlineVolumeSpec\":{}}}}",
+	         "spec/source/inlineVolumeSpec", "{}"},
+	        {"io.k8s.api.discovery.v1.EndpointSlice", "{\"ports\":[{}]}", "ports/0",
+	         "{\"name\":\"\",\"protocol\":\"TCP\"}"},
+	        {"io.k8s.api.scheduling.v1.PriorityClass", "{}", "preemptionPolicy", "\"PreemptLowerPriority\""},
+	        {"io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
+	         "{\"webhooks\":[{\"rules\":[{}],\"clientConfig\":{\"service\":{}}}]}", "webhooks/0",
+	         "{\"name\":\"\",\"admissionReviewVersions\":null,\"sideEffects\":null,\"rules\":[{\"scope\":\"*\"}],"
+	         "\"clientConfig\":{\"service\":{\"namespace\":\"\",\"name\":\"\",\"port\":443}},\"failurePolicy\":"
+	         "\"Fail\","
+	         "\"matchPolicy\":\"Equivalent\",\"namespaceSelector\":{},\"objectSelector\":{},\"timeoutSeconds\":"
+	         "10}"},
+	        {CRD,
+	         "{\"spec\":{\"names\":{\"kind\":\"FooBar\",\"plural\":\"foobars\"},\"versions\":[{\"name\":\"v1\"},"
+	         "{\"name\":\"v2\",\"storage\":true}]}}",
+	         "spec/names",
+	         "{\"kind\":\"FooBar\",\"plural\":\"foobars\",\"singular\":\"foobar\",\"listKind\":\"FooBarList\"}"},
+	        {CRD, "{\"spec\":{\"versions\":[{\"name\":\"v1\"},{\"name\":\"v2\",\"storage\":true}]}}",
+	         "status/storedVersions", "[\"v2\"]"},
+	        {CRD, "{}", "spec/conversion", "{\"strategy\":\"None\"}"},
+	        {"io.k8s.api.flowcontrol.v1.FlowSchema", "{}", "spec/matchingPrecedence", "1000"},
+	        {"io.k8s.api.authentication.v1.TokenRequest", "{}", "spec/expirationSeconds", "3600"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		check_expectation(&rows[i]);
@@ -269,11 +307,11 @@ static void static_defaults_yield(void **state)
 {
 	(void)state;
 	static const struct expectation rows[] = {
-		{CORE "PodSpec", "{\"dnsPolicy\":\"Default\"}", "dnsPolicy", "\"Default\""},
-		{CORE "PodSpec", "{\"terminationGracePeriodSeconds\":0}", "terminationGracePeriodSeconds", "0"},
-		{CORE "Probe", "{\"periodSeconds\":0}", "periodSeconds", "10"},
-		{CORE "LocalObjectReference", "{}", "name", NULL},
-		{CORE "Container", "{\"image\":\"a\",\"imagePullPolicy\":\"Never\"}", "imagePullPolicy", "\"Never\""},
+	        {CORE "PodSpec", "{\"dnsPolicy\":\"Default\"}", "dnsPolicy", "\"Default\""},
+	        {CORE "PodSpec", "{\"terminationGracePeriodSeconds\":0}", "terminationGracePeriodSeconds", "0"},
+	        {CORE "Probe", "{\"periodSeconds\":0}", "periodSeconds", "10"},
+	        {CORE "LocalObjectReference", "{}", "name", NULL},
+	        {CORE "Container", "{\"image\":\"a\",\"imagePullPolicy\":\"Never\"}", "imagePullPolicy", "\"Never\""},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		check_expectation(&rows[i]);
@@ -313,9 +351,9 @@ static void every_kind_settles(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_deployment_as_upstream), cmocka_unit_test(a_pod_as_upstream),
-		cmocka_unit_test(computed_defaults),	    cmocka_unit_test(static_defaults_yield),
-		cmocka_unit_test(static_defaults_are_valid), cmocka_unit_test(every_kind_settles),
+	        cmocka_unit_test(a_deployment_as_upstream),  cmocka_unit_test(a_pod_as_upstream),
+	        cmocka_unit_test(computed_defaults),         cmocka_unit_test(static_defaults_yield),
+	        cmocka_unit_test(static_defaults_are_valid), cmocka_unit_test(every_kind_settles),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

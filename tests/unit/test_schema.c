@@ -44,7 +44,7 @@ static void check_names(const struct schema_type *type)
 	assert_int_equal(named, type->name_count);
 	for (size_t i = 1; i < type->name_count; i++)
 		assert_true(strcmp(type->fields[type->fields_by_name[i - 1]].json_name,
-				   type->fields[type->fields_by_name[i]].json_name) < 0);
+		                   type->fields[type->fields_by_name[i]].json_name) < 0);
 }
 
 static void check_field(const struct schema_type *type, const struct schema_field *field)
@@ -106,7 +106,8 @@ static void every_resource_is_well_formed(void **state)
 		assert_non_null(schema_find_field(resource->type, "kind", 4, NULL));
 		assert_true(resource->verbs != 0);
 		assert_true(!(resource->verbs & VERB_LIST) || resource->list_kind != NULL);
-		assert_true(resource->storage_prefix == NULL || strncmp(resource->storage_prefix, "/registry/", 10) == 0);
+		assert_true(resource->storage_prefix == NULL ||
+		            strncmp(resource->storage_prefix, "/registry/", 10) == 0);
 		assert_true(resource->has_status == (schema_find_subresource(resource, "status") != NULL));
 		for (size_t j = 0; j < resource->subresource_count; j++)
 			assert_true(resource->subresources[j].verbs != 0);
@@ -135,29 +136,29 @@ static void storage_keys_are_upstreams(void **state)
 	static const struct {
 		const char *group, *version, *plural, *prefix;
 	} rows[] = {
-		{"", "v1", "nodes", "/registry/minions"},
-		{"", "v1", "services", "/registry/services/specs"},
-		{"", "v1", "endpoints", "/registry/services/endpoints"},
-		{"", "v1", "replicationcontrollers", "/registry/controllers"},
-		{"", "v1", "pods", "/registry/pods"},
-		{"events.k8s.io", "v1", "events", "/registry/events"},
-		{"apps", "v1", "deployments", "/registry/deployments"},
-		{"networking.k8s.io", "v1", "ingresses", "/registry/ingress"},
-		{"coordination.k8s.io", "v1", "leases", "/registry/leases"},
-		{"apiextensions.k8s.io", "v1", "customresourcedefinitions",
-		 "/registry/apiextensions.k8s.io/customresourcedefinitions"},
-		{"apiregistration.k8s.io", "v1", "apiservices", "/registry/apiregistration.k8s.io/apiservices"},
+	        {"", "v1", "nodes", "/registry/minions"},
+	        {"", "v1", "services", "/registry/services/specs"},
+	        {"", "v1", "endpoints", "/registry/services/endpoints"},
+	        {"", "v1", "replicationcontrollers", "/registry/controllers"},
+	        {"", "v1", "pods", "/registry/pods"},
+	        {"events.k8s.io", "v1", "events", "/registry/events"},
+	        {"apps", "v1", "deployments", "/registry/deployments"},
+	        {"networking.k8s.io", "v1", "ingresses", "/registry/ingress"},
+	        {"coordination.k8s.io", "v1", "leases", "/registry/leases"},
+	        {"apiextensions.k8s.io", "v1", "customresourcedefinitions",
+	         "/registry/apiextensions.k8s.io/customresourcedefinitions"},
+	        {"apiregistration.k8s.io", "v1", "apiservices", "/registry/apiregistration.k8s.io/apiservices"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct schema_resource *resource =
-			schema_find_resource(rows[i].group, rows[i].version, rows[i].plural);
+		        schema_find_resource(rows[i].group, rows[i].version, rows[i].plural);
 		assert_non_null(resource);
 		assert_string_equal(resource->storage_prefix, rows[i].prefix);
 	}
 	const struct schema_resource *events = schema_find_resource("events.k8s.io", "v1", "events");
 	assert_string_equal(events->storage_group, "");
 	const struct schema_resource *autoscalers =
-		schema_find_resource("autoscaling", "v1", "horizontalpodautoscalers");
+	        schema_find_resource("autoscaling", "v1", "horizontalpodautoscalers");
 	assert_string_equal(autoscalers->storage_version, "v2");
 }
 
@@ -203,7 +204,8 @@ static void versions_in_upstreams_order(void **state)
 	assert_string_equal(schema_preferred_version("autoscaling"), "v2");
 	assert_string_equal(schema_preferred_version(""), "v1");
 	assert_null(schema_preferred_version("nobody.example.com"));
-	static const char *const order[] = {"v10", "v2", "v1", "v11beta2", "v1beta2", "v1beta1", "v1alpha1", "bar", "foo1"};
+	static const char *const order[] = {"v10",     "v2",       "v1",  "v11beta2", "v1beta2",
+	                                    "v1beta1", "v1alpha1", "bar", "foo1"};
 	for (size_t i = 1; i < ARRAY_SIZE(order); i++) {
 		assert_true(schema_compare_versions(order[i - 1], order[i]) < 0);
 		assert_true(schema_compare_versions(order[i], order[i - 1]) > 0);
@@ -223,17 +225,12 @@ static void unknown_names_are_null(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(resources_are_sorted_and_unique),
-		cmocka_unit_test(types_are_sorted_and_unique),
-		cmocka_unit_test(every_type_is_well_formed),
-		cmocka_unit_test(protobuf_numbers_are_unique),
-		cmocka_unit_test(every_resource_is_well_formed),
-		cmocka_unit_test(kinds_begin_with_their_metadata),
-		cmocka_unit_test(storage_keys_are_upstreams),
-		cmocka_unit_test(facts_of_pods),
-		cmocka_unit_test(fields_through_inlined_structs),
-		cmocka_unit_test(versions_in_upstreams_order),
-		cmocka_unit_test(unknown_names_are_null),
+	        cmocka_unit_test(resources_are_sorted_and_unique), cmocka_unit_test(types_are_sorted_and_unique),
+	        cmocka_unit_test(every_type_is_well_formed),       cmocka_unit_test(protobuf_numbers_are_unique),
+	        cmocka_unit_test(every_resource_is_well_formed),   cmocka_unit_test(kinds_begin_with_their_metadata),
+	        cmocka_unit_test(storage_keys_are_upstreams),      cmocka_unit_test(facts_of_pods),
+	        cmocka_unit_test(fields_through_inlined_structs),  cmocka_unit_test(versions_in_upstreams_order),
+	        cmocka_unit_test(unknown_names_are_null),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

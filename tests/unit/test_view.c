@@ -88,7 +88,7 @@ static struct json *through_view(struct arena *arena, const struct schema_type *
 }
 
 static void assert_same(const struct schema_type *type, const char *field, const struct json *want,
-			const struct json *have)
+                        const struct json *have)
 {
 	if (json_equal(want, have))
 		return;
@@ -242,18 +242,19 @@ static void wrong_types_are_named_as_in_go(void **state)
 	(void)state;
 	const struct schema_type *deployment = &schema_type_apps_v1_deployment;
 	expect_error(deployment, "{\"spec\":{\"replicas\":\"3\"}}",
-		     "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32");
+	             "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32");
 	expect_error(deployment, "{\"spec\":{\"replicas\":3000000000}}",
-		     "json: cannot unmarshal number 3000000000 into Go struct field DeploymentSpec.spec.replicas of "
-		     "type int32");
-	expect_error(deployment, "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":1}]}}}}",
-		     "json: cannot unmarshal number into Go struct field "
-		     "Container.spec.template.spec.containers.name of type string");
+	             "json: cannot unmarshal number 3000000000 into Go struct field DeploymentSpec.spec.replicas of "
+	             "type int32");
+	expect_error(deployment,
+	             "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":1}]}}}}",
+	             "json: cannot unmarshal number into Go struct field "
+	             "Container.spec.template.spec.containers.name of type string");
 	expect_error(deployment, "{\"spec\":{\"template\":{\"spec\":{\"containers\":{}}}}}",
-		     "json: cannot unmarshal object into Go struct field PodSpec.spec.template.spec.containers of type "
-		     "[]v1.Container");
+	             "json: cannot unmarshal object into Go struct field PodSpec.spec.template.spec.containers of type "
+	             "[]v1.Container");
 	expect_error(deployment, "{\"metadata\":{\"labels\":{\"a\":true}}}",
-		     "json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.labels of type string");
+	             "json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.labels of type string");
 	expect_error(deployment, "[]", "json: cannot unmarshal array into Go value of type v1.Deployment");
 }
 
@@ -277,7 +278,7 @@ static void writing_leaves_out_what_is_empty(void **state)
 	struct core_v1_config_map map = {.api_version = "v1", .kind = "ConfigMap", .metadata = {.name = "m"}};
 	view_write(&out, &schema_type_core_v1_config_map, &map);
 	assert_string_equal(strbuf_text(&out), "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\","
-					       "\"metadata\":{\"name\":\"m\",\"creationTimestamp\":null}}");
+	                                       "\"metadata\":{\"name\":\"m\",\"creationTimestamp\":null}}");
 	strbuf_done(&out);
 }
 
@@ -300,13 +301,10 @@ static void maps_are_set_and_replaced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_type_survives_full),
-		cmocka_unit_test(every_field_zero_null_absent),
-		cmocka_unit_test(a_pod_reads_as_in_go),
-		cmocka_unit_test(wrong_types_are_named_as_in_go),
-		cmocka_unit_test(views_own_what_they_point_to),
-		cmocka_unit_test(writing_leaves_out_what_is_empty),
-		cmocka_unit_test(maps_are_set_and_replaced),
+	        cmocka_unit_test(every_type_survives_full),     cmocka_unit_test(every_field_zero_null_absent),
+	        cmocka_unit_test(a_pod_reads_as_in_go),         cmocka_unit_test(wrong_types_are_named_as_in_go),
+	        cmocka_unit_test(views_own_what_they_point_to), cmocka_unit_test(writing_leaves_out_what_is_empty),
+	        cmocka_unit_test(maps_are_set_and_replaced),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

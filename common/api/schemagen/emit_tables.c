@@ -66,7 +66,7 @@ static const char *kind_constant(const struct expression *expression)
 {
 	return expression->kind == EXPRESSION_LIST  ? "SCHEMA_LIST"
 	       : expression->kind == EXPRESSION_MAP ? "SCHEMA_MAP"
-						    : "SCHEMA_RAW";
+	                                            : "SCHEMA_RAW";
 }
 
 static void emit_anonymous(struct emitter *emitter, const struct expression *expression)
@@ -79,10 +79,10 @@ static void emit_anonymous(struct emitter *emitter, const struct expression *exp
 	if (!is_new(emitter, symbol))
 		return;
 	strbuf_printf(emitter->out,
-		      "static const struct schema_type %s = {.name = \"\", .kind = %s, .element = &%s, "
-		      ".view_size = sizeof(%s), .doc = \"\"};\n",
-		      symbol, kind_constant(expression), table_symbol(arena, expression->element),
-		      value_c_type(arena, expression));
+	              "static const struct schema_type %s = {.name = \"\", .kind = %s, .element = &%s, "
+	              ".view_size = sizeof(%s), .doc = \"\"};\n",
+	              symbol, kind_constant(expression), table_symbol(arena, expression->element),
+	              value_c_type(arena, expression));
 }
 
 static void emit_anonymous_of(struct emitter *emitter, const struct type *type)
@@ -105,7 +105,7 @@ static const struct enumeration *enumeration_of(const struct expression *express
 static void emit_enumeration(struct strbuf *out, const struct enumeration *enumeration)
 {
 	strbuf_printf(out, "static const char *const enum_%s_%s[] = {", enumeration->package->short_name,
-		      enumeration->name);
+	              enumeration->name);
 	for (size_t i = 0; i < enumeration->count; i++) {
 		emit_string(out, enumeration->values[i]);
 		strbuf_append_text(out, ", ");
@@ -139,7 +139,7 @@ static void emit_field(struct emitter *emitter, const struct type *type, const s
 	strbuf_append_text(out, "\t{");
 	emit_string(out, field->json_name);
 	strbuf_printf(out, ", &%s, 0x%x, %d, ", table_symbol(emitter->model->arena, field->expression), flags_of(field),
-		      field->number);
+	              field->number);
 	if (field->json_name[0] != '\0')
 		strbuf_printf(out, "offsetof(struct %s, %s)", type->c_name, field->member);
 	else
@@ -221,7 +221,8 @@ static void emit_type(struct emitter *emitter, const struct type *type)
 		strbuf_printf(out, ", .fields = fields_%s, .field_count = %zu", type->c_name, type->flat_count);
 	if (names > 0)
 		strbuf_printf(out, ", .fields_by_name = names_%s, .name_count = %zu", type->c_name, names);
-	strbuf_printf(out, ", .view_size = sizeof(struct %s)%s};\n", type->c_name, type->atomic ? ", .atomic = true" : "");
+	strbuf_printf(out, ", .view_size = sizeof(struct %s)%s};\n", type->c_name,
+	              type->atomic ? ", .atomic = true" : "");
 }
 
 // --- resources --------------------------------------------------------------------
@@ -232,10 +233,11 @@ static unsigned verb_bits(const struct words *verbs)
 		const char *name;
 		unsigned bits;
 	} table[] = {
-		{"all", 0xff},         {"create", VERB_CREATE}, {"delete", VERB_DELETE},
-		{"deletecollection", VERB_DELETE_COLLECTION},   {"get", VERB_GET},
-		{"list", VERB_LIST},   {"patch", VERB_PATCH},   {"update", VERB_UPDATE},
-		{"watch", VERB_WATCH},
+	        {"all", 0xff},           {"create", VERB_CREATE},
+	        {"delete", VERB_DELETE}, {"deletecollection", VERB_DELETE_COLLECTION},
+	        {"get", VERB_GET},       {"list", VERB_LIST},
+	        {"patch", VERB_PATCH},   {"update", VERB_UPDATE},
+	        {"watch", VERB_WATCH},
 	};
 	unsigned bits = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
@@ -259,9 +261,9 @@ static void emit_subresources(struct strbuf *out, const struct resource *resourc
 	for (size_t i = 0; i < resource->subresource_count; i++) {
 		const struct subresource *subresource = &resource->subresources[i];
 		const struct package *package =
-			subresource->body != NULL ? subresource->body->package : resource->package;
+		        subresource->body != NULL ? subresource->body->package : resource->package;
 		strbuf_printf(out, "\t{\"%s\", \"%s\", \"%s\", \"%s\", ", subresource->name, package->group,
-			      package->version, bare_name(subresource->body_text));
+		              package->version, bare_name(subresource->body_text));
 		if (subresource->stream)
 			strbuf_append_text(out, "NULL");
 		else
@@ -281,7 +283,7 @@ static void emit_columns(struct strbuf *out, const struct resource *resource)
 		strbuf_append_text(out, "\t{.name = ");
 		emit_string(out, column->name);
 		strbuf_printf(out, ", .type = \"%s\", .format = \"%s\", .priority = %d", column->type, column->format,
-			      column->wide);
+		              column->wide);
 		emit_member(out, "doc", column->doc);
 		strbuf_append_text(out, "},\n");
 	}
@@ -295,7 +297,7 @@ static void emit_selectables(struct strbuf *out, const struct resource *resource
 	strbuf_printf(out, "static const struct schema_selectable_field selectable_%s[] = {\n", resource->c_name);
 	for (size_t i = 0; i < resource->selectable_count; i++)
 		strbuf_printf(out, "\t{\"%s\", \"%s\"},\n", resource->selectables[i].label,
-			      resource->selectables[i].path);
+		              resource->selectables[i].path);
 	strbuf_append_text(out, "};\n");
 }
 
@@ -317,7 +319,7 @@ static void emit_resource_names(struct strbuf *out, const struct resource *resou
 {
 	size_t names = resource->names.count;
 	strbuf_printf(out, ".group = \"%s\", .version = \"%s\", .kind = \"%s\", .plural = \"%s\"",
-		      resource->package->group, resource->package->version, resource->kind_name, resource->plural);
+	              resource->package->group, resource->package->version, resource->kind_name, resource->plural);
 	emit_member(out, "list_kind", resource->list_kind);
 	emit_member(out, "singular", names > 0 ? resource->names.items[0] : "");
 	emit_texts(out, "short_names", names > 0 ? resource->names.items + 1 : NULL, names > 0 ? names - 1 : 0);
@@ -341,15 +343,15 @@ static void emit_resource(struct strbuf *out, const struct resource *resource)
 	emit_flag(out, "allow_create_on_update", resource->create_on_update);
 	emit_flag(out, "allow_unconditional_update", resource->unconditional_update);
 	strbuf_printf(out, ",\n\t.verbs = 0x%x, .type = &schema_type_%s", verb_bits(&resource->verbs),
-		      resource->type->c_name);
+	              resource->type->c_name);
 	if (resource->subresource_count > 0)
 		strbuf_printf(out, ", .subresources = subresources_%s, .subresource_count = %zu", name,
-			      resource->subresource_count);
+		              resource->subresource_count);
 	if (resource->column_count > 0)
 		strbuf_printf(out, ", .columns = columns_%s, .column_count = %zu", name, resource->column_count);
 	if (resource->selectable_count > 0)
 		strbuf_printf(out, ", .selectable_fields = selectable_%s, .selectable_field_count = %zu", name,
-			      resource->selectable_count);
+		              resource->selectable_count);
 	emit_member(out, "storage_prefix", resource->storage);
 	emit_member(out, "storage_group", resource->storage_group);
 	emit_member(out, "storage_version", resource->storage_version);
@@ -398,11 +400,11 @@ static int compare_symbols(const void *a, const void *b)
 
 // The scalars that stand in OpenAPI as types of their own.
 static const struct named_symbol named_scalars[] = {
-	{"io.k8s.apimachinery.pkg.api.resource.Quantity", "quantity"},
-	{"io.k8s.apimachinery.pkg.apis.meta.v1.Duration", "duration"},
-	{"io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime", "micro_time"},
-	{"io.k8s.apimachinery.pkg.apis.meta.v1.Time", "time"},
-	{"io.k8s.apimachinery.pkg.util.intstr.IntOrString", "int_or_string"},
+        {"io.k8s.apimachinery.pkg.api.resource.Quantity", "quantity"},
+        {"io.k8s.apimachinery.pkg.apis.meta.v1.Duration", "duration"},
+        {"io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime", "micro_time"},
+        {"io.k8s.apimachinery.pkg.apis.meta.v1.Time", "time"},
+        {"io.k8s.apimachinery.pkg.util.intstr.IntOrString", "int_or_string"},
 };
 
 static void emit_type_list(struct emitter *emitter)
@@ -416,7 +418,7 @@ static void emit_type_list(struct emitter *emitter)
 		for (size_t j = 0; j < model->packages[i]->type_count; j++) {
 			const struct type *type = model->packages[i]->types[j];
 			struct named_symbol symbol = {
-				arena_printf(model->arena, "%s.%s", type->package->openapi, type->name), type->c_name};
+			        arena_printf(model->arena, "%s.%s", type->package->openapi, type->name), type->c_name};
 			MODEL_APPEND(model, all, count, symbol);
 		}
 	}
@@ -442,8 +444,8 @@ void emit_tables(struct model *model, struct strbuf *out)
 {
 	struct emitter emitter = {.model = model, .out = out};
 	strbuf_append_text(out, "// SPDX-License-Identifier: Apache-2.0\n"
-				"// Generated from common/api/schema/: the tables that schema.h describes.\n\n"
-				"#include \"common/api/schema.h\"\n");
+	                        "// Generated from common/api/schema/: the tables that schema.h describes.\n\n"
+	                        "#include \"common/api/schema.h\"\n");
 	for (size_t i = 0; i < model->package_count; i++)
 		strbuf_printf(out, "#include \"api/%s.h\"\n", model->packages[i]->short_name);
 	strbuf_append_char(out, '\n');

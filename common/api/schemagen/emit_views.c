@@ -23,8 +23,10 @@ static void emit_containers(const struct type *type, struct strbuf *out)
 	if (type->in_list)
 		strbuf_printf(out, "struct %s_array {\n\tstruct %s *items;\n\tsize_t count;\n};\n", name, name);
 	if (type->in_map)
-		strbuf_printf(out, "struct %s_map_entry;\nstruct %s_map {\n\tstruct %s_map_entry *entries;\n\tsize_t count;\n};\n",
-			      name, name, name);
+		strbuf_printf(
+		        out,
+		        "struct %s_map_entry;\nstruct %s_map {\n\tstruct %s_map_entry *entries;\n\tsize_t count;\n};\n",
+		        name, name, name);
 }
 
 // kind and apiVersion lead every view of a kind in one order, whatever the
@@ -76,10 +78,10 @@ void emit_views(struct model *model, struct package *package, struct strbuf *out
 	for (size_t i = 0; i < package->type_count; i++)
 		if (package->types[i]->in_map)
 			strbuf_printf(out, "struct %s_map_entry {\n\tconst char *key;\n\tstruct %s value;\n};\n",
-				      package->types[i]->c_name, package->types[i]->c_name);
+			              package->types[i]->c_name, package->types[i]->c_name);
 	for (size_t i = 0; i < package->type_count; i++)
 		strbuf_printf(out, "extern const struct schema_type schema_type_%s;\n", package->types[i]->c_name);
 	for (size_t i = 0; i < package->resource_count; i++)
 		strbuf_printf(out, "extern const struct schema_resource schema_resource_%s;\n",
-			      package->resources[i]->c_name);
+		              package->resources[i]->c_name);
 }

@@ -7,26 +7,26 @@
 #include <string.h>
 
 static const struct scalar scalars[] = {
-	{"IntOrString", "int_or_string", "struct int_or_string ", "int_or_string", false, true},
-	{"MicroTime", "micro_time", "const char *", "string", true, true},
-	{"Quantity", "quantity", "const char *", "string", true, true},
-	{"Time", "time", "const char *", "string", true, true},
-	{"Duration", "duration", "const char *", "string", true, true},
-	{"bool", "bool", "bool ", "bool", false, false},
-	{"bytes", "bytes", "struct bytes ", "bytes", true, false},
-	{"double", "double", "double ", "double", false, false},
-	{"int32", "int32", "int32_t ", "int32", false, false},
-	{"int64", "int64", "int64_t ", "int64", false, false},
-	{"raw", "raw", "const struct json *", "json", true, false},
-	{"string", "string", "const char *", "string", true, false},
+        {"IntOrString", "int_or_string", "struct int_or_string ", "int_or_string", false, true},
+        {"MicroTime", "micro_time", "const char *", "string", true, true},
+        {"Quantity", "quantity", "const char *", "string", true, true},
+        {"Time", "time", "const char *", "string", true, true},
+        {"Duration", "duration", "const char *", "string", true, true},
+        {"bool", "bool", "bool ", "bool", false, false},
+        {"bytes", "bytes", "struct bytes ", "bytes", true, false},
+        {"double", "double", "double ", "double", false, false},
+        {"int32", "int32", "int32_t ", "int32", false, false},
+        {"int64", "int64", "int64_t ", "int64", false, false},
+        {"raw", "raw", "const struct json *", "json", true, false},
+        {"string", "string", "const char *", "string", true, false},
 };
 
 // Words that can't name a member: C's keywords, and macros that gnu11 predefines.
 static const char *const reserved[] = {
-	"auto",	  "bool",   "break",  "case",	"char",	    "const",  "continue", "default",  "do",	"double",
-	"else",	  "enum",   "errno",  "extern", "false",    "float",  "for",	  "goto",     "if",	"inline",
-	"int",	  "linux",  "long",   "register", "restrict", "return", "short",	  "signed",   "sizeof", "static",
-	"struct", "switch", "true",   "typedef", "union",   "unix",   "unsigned", "void",     "volatile", "while",
+        "auto",   "bool",   "break", "case",     "char",     "const",  "continue", "default", "do",       "double",
+        "else",   "enum",   "errno", "extern",   "false",    "float",  "for",      "goto",    "if",       "inline",
+        "int",    "linux",  "long",  "register", "restrict", "return", "short",    "signed",  "sizeof",   "static",
+        "struct", "switch", "true",  "typedef",  "union",    "unix",   "unsigned", "void",    "volatile", "while",
 };
 
 const struct scalar *scalar_find(const char *name)

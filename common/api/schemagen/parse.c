@@ -27,7 +27,7 @@ struct parser {
 	struct type *type;         // of the open block, or NULL
 	struct resource *resource; // of the open block, or NULL
 	struct enumeration *enumeration;
-	const char *doc;           // of the current line
+	const char *doc; // of the current line
 };
 
 void model_error(struct model *model, struct location at, const char *format, ...)
@@ -141,7 +141,7 @@ static void add_values(struct parser *parser, struct words words)
 			parser->enumeration->open = true;
 		else
 			MODEL_APPEND(parser->model, parser->enumeration->values, parser->enumeration->count,
-				     unquote(parser, words.items[i]));
+			             unquote(parser, words.items[i]));
 	}
 }
 
@@ -259,21 +259,21 @@ static const struct value_attribute {
 	const char *name; // with its '='
 	void (*set)(struct parser *parser, struct field *field, const char *value);
 } value_attributes[] = {
-	{"default=", set_default},
-	{"gate=", set_gate},
-	{"list=", set_list},
-	{"patch=", set_patch},
+        {"default=", set_default},
+        {"gate=", set_gate},
+        {"list=", set_list},
+        {"patch=", set_patch},
 };
 
 static const struct flag_attribute {
 	const char *name;
 	unsigned flags;
 } flag_attributes[] = {
-	{"atomic", SCHEMA_ATOMIC},
-	{"deprecated", SCHEMA_DEPRECATED},
-	{"granular", 0}, // the default for maps and structs, said where it surprises
-	{"immutable", SCHEMA_IMMUTABLE},
-	{"nullable", SCHEMA_NULLABLE},
+        {"atomic", SCHEMA_ATOMIC},
+        {"deprecated", SCHEMA_DEPRECATED},
+        {"granular", 0}, // the default for maps and structs, said where it surprises
+        {"immutable", SCHEMA_IMMUTABLE},
+        {"nullable", SCHEMA_NULLABLE},
 };
 
 static bool set_presence(struct field *field, const char *word)
@@ -406,7 +406,7 @@ static void on_generation(struct parser *parser, struct words words)
 			resource->generation_on_create = false;
 		else if (strcmp(words.items[i], "none") != 0)
 			MODEL_APPEND(parser->model, resource->generation.items, resource->generation.count,
-				     words.items[i]);
+			             words.items[i]);
 	}
 }
 
@@ -460,14 +460,16 @@ static void on_column(struct parser *parser, struct words words)
 static const struct keyword {
 	const char *name;
 	void (*handle)(struct parser *parser, struct words words);
-} file_keywords[] = {
-	{"enum", on_enum},         {"group", on_group}, {"kind", on_type}, {"off", on_off},
-	{"package", on_package},   {"resource", on_resource}, {"type", on_type},
-}, resource_keywords[] = {
-	{"categories", on_categories}, {"column", on_column},           {"deprecated", on_deprecated},
-	{"gate", on_resource_gate},    {"generation", on_generation},   {"list", on_list_kind},
-	{"names", on_names},           {"selectable", on_selectable},   {"storage", on_storage},
-	{"strategy", on_strategy},     {"subresource", on_subresource}, {"verbs", on_verbs},
+} file_keywords[] =
+        {
+                {"enum", on_enum},       {"group", on_group},       {"kind", on_type}, {"off", on_off},
+                {"package", on_package}, {"resource", on_resource}, {"type", on_type},
+},
+  resource_keywords[] = {
+          {"categories", on_categories}, {"column", on_column},           {"deprecated", on_deprecated},
+          {"gate", on_resource_gate},    {"generation", on_generation},   {"list", on_list_kind},
+          {"names", on_names},           {"selectable", on_selectable},   {"storage", on_storage},
+          {"strategy", on_strategy},     {"subresource", on_subresource}, {"verbs", on_verbs},
 };
 
 static void dispatch(struct parser *parser, const struct keyword *keywords, size_t count, struct words words)

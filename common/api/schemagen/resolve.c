@@ -65,10 +65,10 @@ static void note_use(struct model *model, struct package *from, struct package *
 // --- expressions ------------------------------------------------------------------
 
 static struct expression *parse_expression(struct model *model, struct package *here, struct location at,
-					   const char *text);
+                                           const char *text);
 
 static struct expression *parse_container(struct model *model, struct package *here, struct location at,
-					  const char *text, const char *open)
+                                          const char *text, const char *open)
 {
 	static const struct {
 		const char *word;
@@ -117,11 +117,11 @@ static struct expression *parse_name(struct model *model, struct package *here, 
 }
 
 static struct expression *parse_expression(struct model *model, struct package *here, struct location at,
-					   const char *text)
+                                           const char *text)
 {
 	const char *open = strchr(text, '<');
 	struct expression *expression =
-		open != NULL ? parse_container(model, here, at, text, open) : parse_name(model, here, at, text);
+	        open != NULL ? parse_container(model, here, at, text, open) : parse_name(model, here, at, text);
 	if (expression != NULL)
 		expression->text = text;
 	return expression;
@@ -212,12 +212,12 @@ static void check_duplicates(struct model *model, const struct type *type)
 			if (a->json_name[0] != '\0' && strcmp(a->json_name, b->json_name) == 0)
 				model_error(model, a->at, "field \"%s\" stands twice in %s", a->json_name, type->name);
 			else if (a->json_name[0] != '\0' && b->json_name[0] != '\0' &&
-				 strcmp(a->member, b->member) == 0)
+			         strcmp(a->member, b->member) == 0)
 				model_error(model, a->at, "fields %s and %s have the same name in C", a->json_name,
-					    b->json_name);
+				            b->json_name);
 			if (!a->inlined && !b->inlined && a->number != 0 && a->number == b->number)
 				model_error(model, a->at, "protobuf number %d is taken by \"%s\"", a->number,
-					    b->json_name);
+				            b->json_name);
 		}
 	}
 }
@@ -226,12 +226,12 @@ static void check_keys(struct model *model, const struct field *field)
 {
 	const struct expression *expression = through_alias(field->expression);
 	const struct type *element = expression->element != NULL && expression->element->kind == EXPRESSION_STRUCT
-					     ? expression->element->type
-					     : NULL;
+	                                     ? expression->element->type
+	                                     : NULL;
 	for (size_t i = 0; i < field->list_keys.count; i++)
 		if (element == NULL || find_flat(element, field->list_keys.items[i]) == NULL)
 			model_error(model, field->at, "%s: its items have no field \"%s\"", field->json_name,
-				    field->list_keys.items[i]);
+			            field->list_keys.items[i]);
 	if (field->patch_key != NULL && (element == NULL || find_flat(element, field->patch_key) == NULL))
 		model_error(model, field->at, "%s: its items have no field \"%s\"", field->json_name, field->patch_key);
 }
@@ -294,10 +294,10 @@ static void add_list_type(struct model *model, struct resource *resource)
 	type->doc = arena_printf(model->arena, "A list of %s objects.", resource->kind_name);
 	char *items = arena_printf(model->arena, "list<%s>", resource->kind_name);
 	const struct field fields[] = {
-		{.json_name = "kind", .type_text = "string", .omit_empty = true},
-		{.json_name = "apiVersion", .type_text = "string", .omit_empty = true},
-		{.json_name = "metadata", .number = 1, .type_text = "meta/v1.ListMeta", .omit_empty = true},
-		{.json_name = "items", .number = 2, .type_text = items, .required = true},
+	        {.json_name = "kind", .type_text = "string", .omit_empty = true},
+	        {.json_name = "apiVersion", .type_text = "string", .omit_empty = true},
+	        {.json_name = "metadata", .number = 1, .type_text = "meta/v1.ListMeta", .omit_empty = true},
+	        {.json_name = "items", .number = 2, .type_text = items, .required = true},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		struct field field = fields[i];
@@ -311,8 +311,8 @@ static void add_list_type(struct model *model, struct resource *resource)
 
 static void check_verbs(struct model *model, struct location at, const struct words *verbs)
 {
-	static char *known[] = {"all",    "create", "delete", "deletecollection", "get",
-				"list",   "patch",  "update", "watch"};
+	static char *known[] = {"all",   "create", "delete", "deletecollection", "get", "list",
+	                        "patch", "update", "watch"};
 	const struct words all = {known, ARRAY_SIZE(known)};
 	for (size_t i = 0; i < verbs->count; i++)
 		if (!words_contain(&all, verbs->items[i]))
@@ -347,8 +347,8 @@ static void resolve_storage(struct model *model, struct resource *resource)
 static void resolve_resource(struct model *model, struct resource *resource)
 {
 	struct package *package = resource->package;
-	resource->c_name = arena_printf(model->arena, "%s_%s", package->short_name,
-					snake_case(model->arena, resource->plural));
+	resource->c_name =
+	        arena_printf(model->arena, "%s_%s", package->short_name, snake_case(model->arena, resource->plural));
 	resource->type = type_in(package, resource->kind_name);
 	if (resource->type == NULL || !resource->type->is_kind)
 		model_error(model, resource->at, "\"%s\" is no kind of this file", resource->kind_name);
@@ -367,8 +367,8 @@ static void bind_aliases(struct model *model, struct package *package)
 {
 	for (size_t i = 0; i < package->type_count; i++) {
 		struct type *type = package->types[i];
-		type->c_name = arena_printf(model->arena, "%s_%s", package->short_name,
-					    snake_case(model->arena, type->name));
+		type->c_name =
+		        arena_printf(model->arena, "%s_%s", package->short_name, snake_case(model->arena, type->name));
 		if (type->alias_text == NULL)
 			continue;
 		type->alias = parse_expression(model, package, type->at, type->alias_text);
@@ -411,6 +411,22 @@ static void resolve_resources(struct model *model, struct package *package)
 		resolve_resource(model, package->resources[i]);
 }
 
+// Headers include each other as packages use each other: that must not turn in a circle.
+static bool reaches(const struct package *from, const struct package *wanted, size_t depth)
+{
+	for (size_t i = 0; i < from->use_count; i++)
+		if (from->uses[i] == wanted || (depth > 0 && reaches(from->uses[i], wanted, depth - 1)))
+			return true;
+	return false;
+}
+
+static void check_circles(struct model *model, struct package *package)
+{
+	const struct location at = {package->file, 1};
+	if (reaches(package, package, 8))
+		model_error(model, at, "packages use each other in a circle through %s", package->reference);
+}
+
 void resolve(struct model *model)
 {
 	for_each_package(model, add_list_types);
@@ -418,6 +434,7 @@ void resolve(struct model *model)
 	if (model->errors > 0)
 		return;
 	for_each_package(model, resolve_fields);
+	for_each_package(model, check_circles);
 	if (model->errors > 0)
 		return;
 	for_each_package(model, flatten);

@@ -24,10 +24,10 @@ struct words {
 enum expression_kind {
 	EXPRESSION_SCALAR, // a built-in type
 	EXPRESSION_STRUCT,
-	EXPRESSION_ALIAS,  // a named list or raw type
+	EXPRESSION_ALIAS, // a named list or raw type
 	EXPRESSION_LIST,
 	EXPRESSION_MAP,
-	EXPRESSION_RAW,    // raw<T>
+	EXPRESSION_RAW, // raw<T>
 };
 
 struct scalar {
@@ -43,7 +43,7 @@ struct expression {
 	enum expression_kind kind;
 	const char *text; // as written, for messages
 	const struct scalar *scalar;
-	struct type *type;             // struct or alias
+	struct type *type;               // struct or alias
 	struct enumeration *enumeration; // of a scalar string
 	struct expression *element;
 };
@@ -165,22 +165,22 @@ struct model {
 void model_error(struct model *model, struct location at, const char *format, ...) PRINTF_LIKE(3, 4);
 
 // Appends `value` to a growing array of the model's arena.
-#define MODEL_APPEND(model, array, count, value)                                                                   \
-	do {                                                                                                       \
-		if (((count) & ((count)-1)) == 0)                                                                  \
-			(array) = arena_realloc((model)->arena, (array), (count) * sizeof(*(array)),               \
-						((count) ? (count)*2 : 1) * sizeof(*(array)));                     \
-		(array)[(count)++] = (value);                                                                      \
+#define MODEL_APPEND(model, array, count, value)                                                     \
+	do {                                                                                         \
+		if (((count) & ((count)-1)) == 0)                                                    \
+			(array) = arena_realloc((model)->arena, (array), (count) * sizeof(*(array)), \
+			                        ((count) ? (count)*2 : 1) * sizeof(*(array)));       \
+		(array)[(count)++] = (value);                                                        \
 	} while (0)
 
 // parse.c: one file into a new package.
 NODISCARD int parse_file(struct model *model, const char *path, struct err *err);
 
 // names.c
-const char *snake_case(struct arena *arena, const char *name);   // podIPs → pod_ips
-const char *member_name(struct arena *arena, const char *name);  // the same, clear of C's keywords
-const struct scalar *scalar_find(const char *name);              // NULL = none
-const struct scalar *scalar_at(size_t index);                    // NULL past the end
+const char *snake_case(struct arena *arena, const char *name);  // podIPs → pod_ips
+const char *member_name(struct arena *arena, const char *name); // the same, clear of C's keywords
+const struct scalar *scalar_find(const char *name);             // NULL = none
+const struct scalar *scalar_at(size_t index);                   // NULL past the end
 bool words_contain(const struct words *words, const char *word);
 
 // resolve.c: references, list types, flattening; errors are counted in the model.
