@@ -47,10 +47,14 @@ struct storage_config {
 
 // Starts the storage thread; connects in the background.
 NODISCARD int storage_new(const struct storage_config *config, struct storage **ret_storage, struct err *err);
+// Ends the thread. Calls that are under way are answered with ERR_UNAVAILABLE (writes that may have happened: ERR_TIMEOUT) on
+// their loops, which must still turn once; watches must have been closed.
 struct storage *storage_free(struct storage *storage);
 
 // Caches of resources (built-in ones at start, custom ones as they come and go).
-// Resources of several versions share one cache by storage_prefix.
+// Resources of several versions share one cache by storage_prefix; what its objects
+// carry as `fields` follows the first resource added for the prefix, so add the one
+// of the storage version first. A resource without a storage_prefix is ignored.
 void storage_add_resource(struct storage *storage, const struct schema_resource *resource);
 void storage_remove_resource(struct storage *storage, const struct schema_resource *resource);
 
