@@ -83,6 +83,9 @@ void controller_enqueue_after(struct controller *controller, const char *key, in
 // Memory that lives until the key is finished.
 struct arena *reconcile_arena(struct reconcile *reconcile);
 
+// Keeps an object alive until the key is finished: for answers that look at it.
+struct api_object *reconcile_keep(struct reconcile *reconcile, struct api_object *object);
+
 // Called with the answer; look-ups and further reconcile_… calls are fine here.
 // When given, it decides about the outcome by reconcile_retry; else any failure but
 // NotFound on a delete and AlreadyExists on a create makes the key come again.

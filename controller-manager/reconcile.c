@@ -46,6 +46,11 @@ struct pending_request {
 
 enum { MAX_AWAITED = 8 };
 
+struct kept_object { // in the reconcile's arena
+	struct kept_object *next;
+	struct api_object *object;
+};
+
 struct reconcile {
 	struct list node; // of controller->running
 	struct controller *controller;
@@ -53,6 +58,7 @@ struct reconcile {
 	char *key;
 	unsigned holds;
 	struct list requests;
+	struct kept_object *kept;
 	struct awaited_revision awaited[MAX_AWAITED];
 	size_t awaited_count;
 	struct loop_timer store_timer;
@@ -81,9 +87,20 @@ static void reconcile_free(struct reconcile *reconcile)
 {
 	loop_timer_stop(&reconcile->store_timer);
 	list_remove(&reconcile->node);
+	for (struct kept_object *kept = reconcile->kept; kept; kept = kept->next)
+		api_object_unref(kept->object);
 	arena_free(reconcile->arena);
 	free(reconcile->key);
 	free(reconcile);
+}
+
+struct api_object *reconcile_keep(struct reconcile *reconcile, struct api_object *object)
+{
+	struct kept_object *kept = ARENA_NEW(reconcile->arena, struct kept_object);
+	kept->object = api_object_ref(object);
+	kept->next = reconcile->kept;
+	reconcile->kept = kept;
+	return object;
 }
 
 static void finish(struct reconcile *reconcile)
