@@ -138,10 +138,11 @@ static void default_replication_controller(struct arena *arena, struct json *con
 
 static void default_affinity(struct arena *arena, struct json *spec)
 {
-	if (strcmp(default_get_text(spec, "sessionAffinity"), "ClientIP") != 0) {
+	const char *affinity = default_get_text(spec, "sessionAffinity");
+	if (strcmp(affinity, "None") == 0)
 		json_remove(spec, "sessionAffinityConfig");
+	if (strcmp(affinity, "ClientIP") != 0)
 		return;
-	}
 	struct json *config = json_ensure_object(arena, spec, "sessionAffinityConfig");
 	struct json *client = json_ensure_object(arena, config, "clientIP");
 	default_integer(arena, client, "timeoutSeconds", 10800);

@@ -17,6 +17,8 @@
 #include "api/core_v1.h"
 #include "api/metrics_v1beta1.h"
 #include "common/api/decode.h"
+#include "common/api/view.h"
+#include "common/base/macros.h"
 
 static struct json *parse(struct arena *arena, const char *text)
 {
@@ -208,13 +210,95 @@ static void what_go_always_writes(void **state)
 	            "\"status\":{\"loadBalancer\":{}}}");
 }
 
+// --- against the views ------------------------------------------------------------
+
+static uint32_t random_state;
+
+// A fixed sequence: a failure can be run again.
+static uint32_t next_random(uint32_t bound)
+{
+	random_state = random_state * 1664525u + 1013904223u;
+	return (random_state >> 8) % bound;
+}
+
+static struct json *random_scalar(struct arena *arena)
+{
+	static const char *const texts[] = {"",  "a", "10", "1.50Gi", "25%", "AA==", "2026-01-02T03:04:05.5+01:00",
+	                                    "1m"};
+	switch (next_random(5)) {
+	case 0:
+		return json_null(arena);
+	case 1:
+		return json_bool(arena, next_random(2) == 0);
+	case 2:
+		return json_integer(arena, (int64_t)next_random(3) * 1000);
+	default:
+		return json_string(arena, texts[next_random(ARRAY_SIZE(texts))]);
+	}
+}
+
+// Mostly of the type's form, sometimes not.
+static struct json *random_value(struct arena *arena, const struct schema_type *type, int depth)
+{
+	if (depth == 0 || type->kind < SCHEMA_STRUCT || next_random(30) == 0)
+		return random_scalar(arena);
+	struct json *value = type->kind == SCHEMA_LIST ? json_array(arena) : json_object(arena);
+	for (uint32_t i = next_random(5); i > 0; i--) {
+		if (type->kind == SCHEMA_LIST) {
+			json_append(arena, value, random_value(arena, type->element, depth - 1));
+		} else if (type->kind == SCHEMA_MAP) {
+			json_set(arena, value, i % 2 ? "k" : "key/2", random_value(arena, type->element, depth - 1));
+		} else if (type->field_count > 0) {
+			const struct schema_field *field = &type->fields[next_random((uint32_t)type->field_count)];
+			json_set(arena, value, field->json_name, random_value(arena, field->type, depth - 1));
+		}
+	}
+	return value;
+}
+
+// A document that was accepted, with its shape filled in, is exactly what
+// reading it into the typed view and writing that again gives.
+static bool agrees(const struct schema_type *type)
+{
+	AUTO(arena_free) struct arena *arena = arena_new(0);
+	struct json *value = random_value(arena, type, 5);
+	struct err err = ERR_INIT;
+	if (schema_normalize(arena, type, value, NULL, &err) < 0)
+		return false;
+	if (value->type != JSON_OBJECT)
+		return false;
+	schema_fill_shape(arena, type, value);
+	void *view = arena_alloc(arena, type->view_size);
+	assert_int_equal(view_decode(arena, type, value, view, &err), 0);
+	struct json *back = view_to_json(arena, type, view);
+	if (!json_equal(value, back)) {
+		struct strbuf left = STRBUF_INIT(1 << 20), right = STRBUF_INIT(1 << 20);
+		json_write(&left, value);
+		json_write(&right, back);
+		fail_msg("%s\ntree %s\nview %s", type->openapi_name, strbuf_text(&left), strbuf_text(&right));
+	}
+	return true;
+}
+
+static void decoding_agrees_with_the_views(void **state)
+{
+	(void)state;
+	random_state = 1;
+	size_t accepted = 0;
+	for (int round = 0; round < 40; round++)
+		for (size_t i = 0; i < schema_type_count; i++)
+			if (schema_types[i]->kind == SCHEMA_STRUCT)
+				accepted += agrees(schema_types[i]);
+	assert_true(accepted > 5000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(unknown_fields_fall_out), cmocka_unit_test(notes_are_bounded),
 	        cmocka_unit_test(nulls_and_empty_values),  cmocka_unit_test(scalars_become_canonical),
 	        cmocka_unit_test(wrong_types_end_it),      cmocka_unit_test(free_json_is_kept),
-	        cmocka_unit_test(what_go_always_writes),
+	        cmocka_unit_test(what_go_always_writes),   cmocka_unit_test(decoding_agrees_with_the_views),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
