@@ -134,8 +134,9 @@ $(UNIT_FOLDERS): $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $$(call folder_objec
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-unit: $(UNIT_COMMON) $(UNIT_FOLDERS) ## Build and run the unit tests (T=name for one)
-	$(Q)tests/run-unit $(if $(T),$(filter %/test_$(T),$^),$^)
+UNIT_SELECTED := $(if $(T),$(filter %/test_$(T),$(UNIT_COMMON) $(UNIT_FOLDERS)),$(UNIT_COMMON) $(UNIT_FOLDERS))
+unit: $(UNIT_SELECTED) ## Build and run the unit tests (T=name for one)
+	$(Q)tests/run-unit $^
 
 clean: ## Remove what was built (not the cached root file system)
 	rm -rf $(B)/obj $(B)/bin $(B)/tests $(B)/generated $(B)/libcommon.a $(B)/.build-key
