@@ -15,8 +15,9 @@
 // PINGs nor half frames move. A stream's request must be complete in the same
 // time from its first byte; a header block that isn't ends the connection.
 //
-// A request that is refused early (413, 431) gets its answer, then RST_STREAM
-// with NO_ERROR, so that the client stops sending.
+// A request that is refused early (413, 431) gets its answer. Until the client has
+// seen it, what it sends is thrown away; a second later RST_STREAM with NO_ERROR
+// stops it. (At once would be allowed, but libcurl takes that for a failure.)
 #include <assert.h>
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
@@ -34,6 +35,8 @@ enum {
 	HTTP2_FRAME_HEAD_BYTES = 9,
 	HTTP2_MAX_HEADERS = 1024,
 };
+
+static const int64_t HTTP2_REFUSAL_LINGER_NS = NSEC_PER_SEC;
 
 struct http2 {
 	nghttp2_session *session;
@@ -251,7 +254,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 		return 0;
 	struct http_exchange *exchange = exchange_of(session, frame->hd.stream_id);
 	if (exchange && exchange->reset_after_end && !exchange->request_complete)
-		(void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+		http_exchange_set_deadline(exchange, loop_now_ns(exchange->shard->loop) + HTTP2_REFUSAL_LINGER_NS);
 	return 0;
 }
 
@@ -332,12 +335,16 @@ static void write_piece(struct http_exchange *exchange, struct blob *piece, size
 	resume(exchange);
 }
 
-static void abort_exchange(struct http_exchange *exchange)
+static void reset(struct http_exchange *exchange, uint32_t error_code)
 {
 	slice_queue_done(&exchange->output);
-	(void)nghttp2_submit_rst_stream(session_of(exchange), NGHTTP2_FLAG_NONE, exchange->stream_id,
-					NGHTTP2_INTERNAL_ERROR);
+	(void)nghttp2_submit_rst_stream(session_of(exchange), NGHTTP2_FLAG_NONE, exchange->stream_id, error_code);
 	http_connection_mark_dirty(exchange->connection);
+}
+
+static void abort_exchange(struct http_exchange *exchange)
+{
+	reset(exchange, NGHTTP2_INTERNAL_ERROR);
 }
 
 // --- the connection --------------------------------------------------------------
@@ -437,6 +444,8 @@ static void exchange_expire(struct http_exchange *exchange)
 {
 	if (!exchange->head_complete)
 		http_connection_cut(exchange->connection);
+	else if (exchange->reset_after_end && exchange->output.bytes == 0)
+		reset(exchange, NGHTTP2_NO_ERROR);
 	else if (exchange->started)
 		abort_exchange(exchange); // the client doesn't read the rest
 	else

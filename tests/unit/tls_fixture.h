@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/memory.h"
+
 struct tls_fixture_cert {
 	X509 *certificate;
 	EVP_PKEY *key;
@@ -93,7 +95,7 @@ static inline void tls_fixture_save(const struct tls_fixture_cert *cert, const c
 // A directory with ca.crt, server.crt/.key (localhost, 127.0.0.1) and client.crt/.key (CN alice, O dev and ops).
 struct tls_fixture {
 	char directory[64];
-	char paths[16][128]; // what tls_fixture_path has made
+	char *paths[16]; // what tls_fixture_path has made
 	size_t path_count;
 	struct tls_fixture_cert authority;
 };
@@ -105,8 +107,8 @@ static inline const char *tls_fixture_path(struct tls_fixture *fixture, const ch
 			return fixture->paths[i];
 	if (fixture->path_count == 16)
 		abort();
-	char *path = fixture->paths[fixture->path_count++];
-	snprintf(path, 128, "%s/%s", fixture->directory, name);
+	char *path = xasprintf("%s/%s", fixture->directory, name);
+	fixture->paths[fixture->path_count++] = path;
 	return path;
 }
 
@@ -142,8 +144,10 @@ static inline void tls_fixture_init(struct tls_fixture *fixture)
 
 static inline void tls_fixture_done(struct tls_fixture *fixture)
 {
-	for (size_t i = 0; i < fixture->path_count; i++)
+	for (size_t i = 0; i < fixture->path_count; i++) {
 		unlink(fixture->paths[i]);
+		free(fixture->paths[i]);
+	}
 	rmdir(fixture->directory);
 	tls_fixture_drop(&fixture->authority);
 }
