@@ -13,14 +13,14 @@ struct duration_unit {
 };
 
 static const struct duration_unit units[] = {
-	{"ns", 1},
-	{"us", NSEC_PER_USEC},
-	{"\xc2\xb5s", NSEC_PER_USEC}, // micro sign
-	{"\xce\xbcs", NSEC_PER_USEC}, // Greek mu
-	{"ms", NSEC_PER_MSEC},
-	{"s", NSEC_PER_SEC},
-	{"m", 60 * NSEC_PER_SEC},
-	{"h", 3600 * NSEC_PER_SEC},
+        {"ns", 1},
+        {"us", NSEC_PER_USEC},
+        {"\xc2\xb5s", NSEC_PER_USEC}, // micro sign
+        {"\xce\xbcs", NSEC_PER_USEC}, // Greek mu
+        {"ms", NSEC_PER_MSEC},
+        {"s", NSEC_PER_SEC},
+        {"m", 60 * NSEC_PER_SEC},
+        {"h", 3600 * NSEC_PER_SEC},
 };
 
 static const struct duration_unit *find_unit(const char *name, size_t length)
@@ -88,7 +88,7 @@ int duration_parse_err(const char *text, int64_t *ret_duration_ns, struct err *e
 		const struct duration_unit *unit = find_unit(at, length);
 		if (!unit)
 			return err_set(err, ERR_PARSE, "time: unknown unit \"%.*s\" in duration \"%s\"", (int)length,
-				       at, text);
+			               at, text);
 		int64_t part;
 		if (__builtin_mul_overflow(number.whole, unit->size_ns, &part) ||
 		    __builtin_add_overflow(part, (int64_t)(number.fraction * (double)unit->size_ns + 0.5), &part) ||

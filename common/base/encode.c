@@ -65,7 +65,7 @@ static int sextet(char c, char character_62, char character_63)
 }
 
 static bool decode_with(struct arena *arena, const char *text, size_t length, const char *last_two, bool padded,
-			uint8_t **ret_data, size_t *ret_length)
+                        uint8_t **ret_data, size_t *ret_length)
 {
 	uint8_t *data = arena_alloc(arena, length / 4 * 3 + 4);
 	size_t used = 0, digits = 0, padding = 0;

@@ -65,7 +65,7 @@ static void sip_round(uint64_t v[4])
 static uint64_t hash_of(const char *key, size_t length)
 {
 	uint64_t v[4] = {hash_key[0] ^ 0x736f6d6570736575, hash_key[1] ^ 0x646f72616e646f6d,
-			 hash_key[0] ^ 0x6c7967656e657261, hash_key[1] ^ 0x7465646279746573};
+	                 hash_key[0] ^ 0x6c7967656e657261, hash_key[1] ^ 0x7465646279746573};
 	uint64_t word, last = (uint64_t)length << 56;
 	for (; length >= 8; key += 8, length -= 8) {
 		memcpy(&word, key, 8);

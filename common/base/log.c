@@ -90,8 +90,8 @@ static void append_text_header(struct strbuf *out, enum log_severity severity, c
 	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &local);
 	strbuf_printf(out, "%c%02d%02d %02d:%02d:%02d.%06ld %7d %s:%d] ", letters[severity], local.tm_mon + 1,
-		      local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, now.tv_nsec / 1000, (int)getpid(),
-		      base_name(file), line);
+	              local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, now.tv_nsec / 1000, (int)getpid(),
+	              base_name(file), line);
 }
 
 static void append_text_lines(struct strbuf *out, const char *text)
@@ -181,13 +181,13 @@ static void append_json_value(struct strbuf *out, const struct log_pair *pair)
 }
 
 static void append_json_header(struct strbuf *out, enum log_severity severity, int verbosity, const char *file,
-			       int line, const char *message)
+                               int line, const char *message)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	strbuf_printf(out, "{\"ts\":%" PRId64 ".%04ld,\"caller\":\"%s:%d\",\"msg\":",
-		      (int64_t)now.tv_sec * 1000 + now.tv_nsec / NSEC_PER_MSEC, now.tv_nsec % NSEC_PER_MSEC / 100,
-		      base_name(file), line);
+	              (int64_t)now.tv_sec * 1000 + now.tv_nsec / NSEC_PER_MSEC, now.tv_nsec % NSEC_PER_MSEC / 100,
+	              base_name(file), line);
 	append_json_string(out, message);
 	if (severity < LOG_ERROR)
 		strbuf_printf(out, ",\"v\":%d", verbosity);
@@ -218,7 +218,7 @@ static void emit(struct strbuf *line)
 }
 
 void log_write(enum log_severity severity, int verbosity, const char *file, int line, const char *message,
-	       const struct log_pair *pairs, size_t pair_count)
+               const struct log_pair *pairs, size_t pair_count)
 {
 	AUTO_STRBUF struct strbuf out = STRBUF_INIT(LOG_MAX_LINE_BYTES);
 	if (config.json) {

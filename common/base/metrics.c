@@ -20,11 +20,11 @@
 
 struct metric {
 	const struct metric_family *family;
-	struct metric *next; // in order of creation
-	_Atomic uint64_t value_bits; // a double; histograms: the sum
+	struct metric *next;                 // in order of creation
+	_Atomic uint64_t value_bits;         // a double; histograms: the sum
 	atomic_uint_fast64_t *bucket_counts; // histograms: one for each bound and one for +Inf, not cumulative
 	size_t bucket_count;                 // bounds, without +Inf
-	char *labels; // `name="value",…` as printed; "" for none
+	char *labels;                        // `name="value",…` as printed; "" for none
 };
 
 struct metric_group {
@@ -90,9 +90,9 @@ void metrics_registry_on_collect(struct metrics_registry *registry, void (*colle
 {
 	pthread_mutex_lock(&registry->mutex);
 	registry->collectors =
-		xreallocarray(registry->collectors, registry->collector_count + 1, sizeof(*registry->collectors));
+	        xreallocarray(registry->collectors, registry->collector_count + 1, sizeof(*registry->collectors));
 	registry->collectors[registry->collector_count++] =
-		(struct metrics_collector){.collect = collect, .context = context};
+	        (struct metrics_collector){.collect = collect, .context = context};
 	pthread_mutex_unlock(&registry->mutex);
 }
 
@@ -150,7 +150,7 @@ static struct metric *new_metric(struct metric_group *group, const struct metric
 }
 
 struct metric *metric_get(struct metrics_registry *registry, const struct metric_family *family,
-			  const char *const *label_values)
+                          const char *const *label_values)
 {
 	AUTO_FREE char *labels = format_labels(family, label_values);
 	pthread_mutex_lock(&registry->mutex);
@@ -183,7 +183,7 @@ void metric_add(struct metric *metric, double delta)
 {
 	uint64_t old = atomic_load_explicit(&metric->value_bits, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(&metric->value_bits, &old, bits_of(double_of(old) + delta),
-						      memory_order_relaxed, memory_order_relaxed))
+	                                              memory_order_relaxed, memory_order_relaxed))
 		;
 }
 
@@ -244,7 +244,7 @@ static void append_histogram(struct strbuf *out, const struct metric *metric)
 static void append_group(struct strbuf *out, const struct metric_group *group)
 {
 	static const char *const type_names[] = {
-		[METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
+	        [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
 	const struct metric_family *family = group->family;
 	strbuf_printf(out, "# HELP %s ", family->name);
 	append_escaped(out, family->help ? family->help : "", false);
@@ -254,7 +254,7 @@ static void append_group(struct strbuf *out, const struct metric_group *group)
 			append_histogram(out, metric);
 		else
 			append_sample(out, family->name, "", metric->labels,
-				      double_of(atomic_load(&metric->value_bits)));
+			              double_of(atomic_load(&metric->value_bits)));
 	}
 }
 

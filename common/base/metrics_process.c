@@ -19,14 +19,14 @@ enum process_metric {
 };
 
 static const struct metric_family families[PROCESS_METRIC_COUNT_] = {
-	[PROCESS_CPU_SECONDS] = {"process_cpu_seconds_total", "Total user and system CPU time spent in seconds.",
-				 METRIC_COUNTER},
-	[PROCESS_MAX_FDS] = {"process_max_fds", "Maximum number of open file descriptors.", METRIC_GAUGE},
-	[PROCESS_OPEN_FDS] = {"process_open_fds", "Number of open file descriptors.", METRIC_GAUGE},
-	[PROCESS_RESIDENT_BYTES] = {"process_resident_memory_bytes", "Resident memory size in bytes.", METRIC_GAUGE},
-	[PROCESS_START_TIME] = {"process_start_time_seconds",
-				"Start time of the process since unix epoch in seconds.", METRIC_GAUGE},
-	[PROCESS_VIRTUAL_BYTES] = {"process_virtual_memory_bytes", "Virtual memory size in bytes.", METRIC_GAUGE},
+        [PROCESS_CPU_SECONDS] = {"process_cpu_seconds_total", "Total user and system CPU time spent in seconds.",
+                                 METRIC_COUNTER},
+        [PROCESS_MAX_FDS] = {"process_max_fds", "Maximum number of open file descriptors.", METRIC_GAUGE},
+        [PROCESS_OPEN_FDS] = {"process_open_fds", "Number of open file descriptors.", METRIC_GAUGE},
+        [PROCESS_RESIDENT_BYTES] = {"process_resident_memory_bytes", "Resident memory size in bytes.", METRIC_GAUGE},
+        [PROCESS_START_TIME] = {"process_start_time_seconds", "Start time of the process since unix epoch in seconds.",
+                                METRIC_GAUGE},
+        [PROCESS_VIRTUAL_BYTES] = {"process_virtual_memory_bytes", "Virtual memory size in bytes.", METRIC_GAUGE},
 };
 
 static void set(struct metrics_registry *registry, enum process_metric which, double value)
@@ -59,9 +59,9 @@ static void collect_stat(struct metrics_registry *registry)
 	text[length] = '\0';
 	const char *rest = strrchr(text, ')');
 	double user, system, start, virtual_bytes, resident_pages;
-	if (!rest || sscanf(rest + 1,
-			    " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lf %lf %*s %*s %*s %*s %*s %*s %lf %lf %lf",
-			    &user, &system, &start, &virtual_bytes, &resident_pages) != 5)
+	if (!rest ||
+	    sscanf(rest + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lf %lf %*s %*s %*s %*s %*s %*s %lf %lf %lf",
+	           &user, &system, &start, &virtual_bytes, &resident_pages) != 5)
 		return;
 	double ticks = (double)sysconf(_SC_CLK_TCK);
 	set(registry, PROCESS_CPU_SECONDS, (user + system) / ticks);

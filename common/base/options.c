@@ -91,8 +91,8 @@ static int set_nothing(const struct option *row UNUSED, const char *value UNUSED
 }
 
 static int (*const setters[])(const struct option *row, const char *value, struct err *err) = {
-	[OPTION_BOOL] = set_bool,       [OPTION_INT] = set_int,           [OPTION_STRING] = set_string,
-	[OPTION_STRINGS] = set_strings, [OPTION_DURATION] = set_duration, [OPTION_IGNORED] = set_nothing,
+        [OPTION_BOOL] = set_bool,       [OPTION_INT] = set_int,           [OPTION_STRING] = set_string,
+        [OPTION_STRINGS] = set_strings, [OPTION_DURATION] = set_duration, [OPTION_IGNORED] = set_nothing,
 };
 
 // --- rows ---------------------------------------------------------------------------
@@ -144,7 +144,7 @@ static int apply(struct parse *parse, const struct option *row, const char *valu
 		if (row->letter)
 			snprintf(letter, sizeof(letter), "-%c, ", row->letter);
 		return err_set(parse->err, ERR_BAD_REQUEST, "invalid argument %s for \"%s--%s\" flag: %s",
-			       strbuf_text(&quoted), letter, row->name, cause.message);
+		               strbuf_text(&quoted), letter, row->name, cause.message);
 	}
 	if (!was_given(row)) {
 		given_rows = xreallocarray(given_rows, given_count + 1, sizeof(const struct option *));
@@ -188,14 +188,14 @@ static int parse_letters(struct parse *parse, const char *letters)
 			return help_requested(parse);
 		if (!row)
 			return err_set(parse->err, ERR_BAD_REQUEST, "unknown shorthand flag: '%c' in -%s", *letters,
-				       letters);
+			               letters);
 		if (letters[1] == '=')
 			return apply(parse, row, letters + 2);
 		if (takes_value(row) && letters[1])
 			return apply(parse, row, letters + 1);
 		if (takes_value(row) && parse->next >= parse->argc)
 			return err_set(parse->err, ERR_BAD_REQUEST, "flag needs an argument: '%c' in -%s", *letters,
-				       letters);
+			               letters);
 		if (takes_value(row))
 			return apply(parse, row, parse->argv[parse->next++]);
 		int result = apply(parse, row, "true");
@@ -225,7 +225,7 @@ static int refuse_positional(const struct parse *parse)
 	}
 	const char *slash = strrchr(parse->argv[0], '/');
 	return err_set(parse->err, ERR_BAD_REQUEST, "\"%s\" does not take any arguments, got [%s]",
-		       slash ? slash + 1 : parse->argv[0], strbuf_text(&list));
+	               slash ? slash + 1 : parse->argv[0], strbuf_text(&list));
 }
 
 static void forget_given(const struct option *options)
@@ -238,7 +238,7 @@ static void forget_given(const struct option *options)
 }
 
 int options_parse(const struct option *options, int argc, char **argv, bool allow_positional, int *ret_positional_count,
-		  struct err *err)
+                  struct err *err)
 {
 	struct parse parse = {.options = options, .argc = argc, .argv = argv, .next = 1, .err = err};
 	count_before_dash = -1;

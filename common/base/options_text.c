@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/base/log.h"
 #include "common/base/encode.h"
+#include "common/base/log.h"
 #include "common/base/strbuf.h"
 
 enum { OPTION_TEXT_MAX_BYTES = 64 * 1024 };
@@ -52,8 +52,8 @@ static void append_value(struct strbuf *out, const struct option *row)
 static const char *type_word(const struct option *row)
 {
 	static const char *const words[] = {
-		[OPTION_BOOL] = "",           [OPTION_INT] = "int",           [OPTION_STRING] = "string",
-		[OPTION_STRINGS] = "strings", [OPTION_DURATION] = "duration", [OPTION_IGNORED] = "",
+	        [OPTION_BOOL] = "",           [OPTION_INT] = "int",           [OPTION_STRING] = "string",
+	        [OPTION_STRINGS] = "strings", [OPTION_DURATION] = "duration", [OPTION_IGNORED] = "",
 	};
 	return row->value_name ? row->value_name : words[row->type];
 }
@@ -85,7 +85,7 @@ static void append_row(struct strbuf *out, const struct option *row, size_t widt
 	append_value(&value, row);
 	if (has_default(row, strbuf_text(&value)))
 		strbuf_printf(out, row->type == OPTION_STRING ? " (default \"%s\")" : " (default %s)",
-			      strbuf_text(&value));
+		              strbuf_text(&value));
 	strbuf_append_char(out, '\n');
 }
 
@@ -185,13 +185,14 @@ int logging_options_apply(const struct logging_options *logging, struct err *err
 	if (!json && strcmp(format, "text") != 0)
 		return err_set(err, ERR_BAD_REQUEST, "[format: Invalid value: \"%s\": Unsupported log format]", format);
 	if (!vmodule_is_valid(vmodule))
-		return err_set(err, ERR_BAD_REQUEST,
-			       "invalid argument \"%s\" for \"--vmodule\" flag: expecting pattern=N,... with N a number",
-			       vmodule);
+		return err_set(
+		        err, ERR_BAD_REQUEST,
+		        "invalid argument \"%s\" for \"--vmodule\" flag: expecting pattern=N,... with N a number",
+		        vmodule);
 	if (logging->verbosity < 0 || logging->verbosity > INT_MAX)
 		return err_set(err, ERR_BAD_REQUEST,
-			       "[verbosity: Invalid value: %" PRId64 ": Must be less than or equal to %d]",
-			       logging->verbosity, INT_MAX);
+		               "[verbosity: Invalid value: %" PRId64 ": Must be less than or equal to %d]",
+		               logging->verbosity, INT_MAX);
 	log_configure(&(struct log_config){.verbosity = (int)logging->verbosity, .vmodule = vmodule, .json = json});
 	return 0;
 }

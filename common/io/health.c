@@ -14,9 +14,9 @@ struct health_endpoint {
 };
 
 static const struct health_endpoint endpoints[] = {
-	{"healthz", HEALTH_HEALTHZ},
-	{"livez", HEALTH_LIVEZ},
-	{"readyz", HEALTH_READYZ},
+        {"healthz", HEALTH_HEALTHZ},
+        {"livez", HEALTH_LIVEZ},
+        {"readyz", HEALTH_READYZ},
 };
 
 static bool always_fine(void *context UNUSED)
@@ -26,8 +26,8 @@ static bool always_fine(void *context UNUSED)
 
 // What an endpoint without checks of its own answers with.
 static const struct health_check ping_only[] = {
-	{"ping", HEALTH_HEALTHZ | HEALTH_LIVEZ | HEALTH_READYZ, always_fine, NULL},
-	{0},
+        {"ping", HEALTH_HEALTHZ | HEALTH_LIVEZ | HEALTH_READYZ, always_fine, NULL},
+        {0},
 };
 
 static const struct health_check *checks_for(const struct health_check *checks, unsigned mask)
@@ -106,7 +106,7 @@ static void append_unmatched(const struct health_check *checks, unsigned mask, c
 }
 
 static int respond_all(const struct health_check *checks, const struct health_endpoint *endpoint, const char *query,
-		       struct strbuf *out)
+                       struct strbuf *out)
 {
 	bool fine = true;
 	for (const struct health_check *check = checks; check->name; check++) {
@@ -132,7 +132,7 @@ static int respond_all(const struct health_check *checks, const struct health_en
 }
 
 static int respond_one(const struct health_check *checks, const struct health_endpoint *endpoint, const char *name,
-		       struct strbuf *out)
+                       struct strbuf *out)
 {
 	for (const struct health_check *check = checks; check->name; check++) {
 		if (!(check->endpoints & endpoint->mask) || strcmp(check->name, name) != 0)

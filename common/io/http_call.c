@@ -72,7 +72,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
 	if (!call->response.overflowed)
 		return length;
 	err_set(&call->failure, ERR_TOO_LARGE, "%s %s: response body is larger than %zu bytes", call->method,
-		call->authority, call->response.max_bytes);
+	        call->authority, call->response.max_bytes);
 	return 0;
 }
 
@@ -130,7 +130,7 @@ static void set_headers(struct http_call *call, const char *host)
 static void set_method(struct http_call *call)
 {
 	bool takes_body = strcmp(call->method, "POST") == 0 || strcmp(call->method, "PUT") == 0 ||
-			  strcmp(call->method, "PATCH") == 0;
+	                  strcmp(call->method, "PATCH") == 0;
 	if (strcmp(call->method, "HEAD") == 0) {
 		curl_easy_setopt(call->easy, CURLOPT_NOBODY, 1L);
 	} else if (call->body || takes_body) {
@@ -176,7 +176,7 @@ static void set_transport(struct http_call *call, bool loopback)
 	curl_easy_setopt(call->easy, CURLOPT_CLOSESOCKETFUNCTION, http_client_close_socket);
 	curl_easy_setopt(call->easy, CURLOPT_CLOSESOCKETDATA, client);
 	curl_easy_setopt(call->easy, CURLOPT_HTTP_VERSION,
-			 (long)(client->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
+	                 (long)(client->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
 	curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, client->http1_only ? 0L : 1L);
 	if (client->user_agent)
 		curl_easy_setopt(call->easy, CURLOPT_USERAGENT, client->user_agent);
@@ -286,7 +286,7 @@ void http_call_finish(struct http_call *call, CURLcode result)
 	if (!call->cancelled && call->config.on_done) {
 		bool failed = err.code != ERR_NONE;
 		call->config.on_done(call->config.context, call->status, strbuf_text(&call->response),
-				     call->response.length, failed ? &err : NULL);
+		                     call->response.length, failed ? &err : NULL);
 	}
 	http_call_destroy(call);
 }

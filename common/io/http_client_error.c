@@ -16,13 +16,13 @@ struct failure_text {
 };
 
 static const struct failure_text failure_texts[] = {
-	{CURLE_GOT_NOTHING, ERR_IO, "EOF"},
-	{CURLE_PARTIAL_FILE, ERR_IO, "unexpected EOF"},
-	{CURLE_URL_MALFORMAT, ERR_BAD_REQUEST, NULL},
-	{CURLE_UNSUPPORTED_PROTOCOL, ERR_BAD_REQUEST, "unsupported protocol scheme"},
-	{CURLE_WEIRD_SERVER_REPLY, ERR_IO, "malformed HTTP response"},
-	{CURLE_SSL_CERTPROBLEM, ERR_BAD_REQUEST, NULL},
-	{CURLE_SSL_CACERT_BADFILE, ERR_BAD_REQUEST, NULL},
+        {CURLE_GOT_NOTHING, ERR_IO, "EOF"},
+        {CURLE_PARTIAL_FILE, ERR_IO, "unexpected EOF"},
+        {CURLE_URL_MALFORMAT, ERR_BAD_REQUEST, NULL},
+        {CURLE_UNSUPPORTED_PROTOCOL, ERR_BAD_REQUEST, "unsupported protocol scheme"},
+        {CURLE_WEIRD_SERVER_REPLY, ERR_IO, "malformed HTTP response"},
+        {CURLE_SSL_CERTPROBLEM, ERR_BAD_REQUEST, NULL},
+        {CURLE_SSL_CACERT_BADFILE, ERR_BAD_REQUEST, NULL},
 };
 
 static const char *curl_words(const struct http_call *call, CURLcode result)
@@ -51,9 +51,10 @@ static void describe_certificate(const struct http_call *call, CURLcode result, 
 	curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
 	if (verify == X509_V_ERR_CERT_HAS_EXPIRED || verify == X509_V_ERR_CERT_NOT_YET_VALID)
 		words = "x509: certificate has expired or is not yet valid";
-	else if (verify == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT || verify == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
-		 verify == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verify == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
-		 verify == X509_V_ERR_CERT_SIGNATURE_FAILURE)
+	else if (verify == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+	         verify == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+	         verify == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || verify == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+	         verify == X509_V_ERR_CERT_SIGNATURE_FAILURE)
 		words = "x509: certificate signed by unknown authority";
 	else if (verify != X509_V_OK)
 		words = X509_verify_cert_error_string(verify);
@@ -71,7 +72,7 @@ void http_call_describe_failure(const struct http_call *call, CURLcode result, s
 	if (result == CURLE_COULDNT_RESOLVE_HOST) {
 		const char *colon = strrchr(call->authority, ':');
 		err_set(err, ERR_IO, "dial tcp: lookup %.*s: no such host",
-			colon ? (int)(colon - call->authority) : (int)strlen(call->authority), call->authority);
+		        colon ? (int)(colon - call->authority) : (int)strlen(call->authority), call->authority);
 		return;
 	}
 	if (result == CURLE_OPERATION_TIMEDOUT) {
@@ -86,5 +87,5 @@ void http_call_describe_failure(const struct http_call *call, CURLcode result, s
 	while (row < end && row->result != result)
 		row++;
 	err_set(err, row < end ? row->code : ERR_IO, "%s %s: %s", call->method, call->authority,
-		row < end && row->text ? row->text : curl_words(call, result));
+	        row < end && row->text ? row->text : curl_words(call, result));
 }

@@ -16,7 +16,7 @@
 // One state of the files. A call holds a reference as long as curl may look at it.
 struct http_credentials {
 	int references;
-	char *ca;    // PEM; NULL = the system's
+	char *ca; // PEM; NULL = the system's
 	char *certificate;
 	char *private_key;
 	char *token; // without white space around it
@@ -36,8 +36,8 @@ struct http_credential_source {
 void http_credential_source_init(struct http_credential_source *source, const struct http_client_config *config);
 void http_credential_source_done(struct http_credential_source *source);
 // A reference to the present state. When a changed file can't be read, the state before stays.
-NODISCARD int http_credential_source_get(struct http_credential_source *source, struct http_credentials **ret_credentials,
-					 struct err *err);
+NODISCARD int http_credential_source_get(struct http_credential_source *source,
+                                         struct http_credentials **ret_credentials, struct err *err);
 struct http_credentials *http_credentials_unref(struct http_credentials *credentials);
 
 // --- client and calls ------------------------------------------------------------------
@@ -45,7 +45,7 @@ struct http_credentials *http_credentials_unref(struct http_credentials *credent
 struct http_client {
 	struct loop *loop;
 	CURLM *multi;
-	struct loop_timer curl_timer; // when curl wants to be called
+	struct loop_timer curl_timer;  // when curl wants to be called
 	struct loop_timer start_timer; // calls that failed at their start are finished by it
 	struct list calls;
 	struct list sockets;
@@ -54,8 +54,8 @@ struct http_client {
 	char *user_agent;
 	bool insecure;
 	bool http1_only;
-	int depth;           // > 0 inside curl or inside an owner's callback
-	bool deferred;       // there are calls to add or to drop when depth is 0 again
+	int depth;     // > 0 inside curl or inside an owner's callback
+	bool deferred; // there are calls to add or to drop when depth is 0 again
 	bool free_requested;
 };
 
@@ -76,11 +76,11 @@ struct http_call {
 	struct strbuf response_headers; // name NUL value NUL …
 	struct http_call_config config; // callbacks and limits; its pointers are not used later
 	int status;
-	bool added;     // to the multi handle
+	bool added; // to the multi handle
 	bool head_done;
-	bool cancelled; // drop it without a word
-	bool finishing; // in on_done
-	struct err failure;             // ours: set before or instead of curl's
+	bool cancelled;     // drop it without a word
+	bool finishing;     // in on_done
+	struct err failure; // ours: set before or instead of curl's
 	char curl_message[CURL_ERROR_SIZE];
 };
 

@@ -16,14 +16,14 @@ enum { CREDENTIAL_MAX_BYTES = 4 * 1024 * 1024 };
 void http_credential_source_init(struct http_credential_source *source, const struct http_client_config *config)
 {
 	*source = (struct http_credential_source){
-		.ca.path = xstrdup(config->tls.ca_file),
-		.certificate.path = xstrdup(config->tls.certificate_file),
-		.private_key.path = xstrdup(config->tls.private_key_file),
-		.token.path = xstrdup(config->bearer_token_file),
-		.ca_data = xstrdup(config->tls.ca_data),
-		.certificate_data = xstrdup(config->tls.certificate_data),
-		.private_key_data = xstrdup(config->tls.private_key_data),
-		.token_data = xstrdup(config->bearer_token),
+	        .ca.path = xstrdup(config->tls.ca_file),
+	        .certificate.path = xstrdup(config->tls.certificate_file),
+	        .private_key.path = xstrdup(config->tls.private_key_file),
+	        .token.path = xstrdup(config->bearer_token_file),
+	        .ca_data = xstrdup(config->tls.ca_data),
+	        .certificate_data = xstrdup(config->tls.certificate_data),
+	        .private_key_data = xstrdup(config->tls.private_key_data),
+	        .token_data = xstrdup(config->bearer_token),
 	};
 }
 
@@ -66,8 +66,9 @@ static bool changed(const struct http_credential_file *file)
 		return false;
 	if (stat(file->path, &now) < 0)
 		return true; // the reading says why
-	return now.st_dev != file->seen.st_dev || now.st_ino != file->seen.st_ino || now.st_size != file->seen.st_size ||
-	       now.st_mtim.tv_sec != file->seen.st_mtim.tv_sec || now.st_mtim.tv_nsec != file->seen.st_mtim.tv_nsec;
+	return now.st_dev != file->seen.st_dev || now.st_ino != file->seen.st_ino ||
+	       now.st_size != file->seen.st_size || now.st_mtim.tv_sec != file->seen.st_mtim.tv_sec ||
+	       now.st_mtim.tv_nsec != file->seen.st_mtim.tv_nsec;
 }
 
 static int read_file(const char *path, struct stat *ret_status, char **ret_text, struct err *err)
@@ -87,14 +88,15 @@ static int read_file(const char *path, struct stat *ret_status, char **ret_text,
 	}
 	explicit_bzero(part, sizeof(part));
 	if (text.overflowed || memchr(strbuf_text(&text), '\0', text.length))
-		return err_set(err, ERR_BAD_REQUEST, "%s: not a text file of at most %d bytes", path, CREDENTIAL_MAX_BYTES);
+		return err_set(err, ERR_BAD_REQUEST, "%s: not a text file of at most %d bytes", path,
+		               CREDENTIAL_MAX_BYTES);
 	*ret_text = strbuf_take(&text, NULL);
 	return 0;
 }
 
 // The file's text when there is a file, else a copy of the given one (which may be NULL).
 static int load(const struct http_credential_file *file, const char *data, struct stat *ret_status, char **ret_text,
-		struct err *err)
+                struct err *err)
 {
 	if (file->path && !data)
 		return read_file(file->path, ret_status, ret_text, err);
@@ -113,20 +115,21 @@ static void trim(char *text)
 }
 
 int http_credential_source_get(struct http_credential_source *source, struct http_credentials **ret_credentials,
-			       struct err *err)
+                               struct err *err)
 {
 	struct http_credentials *fresh = NULL;
 	struct stat ca = source->ca.seen, certificate = source->certificate.seen, key = source->private_key.seen,
-		    token = source->token.seen;
+	            token = source->token.seen;
 	struct err problem = ERR_INIT;
-	if (!source->current || changed(&source->ca) || changed(&source->certificate) || changed(&source->private_key) ||
-	    changed(&source->token)) {
+	if (!source->current || changed(&source->ca) || changed(&source->certificate) ||
+	    changed(&source->private_key) || changed(&source->token)) {
 		fresh = NEW(struct http_credentials);
 		fresh->references = 1;
 		// A token's file goes before a token given as text; elsewhere the text goes first.
 		const char *token_data = source->token.path ? NULL : source->token_data;
 		if (load(&source->ca, source->ca_data, &ca, &fresh->ca, &problem) < 0 ||
-		    load(&source->certificate, source->certificate_data, &certificate, &fresh->certificate, &problem) < 0 ||
+		    load(&source->certificate, source->certificate_data, &certificate, &fresh->certificate, &problem) <
+		            0 ||
 		    load(&source->private_key, source->private_key_data, &key, &fresh->private_key, &problem) < 0 ||
 		    load(&source->token, token_data, &token, &fresh->token, &problem) < 0)
 			fresh = http_credentials_unref(fresh);

@@ -116,7 +116,7 @@ void loop_watch(struct loop *loop, const char *kind, void (*callback)(void))
 	if (dladdr((void *)callback, &info)) // an offset for addr2line
 		snprintf(place, sizeof(place), "0x%zx", (size_t)((char *)callback - (char *)info.dli_fbase));
 	log_warning("Callback blocked the event loop", kv_str("kind", kind), kv_str("callback", place),
-		    kv_duration("duration", taken));
+	            kv_duration("duration", taken));
 }
 
 // --- turns --------------------------------------------------------------------------
@@ -159,7 +159,7 @@ static void dispatch_event(struct loop *loop, struct epoll_event *event)
 	}
 	if (!ready)
 		return;
-	void (*callback)(struct loop_fd *source, unsigned ready) = source->callback;
+	void (*callback)(struct loop_fd * source, unsigned ready) = source->callback;
 	callback(source, ready);
 	LOOP_WATCH(loop, "descriptor", callback);
 }
@@ -175,7 +175,7 @@ static void run_hooks(struct loop *loop)
 	}
 	while (!list_is_empty(&waiting)) {
 		struct loop_turn_hook *hook = container_of(waiting.next, struct loop_turn_hook, node);
-		void (*callback)(struct loop_turn_hook *hook) = hook->callback;
+		void (*callback)(struct loop_turn_hook * hook) = hook->callback;
 		list_remove(&hook->node);
 		list_append(&loop->hooks, &hook->node);
 		callback(hook);
@@ -216,7 +216,7 @@ void loop_quit(struct loop *loop, int exit_code)
 // --- descriptors --------------------------------------------------------------------
 
 static void start(struct loop *loop, struct loop_fd *source, int fd, unsigned events,
-		  void (*callback)(struct loop_fd *source, unsigned ready))
+                  void (*callback)(struct loop_fd *source, unsigned ready))
 {
 	*source = (struct loop_fd){.loop = loop, .fd = fd, .events = events & PUBLIC_EVENTS, .callback = callback};
 	struct epoll_event event = {.events = epoll_mask(source->events), .data.ptr = source};
@@ -226,13 +226,13 @@ static void start(struct loop *loop, struct loop_fd *source, int fd, unsigned ev
 }
 
 void loop_fd_start_internal(struct loop *loop, struct loop_fd *source, int fd,
-			    void (*callback)(struct loop_fd *source, unsigned ready))
+                            void (*callback)(struct loop_fd *source, unsigned ready))
 {
 	start(loop, source, fd, LOOP_READ, callback);
 }
 
 void loop_fd_start(struct loop *loop, struct loop_fd *source, int fd, unsigned events,
-		   void (*callback)(struct loop_fd *source, unsigned ready))
+                   void (*callback)(struct loop_fd *source, unsigned ready))
 {
 	start(loop, source, fd, events, callback);
 	loop->fd_count++;
@@ -284,7 +284,7 @@ static void on_tasks(struct loop_fd *source, unsigned ready UNUSED)
 {
 	struct loop *loop = source->loop;
 	for (struct loop_task *task = take_tasks(loop), *next; task; task = next) {
-		void (*callback)(struct loop_task *task) = task->callback;
+		void (*callback)(struct loop_task * task) = task->callback;
 		next = task->next;
 		callback(task);
 		LOOP_WATCH(loop, "task", callback);
@@ -309,8 +309,7 @@ void loop_post(struct loop *loop, struct loop_task *task, void (*callback)(struc
 
 // --- hooks --------------------------------------------------------------------------
 
-void loop_turn_hook_start(struct loop *loop, struct loop_turn_hook *hook,
-			  void (*callback)(struct loop_turn_hook *hook))
+void loop_turn_hook_start(struct loop *loop, struct loop_turn_hook *hook, void (*callback)(struct loop_turn_hook *hook))
 {
 	hook->loop = loop;
 	hook->callback = callback;

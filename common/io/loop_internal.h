@@ -46,7 +46,7 @@ struct loop {
 
 // The loop's own descriptors: as loop_fd_start/stop, but not counted.
 void loop_fd_start_internal(struct loop *loop, struct loop_fd *source, int fd,
-			    void (*callback)(struct loop_fd *source, unsigned ready));
+                            void (*callback)(struct loop_fd *source, unsigned ready));
 void loop_fd_stop_internal(struct loop_fd *source);
 
 // Milliseconds until the next timer, at most `timeout_ns` (-1 = none), rounded up; -1 = for ever.

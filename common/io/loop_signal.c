@@ -12,7 +12,6 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-
 void loop_signals_init(struct loop *loop)
 {
 	list_init(&loop->signals);
@@ -41,7 +40,7 @@ static void deliver(struct loop *loop, int signal_number)
 	}
 	while (!list_is_empty(&waiting)) {
 		struct loop_signal *source = container_of(waiting.next, struct loop_signal, node);
-		void (*callback)(struct loop_signal *source) = source->callback;
+		void (*callback)(struct loop_signal * source) = source->callback;
 		list_remove(&source->node);
 		list_append(&loop->signals, &source->node);
 		if (source->signal_number != signal_number)
@@ -70,7 +69,7 @@ static void update_signal_fd(struct loop *loop)
 }
 
 void loop_signal_start(struct loop *loop, struct loop_signal *source, int signal_number,
-		       void (*callback)(struct loop_signal *source))
+                       void (*callback)(struct loop_signal *source))
 {
 	source->loop = loop;
 	source->signal_number = signal_number;
@@ -144,7 +143,7 @@ static int open_pidfd(struct loop *loop, pid_t pid)
 }
 
 void loop_child_start(struct loop *loop, struct loop_child *child, pid_t pid,
-		      void (*callback)(struct loop_child *child, int wait_status))
+                      void (*callback)(struct loop_child *child, int wait_status))
 {
 	child->pid = pid;
 	child->callback = callback;

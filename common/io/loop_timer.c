@@ -64,7 +64,7 @@ void loop_timer_stop(struct loop_timer *timer)
 }
 
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, int64_t delay_ns,
-		      void (*callback)(struct loop_timer *timer))
+                      void (*callback)(struct loop_timer *timer))
 {
 	loop_timer_stop(timer);
 	if (loop->timer_count == loop->heap_capacity) {
@@ -115,7 +115,7 @@ void loop_timers_dispatch(struct loop *loop)
 		struct loop_timer *timer = loop->due[i];
 		if (!timer)
 			continue;
-		void (*callback)(struct loop_timer *timer) = timer->callback;
+		void (*callback)(struct loop_timer * timer) = timer->callback;
 		loop->due[i] = NULL;
 		timer->loop = NULL;
 		callback(timer);

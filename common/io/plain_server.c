@@ -44,7 +44,7 @@ static void *on_target(void *context UNUSED, const char *target, struct MHD_Conn
 }
 
 static void on_completed(void *context UNUSED, struct MHD_Connection *connection UNUSED, void **request_place,
-			 enum MHD_RequestTerminationCode code UNUSED)
+                         enum MHD_RequestTerminationCode code UNUSED)
 {
 	struct plain_request *request = *request_place;
 	if (request)
@@ -54,7 +54,7 @@ static void on_completed(void *context UNUSED, struct MHD_Connection *connection
 }
 
 static enum MHD_Result send_answer(struct MHD_Connection *connection, int status, const char *content_type,
-				   struct strbuf *body)
+                                   struct strbuf *body)
 {
 	size_t length;
 	char *text = strbuf_take(body, &length);
@@ -82,8 +82,8 @@ static int respond(struct plain_server *server, char *target, const char **ret_c
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url UNUSED,
-				  const char *method, const char *version UNUSED, const char *upload UNUSED,
-				  size_t *upload_length, void **request_place)
+                                  const char *method, const char *version UNUSED, const char *upload UNUSED,
+                                  size_t *upload_length, void **request_place)
 {
 	struct plain_request *request = *request_place;
 	AUTO_STRBUF struct strbuf body = STRBUF_INIT(MAX_ANSWER_BYTES);
@@ -117,7 +117,7 @@ static int bound_port(int fd)
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 	if (getsockname(fd, (struct sockaddr *)&address, &length) < 0 ||
 	    getnameinfo((struct sockaddr *)&address, length, host, sizeof(host), port, sizeof(port),
-			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+	                NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		return 0;
 	return atoi(port);
 }
@@ -147,10 +147,10 @@ static int open_listener(const struct plain_server_config *config, int *ret_fd, 
 static struct MHD_Daemon *start_daemon(struct plain_server *server, int fd)
 {
 	return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request, server,
-				MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
-				MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_TIMEOUT,
-				(unsigned)IDLE_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS,
-				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_END);
+	                        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
+	                        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_TIMEOUT,
+	                        (unsigned)IDLE_TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS,
+	                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_END);
 }
 
 int plain_server_new(const struct plain_server_config *config, struct plain_server **ret_server, struct err *err)

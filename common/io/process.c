@@ -36,7 +36,7 @@ struct process {
 	struct strbuf captured_error; // the last part
 	bool truncated;
 	bool timed_out;
-	bool calling;   // inside one of the owner's callbacks
+	bool calling; // inside one of the owner's callbacks
 	bool abandoned;
 	void (*on_line)(void *context, const char *line, size_t length);
 	void (*on_exit)(void *context, const struct process_result *result);
@@ -247,13 +247,13 @@ static void finish(struct process *process, int wait_status)
 			return;
 	}
 	struct process_result result = {
-		.exit_code = WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status),
-		.timed_out = process->timed_out,
-		.output_truncated = process->truncated,
-		.output = strbuf_text(captured),
-		.output_length = captured->length,
-		.error_output = strbuf_text(&process->captured_error),
-		.error_output_length = process->captured_error.length,
+	        .exit_code = WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status),
+	        .timed_out = process->timed_out,
+	        .output_truncated = process->truncated,
+	        .output = strbuf_text(captured),
+	        .output_length = captured->length,
+	        .error_output = strbuf_text(&process->captured_error),
+	        .error_output_length = process->captured_error.length,
 	};
 	process->calling = true;
 	if (process->on_exit)
@@ -312,14 +312,14 @@ static int open_pipes(struct process_pipes *pipes, bool with_input, struct err *
 }
 
 static void watch_pipe(struct loop *loop, struct loop_fd *source, int fd, unsigned events,
-		       void (*callback)(struct loop_fd *source, unsigned ready))
+                       void (*callback)(struct loop_fd *source, unsigned ready))
 {
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
 	loop_fd_start(loop, source, fd, events, callback);
 }
 
 static struct process *new_process(struct loop *loop, const struct process_config *config,
-				   const struct process_pipes *pipes, pid_t pid)
+                                   const struct process_pipes *pipes, pid_t pid)
 {
 	size_t maximum = config->max_output_bytes ? config->max_output_bytes : DEFAULT_MAX_OUTPUT_BYTES;
 	struct process *process = NEW(struct process);
@@ -349,13 +349,13 @@ int process_start(struct loop *loop, const struct process_config *config, struct
 	int result = open_pipes(&pipes, config->stdin_data != NULL, err);
 	if (result == 0) {
 		struct process_spawn spawn = {
-			.argv = config->argv,
-			.environment = config->environment,
-			.working_directory = config->working_directory,
-			.stdio = {pipes.input[0], pipes.output[1], pipes.error_output[1]},
-			.inherit_fds = config->inherit_fds,
-			.new_group = true,
-			.survive_parent = config->survive_parent,
+		        .argv = config->argv,
+		        .environment = config->environment,
+		        .working_directory = config->working_directory,
+		        .stdio = {pipes.input[0], pipes.output[1], pipes.error_output[1]},
+		        .inherit_fds = config->inherit_fds,
+		        .new_group = true,
+		        .survive_parent = config->survive_parent,
 		};
 		result = process_spawn(&spawn, &pid, err);
 	}

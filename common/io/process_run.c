@@ -56,7 +56,8 @@ static void pump(struct run_pipes *pipes, const char *stdin_data, struct strbuf 
 	if (!left)
 		close_pipe(&pipes->input);
 	while (pipes->input >= 0 || pipes->output >= 0) {
-		struct pollfd polled[2] = {{.fd = pipes->input, .events = POLLOUT}, {.fd = pipes->output, .events = POLLIN}};
+		struct pollfd polled[2] = {{.fd = pipes->input, .events = POLLOUT},
+		                           {.fd = pipes->output, .events = POLLIN}};
 		if (poll(polled, 2, -1) < 0 && errno != EINTR)
 			return;
 		if (polled[0].revents)

@@ -127,7 +127,8 @@ static int find_program(const struct process_spawn *spawn, char out[PATH_MAX], s
 	}
 	for (const char *at = search_path(spawn->environment); *at;) {
 		size_t length = strcspn(at, ":");
-		if (length && snprintf(out, PATH_MAX, "%.*s/%s", (int)length, at, name) < PATH_MAX && is_executable(out))
+		if (length && snprintf(out, PATH_MAX, "%.*s/%s", (int)length, at, name) < PATH_MAX &&
+		    is_executable(out))
 			return 0;
 		at += length + (at[length] == ':');
 	}

@@ -43,10 +43,10 @@ void websocket_init(struct websocket *socket, bool is_client, size_t max_message
 {
 	size_t largest_payload = max_message_bytes < MAX_CONTROL_BYTES ? MAX_CONTROL_BYTES : max_message_bytes;
 	*socket = (struct websocket){
-		.is_client = is_client,
-		.max_message_bytes = max_message_bytes,
-		.input = STRBUF_INIT(largest_payload + MAX_HEAD_BYTES),
-		.message = STRBUF_INIT(max_message_bytes),
+	        .is_client = is_client,
+	        .max_message_bytes = max_message_bytes,
+	        .input = STRBUF_INIT(largest_payload + MAX_HEAD_BYTES),
+	        .message = STRBUF_INIT(max_message_bytes),
 	};
 }
 
@@ -235,7 +235,8 @@ static bool on_data_frame(struct websocket *socket, const struct frame *frame)
 {
 	bool continues = frame->opcode == WEBSOCKET_CONTINUATION;
 	if (continues != (socket->message_opcode != 0))
-		return fail(socket, CLOSE_PROTOCOL_ERROR, continues ? "continuation of nothing" : "message inside a message");
+		return fail(socket, CLOSE_PROTOCOL_ERROR,
+		            continues ? "continuation of nothing" : "message inside a message");
 	if (!continues && frame->fin)
 		return deliver(socket, frame->opcode, frame->payload, frame->length);
 	if (!continues)

@@ -93,9 +93,9 @@ static bool has_good_key(const struct http_request *request)
 
 bool websocket_is_upgrade(const struct http_request *request)
 {
-	return strcmp(request->method, "GET") == 0 && !request->is_http2 && has_item(request, "connection", "upgrade") &&
-	       has_item(request, "upgrade", "websocket") && has_item(request, "sec-websocket-version", "13") &&
-	       has_good_key(request);
+	return strcmp(request->method, "GET") == 0 && !request->is_http2 &&
+	       has_item(request, "connection", "upgrade") && has_item(request, "upgrade", "websocket") &&
+	       has_item(request, "sec-websocket-version", "13") && has_good_key(request);
 }
 
 const char *websocket_choose_protocol(const struct http_request *request, const char *const *supported)

@@ -79,7 +79,7 @@ struct work_pool *work_pool_free(struct work_pool *pool)
 }
 
 void work_pool_submit(struct work_pool *pool, struct work *work, struct loop *loop, void (*run)(struct work *work),
-		      void (*done)(struct work *work))
+                      void (*done)(struct work *work))
 {
 	work->loop = loop;
 	work->run = run;

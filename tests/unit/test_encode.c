@@ -39,7 +39,8 @@ static void test_base64(void **state UNUSED)
 
 static void test_base64_refuses(void **state UNUSED)
 {
-	static const char *const bad[] = {"Z", "Zg", "Zg=", "Zg===", "Z===", "=", "Zm9v=", "Zg==Zg==", "Zm8=x", "Zm-v", "Zm v", "Zg=a", "Z\xc3\xa9==", "===="};
+	static const char *const bad[] = {"Z",        "Zg",    "Zg=",  "Zg===", "Z===", "=",           "Zm9v=",
+	                                  "Zg==Zg==", "Zm8=x", "Zm-v", "Zm v",  "Zg=a", "Z\xc3\xa9==", "===="};
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	uint8_t *data;
 	size_t length;
@@ -88,15 +89,15 @@ static void test_durations(void **state UNUSED)
 		int64_t ns;
 		const char *printed;
 	} rows[] = {
-		{"0", 0, "0s"},
-		{"1h30m", 5400 * NSEC_PER_SEC, "1h30m0s"},
-		{"1.5s", 1500 * NSEC_PER_MSEC, "1.5s"},
-		{"100ms", 100 * NSEC_PER_MSEC, "100ms"},
-		{"-2m", -120 * NSEC_PER_SEC, "-2m0s"},
-		{".5us", 500, "500ns"},
-		{"1.5\xc2\xb5s", 1500, "1.5\xc2\xb5s"},
-		{"3600s", 3600 * NSEC_PER_SEC, "1h0m0s"},
-		{"1.001002003s", 1001002003, "1.001002003s"},
+	        {"0", 0, "0s"},
+	        {"1h30m", 5400 * NSEC_PER_SEC, "1h30m0s"},
+	        {"1.5s", 1500 * NSEC_PER_MSEC, "1.5s"},
+	        {"100ms", 100 * NSEC_PER_MSEC, "100ms"},
+	        {"-2m", -120 * NSEC_PER_SEC, "-2m0s"},
+	        {".5us", 500, "500ns"},
+	        {"1.5\xc2\xb5s", 1500, "1.5\xc2\xb5s"},
+	        {"3600s", 3600 * NSEC_PER_SEC, "1h0m0s"},
+	        {"1.001002003s", 1001002003, "1.001002003s"},
 	};
 	static const char *const bad[] = {"", "1", "s", "1x", "1h 2m", "-", "1..5s", "9999999999h", "1.5.5s", ".s"};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -120,8 +121,9 @@ static void test_durations(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_base64),       cmocka_unit_test(test_base64_refuses), cmocka_unit_test(test_quote),
-		cmocka_unit_test(test_random_names), cmocka_unit_test(test_durations),
+	        cmocka_unit_test(test_base64),    cmocka_unit_test(test_base64_refuses),
+	        cmocka_unit_test(test_quote),     cmocka_unit_test(test_random_names),
+	        cmocka_unit_test(test_durations),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,10 +104,10 @@ static void test_fnv(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_put_get_remove),
-		cmocka_unit_test(test_many_keys),
-		cmocka_unit_test(test_iteration_with_removal),
-		cmocka_unit_test(test_fnv),
+	        cmocka_unit_test(test_put_get_remove),
+	        cmocka_unit_test(test_many_keys),
+	        cmocka_unit_test(test_iteration_with_removal),
+	        cmocka_unit_test(test_fnv),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

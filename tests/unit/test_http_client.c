@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <arpa/inet.h>
+#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,9 +53,10 @@ static void on_script_data(struct loop_fd *source, unsigned ready UNUSED)
 		return;
 	}
 	strbuf_append(&script->received, data, (size_t)length);
-	bool whole = script->wanted ? script->received.length >= script->wanted
-				    : script->received.length >= 4 &&
-					      memcmp(script->received.data + script->received.length - 4, "\r\n\r\n", 4) == 0;
+	bool whole = script->wanted
+	                     ? script->received.length >= script->wanted
+	                     : script->received.length >= 4 &&
+	                               memcmp(script->received.data + script->received.length - 4, "\r\n\r\n", 4) == 0;
 	if (!whole)
 		return;
 	const char *answer = script->answers[script->requests++];
@@ -123,7 +124,8 @@ static int set_up(void **state)
 	assert_int_equal(loop_new(NULL, &fixture->loop, &err), 0);
 	script_start(&fixture->script, fixture->loop);
 	snprintf(fixture->url, sizeof(fixture->url), "http://127.0.0.1:%d/api?x=1", fixture->script.port);
-	fixture->client = http_client_new(fixture->loop, &(struct http_client_config){.user_agent = "test/1", .bearer_token = " t0ken\n"});
+	fixture->client = http_client_new(
+	        fixture->loop, &(struct http_client_config){.user_agent = "test/1", .bearer_token = " t0ken\n"});
 	*state = fixture;
 	return 0;
 }
@@ -168,7 +170,7 @@ static void on_done(void *context, int status, const char *body, size_t body_len
 }
 
 static void count_done(void *context, int status UNUSED, const char *body UNUSED, size_t body_length UNUSED,
-		       const struct err *err UNUSED)
+                       const struct err *err UNUSED)
 {
 	struct fixture *fixture = context;
 	fixture->dones++;
@@ -180,7 +182,9 @@ static void on_data(void *context, const char *data, size_t length)
 	struct fixture *fixture = context;
 	strbuf_append(&fixture->data, data, length);
 	if (fixture->restart_on_data && !fixture->restarts++)
-		http_call_start(fixture->client, &(struct http_call_config){.url = fixture->url, .on_done = count_done, .context = fixture});
+		http_call_start(
+		        fixture->client,
+		        &(struct http_call_config){.url = fixture->url, .on_done = count_done, .context = fixture});
 	if (fixture->free_on_data)
 		fixture->client = http_client_free(fixture->client);
 	else if (fixture->cancel_on_data)
@@ -204,7 +208,9 @@ static void test_get_from_plain_server(void **state)
 {
 	struct fixture *fixture = *state;
 	struct plain_server *server;
-	assert_int_equal(plain_server_new(&(struct plain_server_config){.bind_address = "127.0.0.1"}, &server, &fixture->err), 0);
+	assert_int_equal(
+	        plain_server_new(&(struct plain_server_config){.bind_address = "127.0.0.1"}, &server, &fixture->err),
+	        0);
 	AUTO_FREE char *url = xasprintf("http://127.0.0.1:%d/livez?verbose", plain_server_port(server));
 	start(fixture, (struct http_call_config){.url = url});
 	loop_run(fixture->loop);
@@ -217,17 +223,20 @@ static void test_get_from_plain_server(void **state)
 static void test_request_bytes(void **state)
 {
 	struct fixture *fixture = *state;
-	static const char expected[] = "PATCH /api?x=1 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: test/1\r\nAccept: */*\r\n"
-				       "Content-Type: application/merge-patch+json\r\nAuthorization: Bearer t0ken\r\n"
-				       "Content-Length: 2\r\n\r\n{}";
+	static const char expected[] =
+	        "PATCH /api?x=1 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: test/1\r\nAccept: */*\r\n"
+	        "Content-Type: application/merge-patch+json\r\nAuthorization: Bearer t0ken\r\n"
+	        "Content-Length: 2\r\n\r\n{}";
 	AUTO_FREE char *request = xasprintf(expected, fixture->script.port);
-	fixture->script.answers[0] = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Type: a/b\r\nContent-Length: 3\r\n\r\nabc";
+	fixture->script.answers[0] = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Type: "
+	                             "a/b\r\nContent-Length: 3\r\n\r\nabc";
 	fixture->script.answers[1] = "HTTP/1.1 204 No Content\r\n\r\n";
 	fixture->script.wanted = strlen(request);
-	start(fixture, (struct http_call_config){.method = "PATCH",
-						 .body = "{}",
-						 .body_length = 2,
-						 .headers = (const char *const[]){"Content-Type: application/merge-patch+json", NULL}});
+	start(fixture, (struct http_call_config){
+	                       .method = "PATCH",
+	                       .body = "{}",
+	                       .body_length = 2,
+	                       .headers = (const char *const[]){"Content-Type: application/merge-patch+json", NULL}});
 	loop_run(fixture->loop);
 	assert_string_equal(strbuf_text(&fixture->script.received), request);
 	assert_int_equal(fixture->status, 201);
@@ -244,7 +253,8 @@ static void test_request_bytes(void **state)
 	assert_memory_equal(fixture->script.received.data, "DELETE /api?x=1 HTTP/1.1\r\n", 26);
 }
 
-static const char stream_answer[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n";
+static const char stream_answer[] =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n";
 
 static void test_stream(void **state)
 {
@@ -335,11 +345,15 @@ static void test_cancel_and_free_inside_callbacks(void **state)
 	fixture->dones = 0;
 	// A call that failed at its start is dropped by another one's on_done; then the client by on_done.
 	fixture->free_on_done = true;
-	fixture->victim = http_call_start(fixture->client, &(struct http_call_config){.url = "bad://x y", .on_done = on_done, .context = fixture});
+	fixture->victim =
+	        http_call_start(fixture->client,
+	                        &(struct http_call_config){.url = "bad://x y", .on_done = on_done, .context = fixture});
 	http_call_cancel(fixture->victim);
 	fixture->victim = NULL;
 	start(fixture, (struct http_call_config){0});
-	fixture->victim = http_call_start(fixture->client, &(struct http_call_config){.url = fixture->url, .on_done = on_done, .context = fixture});
+	fixture->victim = http_call_start(
+	        fixture->client,
+	        &(struct http_call_config){.url = fixture->url, .on_done = on_done, .context = fixture});
 	loop_run(fixture->loop);
 	assert_int_equal(fixture->dones, 1);
 	assert_null(fixture->client);
@@ -381,7 +395,7 @@ static void test_token_file_is_read_again(void **state)
 		start(fixture, (struct http_call_config){0});
 		loop_run(fixture->loop);
 		assert_non_null(strstr(strbuf_text(&fixture->script.received),
-				       i ? "Authorization: Bearer second-one\r\n" : "Authorization: Bearer first\r\n"));
+		                       i ? "Authorization: Bearer second-one\r\n" : "Authorization: Bearer first\r\n"));
 	}
 	unlink(path);
 	http_client_free(fixture->client);
@@ -395,15 +409,15 @@ static void test_token_file_is_read_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_get_from_plain_server, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_request_bytes, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_stream, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_broken_off, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_deadline_and_limit, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_cancel_and_free_inside_callbacks, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_free_inside_data, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_token_file_is_read_again, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_get_from_plain_server, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_request_bytes, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_stream, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_broken_off, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_deadline_and_limit, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_cancel_and_free_inside_callbacks, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_free_inside_data, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_token_file_is_read_again, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,9 +60,9 @@ static void handle(void *context, struct http_exchange *exchange)
 		http_exchange_on_gone(exchange, on_watch_gone, fixture);
 		http_exchange_start(exchange, 200, NULL, 0);
 	}
-	AUTO_FREE char *text = xasprintf("%s %s %s", request->is_http2 ? "h2" : "h1",
-					 request->identity.common_name ? request->identity.common_name : "-",
-					 request->remote_address);
+	AUTO_FREE char *text =
+	        xasprintf("%s %s %s", request->is_http2 ? "h2" : "h1",
+	                  request->identity.common_name ? request->identity.common_name : "-", request->remote_address);
 	AUTO(blob_unref) struct blob *body = blob_new(text, strlen(text));
 	if (fixture->watch == exchange)
 		http_exchange_write(exchange, body, 0, body->length);
@@ -100,9 +100,9 @@ static struct answer *start(struct fixture *fixture, int index, const char *path
 	bool is_watch = strcmp(path, "/watch") == 0;
 	fixture->open += !is_watch;
 	answer->call = http_call_start(fixture->client, &(struct http_call_config){.url = url,
-										     .on_data = is_watch ? on_data : NULL,
-										     .on_done = on_done,
-										     .context = answer});
+	                                                                           .on_data = is_watch ? on_data : NULL,
+	                                                                           .on_done = on_done,
+	                                                                           .context = answer});
 	return answer;
 }
 
@@ -110,17 +110,17 @@ static void start_server(struct fixture *fixture)
 {
 	struct err err = ERR_INIT;
 	struct tls_server_config tls = {
-		.certificate_file = tls_fixture_path(&fixture->tls, "server.crt"),
-		.private_key_file = tls_fixture_path(&fixture->tls, "server.key"),
-		.client_ca_file = tls_fixture_path(&fixture->tls, "ca.crt"),
-		.offer_http2 = true,
+	        .certificate_file = tls_fixture_path(&fixture->tls, "server.crt"),
+	        .private_key_file = tls_fixture_path(&fixture->tls, "server.key"),
+	        .client_ca_file = tls_fixture_path(&fixture->tls, "ca.crt"),
+	        .offer_http2 = true,
 	};
 	struct http_server_config config = {.bind_address = "127.0.0.1",
-					    .loops = (struct loop *const[]){fixture->loop},
-					    .loop_count = 1,
-					    .tls = &tls,
-					    .handler = handle,
-					    .context = fixture};
+	                                    .loops = (struct loop *const[]){fixture->loop},
+	                                    .loop_count = 1,
+	                                    .tls = &tls,
+	                                    .handler = handle,
+	                                    .context = fixture};
 	if (http_server_new(&config, &fixture->server, &err) < 0)
 		fail_msg("%s", err.message);
 	snprintf(fixture->url, sizeof(fixture->url), "https://127.0.0.1:%d", http_server_port(fixture->server));
@@ -135,9 +135,9 @@ static void use_client(struct fixture *fixture, struct http_client_config config
 static struct http_client_config with_files(struct fixture *fixture)
 {
 	return (struct http_client_config){
-		.tls = {.ca_file = tls_fixture_path(&fixture->tls, "ca.crt"),
-			.certificate_file = tls_fixture_path(&fixture->tls, "client.crt"),
-			.private_key_file = tls_fixture_path(&fixture->tls, "client.key")},
+	        .tls = {.ca_file = tls_fixture_path(&fixture->tls, "ca.crt"),
+	                .certificate_file = tls_fixture_path(&fixture->tls, "client.crt"),
+	                .private_key_file = tls_fixture_path(&fixture->tls, "client.key")},
 	};
 }
 
@@ -227,8 +227,10 @@ static void test_renewed_certificate(void **state)
 	struct answer *watch = start(fixture, 0, "/watch");
 	loop_run(fixture->loop);
 	tls_fixture_issue_to(&fixture->tls,
-			     &(struct tls_fixture_request){.common_name = "renewed-alice", .usage = "clientAuth", .issuer = &fixture->tls.authority},
-			     "client.crt", "client.key");
+	                     &(struct tls_fixture_request){.common_name = "renewed-alice",
+	                                                   .usage = "clientAuth",
+	                                                   .issuer = &fixture->tls.authority},
+	                     "client.crt", "client.key");
 	struct answer *call = start(fixture, 1, "/");
 	loop_run(fixture->loop);
 	assert_memory_equal(call->body, "h2 renewed-alice ", 17);
@@ -251,7 +253,8 @@ static void test_http1_only_and_pem_data(void **state)
 		fclose(file);
 	}
 	use_client(fixture, (struct http_client_config){
-				    .tls = {.ca_data = ca, .certificate_data = certificate, .private_key_data = key}, .http1_only = true});
+	                            .tls = {.ca_data = ca, .certificate_data = certificate, .private_key_data = key},
+	                            .http1_only = true});
 	struct answer *answer = start(fixture, 0, "/");
 	loop_run(fixture->loop);
 	assert_memory_equal(answer->body, "h1 alice ", 9);
@@ -260,7 +263,8 @@ static void test_http1_only_and_pem_data(void **state)
 static void test_who_is_not_trusted(void **state)
 {
 	struct fixture *fixture = *state;
-	struct tls_fixture_cert other = tls_fixture_issue(&(struct tls_fixture_request){.common_name = "other-ca", .is_authority = true});
+	struct tls_fixture_cert other =
+	        tls_fixture_issue(&(struct tls_fixture_request){.common_name = "other-ca", .is_authority = true});
 	const char *other_file = tls_fixture_path(&fixture->tls, "other.crt");
 	tls_fixture_save(&other, other_file, NULL);
 	tls_fixture_drop(&other);
@@ -268,7 +272,8 @@ static void test_who_is_not_trusted(void **state)
 	struct answer *answer = start(fixture, 0, "/");
 	loop_run(fixture->loop);
 	assert_int_equal(answer->status, 0);
-	assert_non_null(strstr(answer->err.message, ": tls: failed to verify certificate: x509: certificate signed by unknown authority"));
+	assert_non_null(strstr(answer->err.message,
+	                       ": tls: failed to verify certificate: x509: certificate signed by unknown authority"));
 	// The right authority, the wrong name; then the name it does carry.
 	const char *ca_file = tls_fixture_path(&fixture->tls, "ca.crt");
 	use_client(fixture, (struct http_client_config){.tls = {.ca_file = ca_file, .server_name = "kubernetes"}});
@@ -322,12 +327,12 @@ static void test_server_goes_and_comes_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_one_http2_connection, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_watch_beside_calls, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_renewed_certificate, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_http1_only_and_pem_data, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_who_is_not_trusted, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_server_goes_and_comes_back, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_one_http2_connection, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_watch_beside_calls, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_renewed_certificate, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_http1_only_and_pem_data, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_who_is_not_trusted, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_server_goes_and_comes_back, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,10 +50,11 @@ static void assert_matches(const char *pattern)
 
 static void test_text_form(void **state UNUSED)
 {
-	log_info("Pod status updated", kv_obj("pod", "ns", "web"), kv_obj("node", NULL, "n1"), kv_str("status", "a\"b\x01"),
-		 kv_int("n", -3), kv_bool("ok", true), kv_duration("took", 1500 * NSEC_PER_MSEC));
+	log_info("Pod status updated", kv_obj("pod", "ns", "web"), kv_obj("node", NULL, "n1"),
+	         kv_str("status", "a\"b\x01"), kv_int("n", -3), kv_bool("ok", true),
+	         kv_duration("took", 1500 * NSEC_PER_MSEC));
 	assert_matches("^I[0-9]{4} [0-9:]{8}\\.[0-9]{6} +[0-9]+ test_log\\.c:[0-9]+\\] \"Pod status updated\" "
-		       "pod=\"ns/web\" node=\"n1\" status=\"a\\\\\"b\\\\x01\" n=-3 ok=true took=\"1\\.5s\"\n$");
+	               "pod=\"ns/web\" node=\"n1\" status=\"a\\\\\"b\\\\x01\" n=-3 ok=true took=\"1\\.5s\"\n$");
 	log_error("Failed");
 	assert_matches("^E[^]]*\\] \"Failed\"\n$");
 	log_warning("Text", kv_str("out", "one\ntwo\n"), kv_str("none", NULL));
@@ -63,10 +64,12 @@ static void test_text_form(void **state UNUSED)
 static void test_json_form(void **state UNUSED)
 {
 	log_configure(&(struct log_config){.json = true, .verbosity = 4});
-	log_v(4, "Synced", kv_obj("pod", "ns", "web"), kv_str("text", "q\"\\\n\t"), kv_int("n", 7), kv_bool("ok", false));
+	log_v(4, "Synced", kv_obj("pod", "ns", "web"), kv_str("text", "q\"\\\n\t"), kv_int("n", 7),
+	      kv_bool("ok", false));
 	assert_matches("^\\{\"ts\":[0-9]+\\.[0-9]{4},\"caller\":\"test_log\\.c:[0-9]+\",\"msg\":\"Synced\",\"v\":4,"
-		       "\"pod\":\\{\"name\":\"web\",\"namespace\":\"ns\"\\},\"text\":\"q\\\\\"\\\\\\\\\\\\n\\\\u0009\",\"n\":7,"
-		       "\"ok\":false\\}\n$");
+	               "\"pod\":\\{\"name\":\"web\",\"namespace\":\"ns\"\\},\"text\":\"q\\\\\"\\\\\\\\\\\\n\\\\u0009\","
+	               "\"n\":7,"
+	               "\"ok\":false\\}\n$");
 	log_error("Failed");
 	assert_null(strstr(last_line, "\"v\""));
 }
@@ -108,10 +111,10 @@ static void test_long_line_is_cut(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_text_form, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_json_form, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_verbosity, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_long_line_is_cut, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_text_form, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_json_form, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_verbosity, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_long_line_is_cut, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -428,16 +428,16 @@ static void test_watchdog_warns(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stop_inside_a_batch),
-		cmocka_unit_test(test_events_and_half_close),
-		cmocka_unit_test(test_timers_with_manual_clock),
-		cmocka_unit_test(test_timer_restarts_in_next_turn),
-		cmocka_unit_test(test_signal_quits),
-		cmocka_unit_test(test_children),
-		cmocka_unit_test(test_posts_from_threads),
-		cmocka_unit_test(test_own_posts_and_hooks),
-		cmocka_unit_test(test_work_pool),
-		cmocka_unit_test(test_watchdog_warns),
+	        cmocka_unit_test(test_stop_inside_a_batch),
+	        cmocka_unit_test(test_events_and_half_close),
+	        cmocka_unit_test(test_timers_with_manual_clock),
+	        cmocka_unit_test(test_timer_restarts_in_next_turn),
+	        cmocka_unit_test(test_signal_quits),
+	        cmocka_unit_test(test_children),
+	        cmocka_unit_test(test_posts_from_threads),
+	        cmocka_unit_test(test_own_posts_and_hooks),
+	        cmocka_unit_test(test_work_pool),
+	        cmocka_unit_test(test_watchdog_warns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@ static const char *const request_labels[] = {"verb", "code", NULL};
 static const double buckets[] = {0.005, 0.1, 1, 0};
 static const struct metric_family requests = {"requests_total", "Requests\nserved.", METRIC_COUNTER, request_labels};
 static const struct metric_family depth = {"queue_depth", "Depth.", METRIC_GAUGE};
-static const struct metric_family latency = {"latency_seconds", "Latency.", METRIC_HISTOGRAM, (const char *const[]){"verb", NULL}, buckets};
+static const struct metric_family latency = {"latency_seconds", "Latency.", METRIC_HISTOGRAM,
+                                             (const char *const[]){"verb", NULL}, buckets};
 
 static void assert_has(struct metrics_registry *registry, const char *text)
 {
@@ -42,16 +43,16 @@ static void test_exposition(void **state UNUSED)
 	metric_observe(histogram, 0.25);
 	metric_observe(histogram, 3);
 	assert_has(registry, "# HELP requests_total Requests\\nserved.\n# TYPE requests_total counter\n"
-			     "requests_total{verb=\"GET\",code=\"200\"} 3\n"
-			     "requests_total{verb=\"a\\\"\\\\\\n\",code=\"500\"} 1e+09\n");
+	                     "requests_total{verb=\"GET\",code=\"200\"} 3\n"
+	                     "requests_total{verb=\"a\\\"\\\\\\n\",code=\"500\"} 1e+09\n");
 	assert_has(registry, "# TYPE queue_depth gauge\nqueue_depth 4.5\n");
 	assert_has(registry, "# TYPE latency_seconds histogram\n"
-			     "latency_seconds_bucket{verb=\"GET\",le=\"0.005\"} 1\n"
-			     "latency_seconds_bucket{verb=\"GET\",le=\"0.1\"} 1\n"
-			     "latency_seconds_bucket{verb=\"GET\",le=\"1\"} 2\n"
-			     "latency_seconds_bucket{verb=\"GET\",le=\"+Inf\"} 3\n"
-			     "latency_seconds_sum{verb=\"GET\"} 3.255\n"
-			     "latency_seconds_count{verb=\"GET\"} 3\n");
+	                     "latency_seconds_bucket{verb=\"GET\",le=\"0.005\"} 1\n"
+	                     "latency_seconds_bucket{verb=\"GET\",le=\"0.1\"} 1\n"
+	                     "latency_seconds_bucket{verb=\"GET\",le=\"1\"} 2\n"
+	                     "latency_seconds_bucket{verb=\"GET\",le=\"+Inf\"} 3\n"
+	                     "latency_seconds_sum{verb=\"GET\"} 3.255\n"
+	                     "latency_seconds_count{verb=\"GET\"} 3\n");
 	metrics_registry_free(registry);
 }
 
@@ -61,7 +62,8 @@ static void test_process_metrics(void **state UNUSED)
 	AUTO_STRBUF struct strbuf out = STRBUF_INIT(100000);
 	metrics_write(registry, &out);
 	double resident = 0, start = 0, fds = 0;
-	sscanf(strstr(strbuf_text(&out), "\nprocess_resident_memory_bytes "), " process_resident_memory_bytes %lf", &resident);
+	sscanf(strstr(strbuf_text(&out), "\nprocess_resident_memory_bytes "), " process_resident_memory_bytes %lf",
+	       &resident);
 	sscanf(strstr(strbuf_text(&out), "\nprocess_start_time_seconds "), " process_start_time_seconds %lf", &start);
 	sscanf(strstr(strbuf_text(&out), "\nprocess_open_fds "), " process_open_fds %lf", &fds);
 	assert_true(resident > 100 * 1024);
@@ -93,9 +95,9 @@ static void test_threads(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exposition),
-		cmocka_unit_test(test_process_metrics),
-		cmocka_unit_test(test_threads),
+	        cmocka_unit_test(test_exposition),
+	        cmocka_unit_test(test_process_metrics),
+	        cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,15 +21,15 @@ static struct string_list labels;
 static struct logging_options logging;
 
 static const struct option table[] = {
-	{"watch", 'w', OPTION_BOOL, &watch, NULL, "", "follow changes"},
-	{"stdin", 'i', OPTION_BOOL, &stdin_too, NULL, "", "pass stdin"},
-	{"port", 'p', OPTION_INT, &port, "Serving", NULL, "port to listen on"},
-	{"timeout", 0, OPTION_DURATION, &timeout_ns, "Serving", NULL, "how long"},
-	{"namespace", 'n', OPTION_STRING, &name_space, NULL, "name", "namespace"},
-	{"labels", 'l', OPTION_STRINGS, &labels, NULL, NULL, "labels"},
-	{"old-flag", 0, OPTION_IGNORED, NULL, NULL, "text", "no effect"},
-	LOGGING_OPTION_ROWS(logging),
-	{0},
+        {"watch", 'w', OPTION_BOOL, &watch, NULL, "", "follow changes"},
+        {"stdin", 'i', OPTION_BOOL, &stdin_too, NULL, "", "pass stdin"},
+        {"port", 'p', OPTION_INT, &port, "Serving", NULL, "port to listen on"},
+        {"timeout", 0, OPTION_DURATION, &timeout_ns, "Serving", NULL, "how long"},
+        {"namespace", 'n', OPTION_STRING, &name_space, NULL, "name", "namespace"},
+        {"labels", 'l', OPTION_STRINGS, &labels, NULL, NULL, "labels"},
+        {"old-flag", 0, OPTION_IGNORED, NULL, NULL, "text", "no effect"},
+        LOGGING_OPTION_ROWS(logging),
+        {0},
 };
 
 static char *arguments[16];
@@ -71,7 +71,9 @@ static int parse(const char *line, bool allow_positional, struct err *err)
 static void test_forms(void **state UNUSED)
 {
 	struct err err = ERR_INIT;
-	assert_int_equal(parse("pods --watch -n kube-system web --port=0x10 --timeout 1m30s -l a=b,c=d -l e -v4 -", true, &err), 0);
+	assert_int_equal(
+	        parse("pods --watch -n kube-system web --port=0x10 --timeout 1m30s -l a=b,c=d -l e -v4 -", true, &err),
+	        0);
 	assert_int_equal(positional, 3);
 	assert_string_equal(arguments[1], "pods");
 	assert_string_equal(arguments[2], "web");
@@ -121,13 +123,14 @@ static void test_error_texts(void **state UNUSED)
 	assert_refused("--port", "flag needs an argument: --port");
 	assert_refused("-wn", "flag needs an argument: 'n' in -n");
 	assert_refused("--port=x\"", "invalid argument \"x\\\"\" for \"-p, --port\" flag: strconv.ParseInt: parsing "
-				     "\"x\"\": invalid syntax");
-	assert_refused("--port 99999999999999999999", "invalid argument \"99999999999999999999\" for \"-p, --port\" flag: "
-						     "strconv.ParseInt: parsing \"99999999999999999999\": value out of range");
-	assert_refused("--watch=maybe",
-		       "invalid argument \"maybe\" for \"-w, --watch\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax");
+	                             "\"x\"\": invalid syntax");
+	assert_refused("--port 99999999999999999999",
+	               "invalid argument \"99999999999999999999\" for \"-p, --port\" flag: "
+	               "strconv.ParseInt: parsing \"99999999999999999999\": value out of range");
+	assert_refused("--watch=maybe", "invalid argument \"maybe\" for \"-w, --watch\" flag: strconv.ParseBool: "
+	                                "parsing \"maybe\": invalid syntax");
 	assert_refused("--timeout=10",
-		       "invalid argument \"10\" for \"--timeout\" flag: time: missing unit in duration \"10\"");
+	               "invalid argument \"10\" for \"--timeout\" flag: time: missing unit in duration \"10\"");
 	assert_refused("--=1", "bad flag syntax: --=1");
 	assert_refused("one two", "\"prog\" does not take any arguments, got [one two]");
 }
@@ -175,11 +178,11 @@ static void test_logging(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_forms, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_joined_letters_and_dash, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_error_texts, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_help_is_told, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_logging, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_forms, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_joined_letters_and_dash, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_error_texts, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_help_is_told, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_logging, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

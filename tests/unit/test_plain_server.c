@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <arpa/inet.h>
+#include <cmocka.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,9 +21,9 @@ static bool check_flag(void *context)
 }
 
 static const struct health_check checks[] = {
-	{"ping", HEALTH_HEALTHZ | HEALTH_LIVEZ | HEALTH_READYZ, check_flag, NULL},
-	{"etcd", HEALTH_LIVEZ | HEALTH_READYZ, check_flag, &etcd_fine},
-	{0},
+        {"ping", HEALTH_HEALTHZ | HEALTH_LIVEZ | HEALTH_READYZ, check_flag, NULL},
+        {"etcd", HEALTH_LIVEZ | HEALTH_READYZ, check_flag, &etcd_fine},
+        {0},
 };
 
 static void assert_health(const char *path, const char *query, int status, const char *text)
@@ -47,8 +47,8 @@ static void test_health_texts(void **state UNUSED)
 	assert_health("/readyz/etcd", "", 500, "internal server error: reason withheld\n");
 	assert_health("/readyz", "exclude=etcd", 200, "ok");
 	assert_health("/readyz", "verbose&exclude=etcd&exclude=no%22pe", 200,
-		      "[+]ping ok\n[+]etcd excluded: ok\n"
-		      "warn: some health checks cannot be excluded: no matches for \"no%22pe\"\nreadyz check passed\n");
+	              "[+]ping ok\n[+]etcd excluded: ok\n"
+	              "warn: some health checks cannot be excluded: no matches for \"no%22pe\"\nreadyz check passed\n");
 	AUTO_STRBUF struct strbuf out = STRBUF_INIT(4096);
 	assert_int_equal(health_respond(NULL, "/livez", "verbose", &out), 200);
 	assert_string_equal(strbuf_text(&out), "[+]ping ok\nlivez check passed\n");
@@ -58,7 +58,8 @@ static void test_health_texts(void **state UNUSED)
 static void talk(int port, const char *request, struct strbuf *answer)
 {
 	AUTO_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+	        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
 	char part[4096];
@@ -81,22 +82,25 @@ static void test_over_the_wire(void **state UNUSED)
 	static const struct metric_family up = {"up", "Up.", METRIC_GAUGE};
 	struct err err = ERR_INIT;
 	struct plain_server *server = NULL;
-	struct plain_server_config config = {.bind_address = "127.0.0.1", .checks = checks, .metrics = metrics_registry_new()};
+	struct plain_server_config config = {
+	        .bind_address = "127.0.0.1", .checks = checks, .metrics = metrics_registry_new()};
 	metric_set(metric_get(config.metrics, &up, NULL), 1);
 	atomic_store(&etcd_fine, true);
 	assert_int_equal(plain_server_new(&config, &server, &err), 0);
 	int port = plain_server_port(server);
-	assert_answer(port, "GET /livez?verbose HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 200 OK\r\n",
-		      "[+]etcd ok\nlivez check passed\n");
+	assert_answer(port, "GET /livez?verbose HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+	              "HTTP/1.1 200 OK\r\n", "[+]etcd ok\nlivez check passed\n");
 	// Two requests on one connection.
-	assert_answer(port,
-		      "GET /livez HTTP/1.1\r\nHost: x\r\n\r\nHEAD /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-		      "HTTP/1.1 200 OK\r\n", "\r\n\r\n");
-	assert_answer(port, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 200 OK\r\n", "\nup 1\n");
-	assert_answer(port, "GET /secret HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 404 Not Found\r\n",
-		      "\r\n\r\n404 page not found\n");
+	assert_answer(
+	        port,
+	        "GET /livez HTTP/1.1\r\nHost: x\r\n\r\nHEAD /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+	        "HTTP/1.1 200 OK\r\n", "\r\n\r\n");
+	assert_answer(port, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 200 OK\r\n",
+	              "\nup 1\n");
+	assert_answer(port, "GET /secret HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+	              "HTTP/1.1 404 Not Found\r\n", "\r\n\r\n404 page not found\n");
 	assert_answer(port, "POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc",
-		      "HTTP/1.1 405 Method Not Allowed\r\n", "Method Not Allowed\n");
+	              "HTTP/1.1 405 Method Not Allowed\r\n", "Method Not Allowed\n");
 	atomic_store(&etcd_fine, false);
 	assert_answer(port, "GET /readyz HTTP/1.0\r\n\r\n", "HTTP/1.", "readyz check failed\n");
 
@@ -112,8 +116,8 @@ static void test_over_the_wire(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_health_texts),
-		cmocka_unit_test(test_over_the_wire),
+	        cmocka_unit_test(test_health_texts),
+	        cmocka_unit_test(test_over_the_wire),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

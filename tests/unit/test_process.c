@@ -89,9 +89,9 @@ static void test_output_and_exit_code(void **state)
 {
 	struct run *run = *state;
 	run_to_exit(run, (struct process_config){.argv = SHELL("echo out; echo problem >&2; cat; pwd; exit 7"),
-						 .stdin_data = "input",
-						 .stdin_length = 5,
-						 .working_directory = "/"});
+	                                         .stdin_data = "input",
+	                                         .stdin_length = 5,
+	                                         .working_directory = "/"});
 	assert_int_equal(run->result.exit_code, 7);
 	assert_false(run->result.timed_out || run->result.output_truncated);
 	assert_string_equal(strbuf_text(&run->output), "out\ninput/\n");
@@ -105,17 +105,17 @@ static void test_large_input_and_output(void **state)
 	AUTO_FREE char *data = xmalloc(length);
 	memset(data, 'x', length);
 	run_to_exit(run, (struct process_config){.argv = (const char *const[]){"/bin/cat", NULL},
-						 .stdin_data = data,
-						 .stdin_length = length,
-						 .max_output_bytes = 4 << 20});
+	                                         .stdin_data = data,
+	                                         .stdin_length = length,
+	                                         .max_output_bytes = 4 << 20});
 	assert_int_equal(run->output.length, length);
 	assert_memory_equal(run->output.data, data, length);
 	strbuf_clear(&run->output);
 	run->exits = 0;
 	run_to_exit(run, (struct process_config){.argv = SHELL("cat >&2; echo end >&2; echo 1234567890"),
-						 .stdin_data = data,
-						 .stdin_length = length,
-						 .max_output_bytes = 8});
+	                                         .stdin_data = data,
+	                                         .stdin_length = length,
+	                                         .max_output_bytes = 8});
 	assert_true(run->result.output_truncated);
 	assert_string_equal(strbuf_text(&run->output), "12345678");
 	assert_string_equal(strbuf_text(&run->error_output), "xxxxend\n");
@@ -125,7 +125,8 @@ static void test_child_ignores_input(void **state)
 {
 	struct run *run = *state;
 	AUTO_FREE char *data = xcalloc(1, 1 << 20);
-	run_to_exit(run, (struct process_config){.argv = SHELL("exec 0<&-; echo done"), .stdin_data = data, .stdin_length = 1 << 20});
+	run_to_exit(run, (struct process_config){
+	                         .argv = SHELL("exec 0<&-; echo done"), .stdin_data = data, .stdin_length = 1 << 20});
 	assert_int_equal(run->result.exit_code, 0);
 	assert_string_equal(strbuf_text(&run->output), "done\n");
 }
@@ -133,7 +134,8 @@ static void test_child_ignores_input(void **state)
 static void test_deadline_kills_the_group(void **state)
 {
 	struct run *run = *state;
-	run_to_exit(run, (struct process_config){.argv = SHELL("sleep 1000 & echo $!; wait"), .timeout_ns = 100 * NSEC_PER_MSEC});
+	run_to_exit(run, (struct process_config){.argv = SHELL("sleep 1000 & echo $!; wait"),
+	                                         .timeout_ns = 100 * NSEC_PER_MSEC});
 	assert_true(run->result.timed_out);
 	assert_int_equal(run->result.exit_code, 128 + SIGKILL);
 	pid_t grandchild = atoi(strbuf_text(&run->output));
@@ -158,11 +160,12 @@ static void test_lines(void **state)
 {
 	struct run *run = *state;
 	run_to_exit(run, (struct process_config){.argv = SHELL("printf 'one\\n\\nthree'; echo; printf last"),
-						 .on_line = on_line_note});
+	                                         .on_line = on_line_note});
 	assert_string_equal(strbuf_text(&run->output), "<one><><three><last>");
 	strbuf_clear(&run->output);
 	run->exits = 0;
-	run_to_exit(run, (struct process_config){.argv = SHELL("echo 1234567890"), .max_output_bytes = 4, .on_line = on_line_note});
+	run_to_exit(run, (struct process_config){
+	                         .argv = SHELL("echo 1234567890"), .max_output_bytes = 4, .on_line = on_line_note});
 	assert_string_equal(strbuf_text(&run->output), "<1234><5678><90>");
 }
 
@@ -172,9 +175,9 @@ static void test_abandon_from_on_line(void **state)
 	struct err err = ERR_INIT;
 	run->abandon_on_line = true;
 	struct process_config config = {.argv = SHELL("echo a; echo b; sleep 1000"),
-					.on_line = on_line_note,
-					.on_exit = on_exit_note,
-					.context = run};
+	                                .on_line = on_line_note,
+	                                .on_exit = on_exit_note,
+	                                .context = run};
 	assert_int_equal(process_start(run->loop, &config, &run->process, &err), 0);
 	loop_run(run->loop);
 	loop_turn(run->loop, 0);
@@ -203,7 +206,8 @@ static void test_start_errors(void **state)
 {
 	struct run *run = *state;
 	struct err err = ERR_INIT;
-	struct process_config config = {.argv = (const char *const[]){"no-such-program-here", NULL}, .on_exit = on_exit_note, .context = run};
+	struct process_config config = {
+	        .argv = (const char *const[]){"no-such-program-here", NULL}, .on_exit = on_exit_note, .context = run};
 	assert_int_equal(process_start(run->loop, &config, &run->process, &err), -ERR_NOT_FOUND);
 	assert_string_equal(err.message, "exec: \"no-such-program-here\": executable file not found in $PATH");
 	err_clear(&err);
@@ -223,17 +227,17 @@ static void test_descriptors_and_signals(void **state)
 	struct run *run = *state;
 	int leaked = open("/dev/null", O_RDONLY), kept = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	run_to_exit(run, (struct process_config){.argv = (const char *const[]){"ls", "/proc/self/fd", NULL},
-						 .inherit_fds = (const int[]){kept, -1},
-						 .environment = (const char *const[]){"PATH=/usr/bin:/bin", NULL}});
+	                                         .inherit_fds = (const int[]){kept, -1},
+	                                         .environment = (const char *const[]){"PATH=/usr/bin:/bin", NULL}});
 	AUTO_FREE char *expected = xasprintf("0\n1\n2\n%d\n%d\n", kept < 4 ? kept : 3, kept < 4 ? 4 : kept);
 	assert_string_equal(strbuf_text(&run->output), expected); // and ls' own descriptor of the folder
 	close(leaked);
 	close(kept);
 	strbuf_clear(&run->output);
 	run->exits = 0;
-	run_to_exit(run, (struct process_config){.argv = SHELL("grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '\\n\\t '")});
-	assert_string_equal(strbuf_text(&run->output),
-			    "SigBlk:0000000000000000SigIgn:0000000000000000");
+	run_to_exit(run, (struct process_config){
+	                         .argv = SHELL("grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '\\n\\t '")});
+	assert_string_equal(strbuf_text(&run->output), "SigBlk:0000000000000000SigIgn:0000000000000000");
 }
 
 static void test_process_run(void **state UNUSED)
@@ -244,22 +248,23 @@ static void test_process_run(void **state UNUSED)
 	assert_string_equal(strbuf_text(&output), "text");
 	assert_int_equal(process_run((const char *const[]){"true", NULL}, NULL, NULL, &err), 0);
 	assert_int_equal(process_run(SHELL("kill -9 $$"), NULL, &output, &err), 137);
-	assert_int_equal(process_run((const char *const[]){"no-such-program-here", NULL}, NULL, &output, &err), -ERR_NOT_FOUND);
+	assert_int_equal(process_run((const char *const[]){"no-such-program-here", NULL}, NULL, &output, &err),
+	                 -ERR_NOT_FOUND);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_output_and_exit_code, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_large_input_and_output, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_child_ignores_input, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_deadline_kills_the_group, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_lines, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_kill_and_grandchild_keeps_pipe, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_start_errors, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_descriptors_and_signals, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_process_run, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_abandon_from_on_line, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_output_and_exit_code, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_large_input_and_output, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_child_ignores_input, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_deadline_kills_the_group, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_lines, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_kill_and_grandchild_keeps_pipe, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_start_errors, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_descriptors_and_signals, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_process_run, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_abandon_from_on_line, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,27 +124,31 @@ struct bytes_case {
 #define BYTES(text) (text), sizeof(text) - 1
 
 static const struct bytes_case cases[] = {
-	{BYTES("\x01\x02he\x80\x03llo"), "1:hello|", 0, false},
-	{BYTES("\x02\x01" "a\x89\x00\x00\x01" "b\x80\x01" "c"), "2:abc|", 0, false},
-	{BYTES("\x88\x00"), "", 1005, false},
-	{BYTES("\x88\x04\x0f\xa0ok\x82\x01x"), "", 4000, false}, // nothing is read after a close
-	{BYTES("\x88\x01x"), "", 1002, true},
-	{BYTES("\x88\x02\x03\xed"), "", 1002, true},             // 1005 may not be sent
-	{BYTES("\x88\x03\x03\xe8\xff"), "", 1007, true},
-	{BYTES("\x81\x01\xff"), "", 1007, true},
-	{BYTES("\x01\x01\xc3\x80\x01\xa9"), "1:\xc3\xa9|", 0, false}, // a character over two fragments
-	{BYTES("\x82\x7e\x00\x7d"), "", 1002, true},             // not the shortest form
-	{BYTES("\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00"), "", 1002, true},
-	{BYTES("\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00"), "", 1009, true},
-	{BYTES("\x82\x7e\x01\x01"), "", 1009, true},             // 257 > 256, judged from the head
-	{BYTES("\xc2\x00"), "", 1002, true},
-	{BYTES("\x83\x00"), "", 1002, true},
-	{BYTES("\x8b\x00"), "", 1002, true},
-	{BYTES("\x09\x00"), "", 1002, true},
-	{BYTES("\x89\x7e\x00\x80"), "", 1002, true},
-	{BYTES("\x80\x00"), "", 1002, true},
-	{BYTES("\x02\x00\x82\x00"), "", 1002, true},
-	{BYTES("\x82\x81\x00\x00\x00\x00x"), "", 1002, true},    // masked by a server
+        {BYTES("\x01\x02he\x80\x03llo"), "1:hello|", 0, false},
+        {BYTES("\x02\x01"
+               "a\x89\x00\x00\x01"
+               "b\x80\x01"
+               "c"),
+         "2:abc|", 0, false},
+        {BYTES("\x88\x00"), "", 1005, false},
+        {BYTES("\x88\x04\x0f\xa0ok\x82\x01x"), "", 4000, false}, // nothing is read after a close
+        {BYTES("\x88\x01x"), "", 1002, true},
+        {BYTES("\x88\x02\x03\xed"), "", 1002, true}, // 1005 may not be sent
+        {BYTES("\x88\x03\x03\xe8\xff"), "", 1007, true},
+        {BYTES("\x81\x01\xff"), "", 1007, true},
+        {BYTES("\x01\x01\xc3\x80\x01\xa9"), "1:\xc3\xa9|", 0, false}, // a character over two fragments
+        {BYTES("\x82\x7e\x00\x7d"), "", 1002, true},                  // not the shortest form
+        {BYTES("\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00"), "", 1002, true},
+        {BYTES("\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00"), "", 1009, true},
+        {BYTES("\x82\x7e\x01\x01"), "", 1009, true}, // 257 > 256, judged from the head
+        {BYTES("\xc2\x00"), "", 1002, true},
+        {BYTES("\x83\x00"), "", 1002, true},
+        {BYTES("\x8b\x00"), "", 1002, true},
+        {BYTES("\x09\x00"), "", 1002, true},
+        {BYTES("\x89\x7e\x00\x80"), "", 1002, true},
+        {BYTES("\x80\x00"), "", 1002, true},
+        {BYTES("\x02\x00\x82\x00"), "", 1002, true},
+        {BYTES("\x82\x81\x00\x00\x00\x00x"), "", 1002, true}, // masked by a server
 };
 
 static void test_frames_and_failures(void **state UNUSED)
@@ -159,7 +163,7 @@ static void test_frames_and_failures(void **state UNUSED)
 			if (fine != !cases[i].failed || strcmp(strbuf_text(&client.messages), cases[i].messages) != 0 ||
 			    client.close_code != cases[i].close_code || client.closes != (cases[i].close_code != 0))
 				fail_msg("case %zu: fine %d, code %d, messages %s", i, fine, client.close_code,
-					 strbuf_text(&client.messages));
+				         strbuf_text(&client.messages));
 			side_done(&peer);
 			side_done(&client);
 		}
@@ -189,7 +193,11 @@ static void test_dropped_in_callback(void **state UNUSED)
 	struct side client;
 	side_init(&client, true, 100);
 	client.drop_on_message = true;
-	assert_true(websocket_feed(&client.socket, "\x82\x01" "a\x82\x01" "b", 6));
+	assert_true(websocket_feed(&client.socket,
+	                           "\x82\x01"
+	                           "a\x82\x01"
+	                           "b",
+	                           6));
 	assert_string_equal(strbuf_text(&client.messages), "2:a|");
 	side_done(&client);
 }
@@ -202,17 +210,18 @@ static void test_handshake(void **state UNUSED)
 	websocket_new_key(key);
 	assert_int_equal(strlen(key), 24);
 	struct http_header headers[] = {
-		{"connection", "keep-alive, Upgrade"},
-		{"upgrade", "WebSocket"},
-		{"sec-websocket-version", "13"},
-		{"sec-websocket-key", key},
-		{"sec-websocket-protocol", "v4.channel.k8s.io, base64.channel.k8s.io"},
-		{"sec-websocket-protocol", "v5.channel.k8s.io"},
+	        {"connection", "keep-alive, Upgrade"},
+	        {"upgrade", "WebSocket"},
+	        {"sec-websocket-version", "13"},
+	        {"sec-websocket-key", key},
+	        {"sec-websocket-protocol", "v4.channel.k8s.io, base64.channel.k8s.io"},
+	        {"sec-websocket-protocol", "v5.channel.k8s.io"},
 	};
 	struct http_request request = {.method = "GET", .headers = headers, .header_count = ARRAY_SIZE(headers)};
 	assert_true(websocket_is_upgrade(&request));
-	assert_string_equal(websocket_choose_protocol(&request, (const char *const[]){"v5.channel.k8s.io", "v4.channel.k8s.io", NULL}),
-			    "v5.channel.k8s.io");
+	assert_string_equal(websocket_choose_protocol(
+	                            &request, (const char *const[]){"v5.channel.k8s.io", "v4.channel.k8s.io", NULL}),
+	                    "v5.channel.k8s.io");
 	assert_null(websocket_choose_protocol(&request, (const char *const[]){"v3.channel.k8s.io", "channel", NULL}));
 	headers[3].value = "short";
 	assert_false(websocket_is_upgrade(&request));
@@ -230,11 +239,11 @@ static void test_handshake(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_both_ways),
-		cmocka_unit_test(test_frames_and_failures),
-		cmocka_unit_test(test_fragments_are_bounded),
-		cmocka_unit_test(test_dropped_in_callback),
-		cmocka_unit_test(test_handshake),
+	        cmocka_unit_test(test_both_ways),
+	        cmocka_unit_test(test_frames_and_failures),
+	        cmocka_unit_test(test_fragments_are_bounded),
+	        cmocka_unit_test(test_dropped_in_callback),
+	        cmocka_unit_test(test_handshake),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
