@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // HTTP client on libcurl's multi interface: HTTP/2 where the server offers it,
-// all requests and watches of one client over one connection.
+// all requests and watches of one client over one connection. When certificate,
+// CA or token files change, the next call uses them (certificates on a connection
+// of its own; what runs on the old one goes on). Dial by address where the loop
+// must not wait: taking back a call whose name is being resolved blocks.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +26,7 @@ struct http_client_config {
 };
 
 struct http_client *http_client_new(struct loop *loop, const struct http_client_config *config);
-struct http_client *http_client_free(struct http_client *client); // abandons its calls
+struct http_client *http_client_free(struct http_client *client); // abandons its calls; safe from their callbacks
 
 struct http_call_config {
 	const char *method;
@@ -42,6 +45,10 @@ struct http_call_config {
 	void *context;
 };
 
+// Never fails at once. `config` and what it points at are the caller's again. The
+// call is gone once on_done has returned. err speaks as Go's clients do: "dial tcp
+// 192.0.2.1:6443: connect: connection refused" (ERR_IO), ERR_TIMEOUT past timeout_ns or
+// the 10 s to connect, ERR_TOO_LARGE past max_response_bytes, ERR_BAD_REQUEST for a bad URL.
 struct http_call *http_call_start(struct http_client *client, const struct http_call_config *config);
 // Ends it; on_done does not come. Safe from inside its own callbacks.
 void http_call_cancel(struct http_call *call);
