@@ -231,7 +231,7 @@ static bool fast_nano(const struct parts *parts, __int128 *ret_nano)
 
 int quantity_parse(const char *text, struct quantity *ret_quantity, struct err *err)
 {
-	struct parts parts;
+	struct parts parts = {0};
 	int code = split(text, &parts, err);
 	if (!code)
 		code = interpret_suffix(&parts, err);
