@@ -67,9 +67,7 @@ struct loop_thread {
 	struct loop *loop;
 	pthread_t thread;
 	struct list watches;
-	struct loop_task task;
-	struct blob *event; // to be written to all watches
-	bool end_watches;
+	struct loop_task quit_task;
 };
 
 struct server_fixture {
@@ -292,7 +290,7 @@ static inline void *run_loop(void *context)
 
 static inline void on_quit(struct loop_task *task)
 {
-	loop_quit(container_of(task, struct loop_thread, task)->loop, 0);
+	loop_quit(container_of(task, struct loop_thread, quit_task)->loop, 0);
 }
 
 static inline void on_stopped(void *context)
@@ -347,29 +345,39 @@ static inline void server_fixture_init(struct server_fixture *fixture, const str
 		pthread_create(&fixture->loops[i].thread, NULL, run_loop, &fixture->loops[i]);
 }
 
-static inline void on_watches(struct loop_task *task)
+struct watch_event {
+	struct loop_task task;
+	struct loop_thread *thread;
+	struct blob *text; // NULL = none
+	bool end;
+};
+
+static inline void on_watch_event(struct loop_task *task)
 {
-	struct loop_thread *thread = container_of(task, struct loop_thread, task);
+	struct watch_event *event = container_of(task, struct watch_event, task);
 	struct watch *watch;
-	list_for_each(watch, &thread->watches, node)
+	list_for_each(watch, &event->thread->watches, node)
 	{
-		if (thread->event)
-			http_exchange_write(watch->exchange, thread->event, 0, thread->event->length);
-		if (thread->end_watches) {
+		if (event->text)
+			http_exchange_write(watch->exchange, event->text, 0, event->text->length);
+		if (event->end) {
 			http_exchange_end(watch->exchange);
 			watch_drop(watch);
 		}
 	}
-	blob_unref(TAKE(thread->event));
+	blob_unref(event->text);
+	free(event);
 }
 
-// Writes an event to every watch, or ends them all.
-static inline void fire(struct server_fixture *fixture, const char *event, bool end)
+// Writes a text to every watch, or ends them all, or both.
+static inline void fire(struct server_fixture *fixture, const char *text, bool end)
 {
 	for (size_t i = 0; i < fixture->loop_count; i++) {
-		fixture->loops[i].event = event ? blob_new(event, strlen(event)) : NULL;
-		fixture->loops[i].end_watches = end;
-		loop_post(fixture->loops[i].loop, &fixture->loops[i].task, on_watches);
+		struct watch_event *event = NEW(struct watch_event);
+		event->thread = &fixture->loops[i];
+		event->text = text ? blob_new(text, strlen(text)) : NULL;
+		event->end = end;
+		loop_post(event->thread->loop, &event->task, on_watch_event);
 	}
 }
 
@@ -384,7 +392,7 @@ static inline void server_fixture_done(struct server_fixture *fixture)
 	if (!fixture->counters.stopped)
 		server_fixture_stop(fixture, 0);
 	for (size_t i = 0; i < fixture->loop_count; i++) {
-		loop_post(fixture->loops[i].loop, &fixture->loops[i].task, on_quit);
+		loop_post(fixture->loops[i].loop, &fixture->loops[i].quit_task, on_quit);
 		pthread_join(fixture->loops[i].thread, NULL);
 	}
 	http_server_free(fixture->server);
