@@ -7,7 +7,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+// A result that must be looked at; `(void)f()` says that it is ignored on purpose
+// (which gcc takes for its [[nodiscard]] only, clang for its older attribute only).
+#ifdef __clang__
 #define NODISCARD __attribute__((warn_unused_result))
+#else
+#define NODISCARD [[nodiscard]]
+#endif
 #define PRINTF_LIKE(format_index, args_index) __attribute__((format(printf, format_index, args_index)))
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define UNUSED __attribute__((unused))
