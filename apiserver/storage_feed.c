@@ -13,7 +13,9 @@
 //
 // 1. At the first start the watch begins HISTORY_REVISIONS back (or after the last
 //    compaction), so that the caches' windows hold the events that clients of a
-//    previous apiserver want to resume from. The number bounds the work.
+//    previous apiserver want to resume from. The number bounds the work. The first
+//    lists begin when that history has arrived: from the first moment a cache can
+//    say which revisions are too old.
 // 2. A cache is listed while the watch runs: the cache keeps changes aside until its
 //    list is whole (watch_cache.c), so the order of the two doesn't matter.
 // 3. After a lost connection the watch resumes behind the last revision seen. If
@@ -98,6 +100,7 @@ static void finish_list(struct feed_cache *entry)
 static void take_page(struct feed_cache *entry, const struct etcd_range_response *page)
 {
 	const struct etcd_key_value *kvs = page->kvs.items;
+	feed_note_revision(entry->storage, page->header->revision);
 	if (!entry->list_revision)
 		entry->list_revision = page->header->revision;
 	for (size_t i = 0; i < page->kvs.count; i++)
@@ -164,12 +167,17 @@ static void ask_page(struct feed_cache *entry)
 		  watch_cache_resource(entry->cache), on_page, entry);
 }
 
+void feed_note_revision(struct storage *storage, int64_t revision)
+{
+	if (revision > storage->feed.known_revision)
+		storage->feed.known_revision = revision;
+}
+
 static void start_lists(struct storage *storage)
 {
 	struct feed *feed = &storage->feed;
 	struct feed_cache *entry;
-	// Before the watch there is no revision to keep changes from.
-	if (feed->state != FEED_RUNNING)
+	if (feed->state != FEED_RUNNING || !feed->caught_up)
 		return;
 	list_for_each(entry, &feed->to_list, node) {
 		if (feed->lists_running >= LISTS_AT_ONCE)
@@ -216,13 +224,13 @@ static void relist_all(struct storage *storage, int64_t watched_revision)
 static struct feed_cache *route(const struct storage *storage, struct etcd_bytes key)
 {
 	size_t prefix = strlen(storage->prefix);
-	if (key.length <= prefix || memcmp(key.data, storage->prefix, prefix) != 0 || memchr(key.data, 0, key.length))
+	if (key.length <= prefix || memcmp(key.data, storage->prefix, prefix) != 0)
 		return NULL;
 	const char *at = key.data + prefix, *end = key.data + key.length;
 	while ((at = memchr(at, '/', (size_t)(end - at)))) {
 		struct feed_cache *entry = hashmap_get_n(storage->feed.caches, key.data, (size_t)(at - key.data));
 		if (entry)
-			return at + 1 < end ? entry : NULL;
+			return watch_cache_key_is_usable(relative_key(entry, key)) ? entry : NULL;
 		at++;
 	}
 	return NULL;
@@ -293,12 +301,10 @@ static void create_watch(struct storage *storage);
 static void on_compacted(struct storage *storage, int64_t compact_revision)
 {
 	struct feed *feed = &storage->feed;
-	bool first = atomic_load(&storage->watched_revision) == 0;
 	log_info("etcd's history begins later than asked for", kv_int("asked", feed->start_revision),
 		 kv_int("compacted", compact_revision));
 	feed->watch = etcd_watch_cancel(feed->watch);
-	if (!first)
-		relist_all(storage, compact_revision);
+	relist_all(storage, compact_revision);
 	feed->start_revision = compact_revision + 1;
 	create_watch(storage);
 }
@@ -330,10 +336,12 @@ static void on_response(void *context, const struct etcd_watch_response *respons
 			keep_changes(&feed->to_list, feed->start_revision - 1);
 		}
 		log_v(2, "Watching etcd", kv_int("fromRevision", feed->start_revision));
-		start_lists(storage);
 	}
 	if (response->events.count)
 		take_events(storage, response);
+	if (atomic_load(&storage->watched_revision) >= feed->history_until)
+		feed->caught_up = true;
+	start_lists(storage);
 	reads_check_waiting(storage);
 }
 
@@ -372,12 +380,15 @@ static void on_revision(void *context, const void *response, const struct err *e
 	int64_t now = range->header->revision, watched = atomic_load(&storage->watched_revision);
 	bool other_cluster = feed->cluster_id && feed->cluster_id != range->header->cluster_id;
 	feed->cluster_id = range->header->cluster_id;
-	if (watched && (now < watched || other_cluster)) {
+	if (now < feed->known_revision || other_cluster) {
 		log_warning("etcd has another history than before; listing everything again", kv_int("revision", now),
-			    kv_int("before", watched));
+			    kv_int("before", feed->known_revision));
 		relist_all(storage, now);
-		watched = now;
+		watched = feed->known_revision = now;
 	}
+	feed_note_revision(storage, now);
+	if (!feed->caught_up)
+		feed->history_until = now;
 	if (watched)
 		feed->start_revision = watched + 1;
 	else // revision 1 is an empty etcd's: nothing happened in it

@@ -30,6 +30,9 @@ struct feed {
 	struct etcd_watch *watch;
 	int64_t start_revision;
 	int64_t cluster_id;
+	int64_t known_revision; // the highest that etcd has told of, anywhere
+	int64_t history_until;  // first lists begin when the watch has come so far
+	bool caught_up;
 	struct loop_timer retry;
 	struct hashmap *caches;  // prefix → struct feed_cache
 	struct list to_list;     // caches that need a list
@@ -102,6 +105,7 @@ void feed_init(struct storage *storage);
 void feed_done(struct storage *storage);
 void feed_add(struct storage *storage, struct watch_cache *cache); // takes the reference
 void feed_remove(struct storage *storage, struct watch_cache *cache);
+void feed_note_revision(struct storage *storage, int64_t revision); // of an answer's header
 void feed_tick(struct storage *storage, bool progress);
 void reads_init(struct storage *storage);
 void reads_done(struct storage *storage);

@@ -284,6 +284,8 @@ static void on_question(void *context, const void *response, const struct err *e
 	const struct etcd_range_response *range = response;
 	struct read_op *op;
 	storage->reads.question_open = false;
+	if (range)
+		feed_note_revision(storage, range->header->revision);
 	list_for_each(op, &storage->reads.asked, node) {
 		if (err) {
 			fail(op, err->code, err->message);
@@ -315,6 +317,8 @@ static struct stored_object *object_of(struct read_op *op, const struct etcd_key
 {
 	size_t skip = strlen(watch_cache_prefix(op->cache)) + 1;
 	struct etcd_bytes key = {kv->key.data + skip, kv->key.length - skip};
+	if (!watch_cache_key_is_usable(key))
+		return NULL;
 	AUTO_FREE char *text = xstrndup(key.data, key.length);
 	struct stored_object *object = watch_cache_get(op->cache, text, NULL);
 	if (object && object->revision == kv->mod_revision)

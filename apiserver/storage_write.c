@@ -212,6 +212,7 @@ static void on_transaction(void *context, const void *response, const struct err
 		fail(op, err);
 		return;
 	}
+	feed_note_revision(op->storage, txn->header->revision);
 	if (!txn->succeeded) {
 		refuse(op, txn);
 		return;

@@ -180,6 +180,11 @@ int watch_cache_field(const struct watch_cache *cache, const char *label)
 	return -1;
 }
 
+bool watch_cache_key_is_usable(struct etcd_bytes key)
+{
+	return key.length && !memchr(key.data, 0, key.length);
+}
+
 // --- listing ----------------------------------------------------------------------
 
 void watch_cache_start_list(struct watch_cache *cache, int64_t watched_revision)
@@ -222,9 +227,11 @@ static struct stored_object *parse(struct watch_cache *cache, struct etcd_bytes 
 void watch_cache_add_listed(struct watch_cache *cache, struct etcd_bytes key, struct etcd_bytes value,
 			    int64_t mod_revision)
 {
+	if (!watch_cache_key_is_usable(key))
+		return;
 	struct stored_object *object = parse(cache, key, value, mod_revision);
 	if (object)
-		object_tree_put(&cache->staged, object);
+		(void)object_tree_put(&cache->staged, object);
 	stored_object_unref(object);
 }
 

@@ -52,6 +52,9 @@ struct watch_cache_change {
 	int64_t previous_revision;
 };
 
+// What stands below a prefix without being an object's key is passed over.
+bool watch_cache_key_is_usable(struct etcd_bytes key);
+
 // A new list begins: from now on changes are kept aside. `watched_revision` is the
 // last one before them. Watches end. What was there stays readable as it is.
 void watch_cache_start_list(struct watch_cache *cache, int64_t watched_revision);
