@@ -58,6 +58,7 @@ static const struct {
 	long result;
 	const char *text;
 } verify_texts[] = {
+	{X509_V_ERR_CERT_SIGNATURE_FAILURE, "certificate signed by unknown authority"}, // its name, another key
 	{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "certificate signed by unknown authority"},
 	{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "certificate signed by unknown authority"},
 	{X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "certificate signed by unknown authority"},
