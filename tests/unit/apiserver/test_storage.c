@@ -571,8 +571,10 @@ static void test_free_answers_all(void **state)
 
 #include "tests/unit/apiserver/storage_random.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 #define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_writes),
