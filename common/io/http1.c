@@ -22,7 +22,8 @@
 struct http1 {
 	struct http1_parser parser;
 	struct http_exchange *current; // its head is complete, its answer is not yet out
-	struct strbuf input;           // behind the current request
+	struct strbuf input;           // behind the current request, from input_used on
+	size_t input_used;
 	bool head_started;             // the deadline is the head's
 };
 
@@ -121,36 +122,38 @@ static void on_head(struct http_connection *connection)
 static void keep_input(struct http_connection *connection, const char *data, size_t length)
 {
 	struct http1 *http1 = connection->session;
+	strbuf_consume(&http1->input, http1->input_used);
+	http1->input_used = 0;
 	strbuf_append(&http1->input, data, length);
 	assert(!http1->input.overflowed);
-	if (http1->input.length >= HTTP_INPUT_HIGH_BYTES)
-		http_connection_pause_reading(connection, true);
+	http_connection_pause_reading(connection, http1->input.length >= HTTP_INPUT_HIGH_BYTES);
 }
 
-// Parses until a request is complete or the bytes are used up; keeps the rest.
-static void parse(struct http_connection *connection, const char *data, size_t length)
+// Parses until a request is complete or the bytes are used up; returns how many were.
+static size_t parse(struct http_connection *connection, const char *data, size_t length)
 {
 	struct http1 *http1 = connection->session;
 	enum http1_event event;
+	size_t used = 0;
 	do {
-		size_t used = http1_parser_feed(&http1->parser, data, length, &event);
-		data += used;
-		length -= used;
+		used += http1_parser_feed(&http1->parser, data + used, length - used, &event);
 		if (event == HTTP1_HEAD)
 			on_head(connection);
 		else if (event == HTTP1_DATA && !http_exchange_add_body(http1->current, http1->parser.data,
 									  http1->parser.data_length))
-			return refuse(connection, 413, "Request entity too large");
+			refuse(connection, 413, "Request entity too large");
 		else if (event == HTTP1_BAD)
-			return refuse_bad(connection);
-	} while (event != HTTP1_MORE && event != HTTP1_END);
+			refuse_bad(connection);
+	} while ((event == HTTP1_HEAD || event == HTTP1_DATA) && http1->parser.state != HTTP1_STATE_FAILED);
+	if (http1->parser.state == HTTP1_STATE_FAILED)
+		return length;
 	if (event == HTTP1_END) {
 		http_exchange_dispatch(http1->current);
-		keep_input(connection, data, length);
 	} else if (http1_parser_in_head(&http1->parser) && !http1->head_started) {
 		http1->head_started = true;
 		http_connection_set_deadline(connection, http_idle_deadline(connection->shard));
 	}
+	return used;
 }
 
 // True while what arrives belongs behind the current request.
@@ -164,11 +167,9 @@ static void receive(struct http_connection *connection, const char *data, size_t
 	struct http1 *http1 = connection->session;
 	if (http1->parser.state == HTTP1_STATE_FAILED)
 		return; // read and dropped, so that the refusal arrives
-	if (!is_busy(http1)) {
-		parse(connection, data, length);
-		return;
-	}
-	keep_input(connection, data, length);
+	size_t used = is_busy(http1) ? 0 : parse(connection, data, length);
+	if (used < length)
+		keep_input(connection, data + used, length - used);
 }
 
 // The answer is out: closes, or goes on with what has arrived meanwhile.
@@ -183,12 +184,14 @@ static void finish_exchange(struct http_connection *connection)
 	}
 	http1->head_started = false;
 	http_connection_set_deadline(connection, http_idle_deadline(connection->shard));
-	http_connection_pause_reading(connection, false);
-	struct strbuf input = http1->input;
-	http1->input = STRBUF_INIT(input.max_bytes);
-	if (input.length)
-		parse(connection, input.data, input.length);
-	strbuf_done(&input);
+	size_t left = http1->input.length - http1->input_used;
+	if (left)
+		http1->input_used += parse(connection, http1->input.data + http1->input_used, left);
+	if (http1->input_used == http1->input.length) {
+		strbuf_done(&http1->input);
+		http1->input_used = 0;
+	}
+	http_connection_pause_reading(connection, http1->input.length - http1->input_used >= HTTP_INPUT_HIGH_BYTES);
 }
 
 static void written(struct http_connection *connection)
@@ -336,6 +339,7 @@ struct http_tunnel *http_exchange_upgrade(struct http_exchange *exchange, const 
 	AUTO_STRBUF struct strbuf head = STRBUF_INIT((size_t)1 << 20);
 	append_switch(&head, exchange, headers, header_count);
 	slice_queue_append(&connection->output, head.data, head.length);
+	strbuf_consume(&http1->input, http1->input_used);
 	struct http_tunnel *tunnel = http_tunnel_new(connection, &http1->input, callbacks, context);
 	http1->current = NULL;
 	http1_free(http1);
