@@ -24,7 +24,7 @@ struct http1 {
 	struct http_exchange *current; // its head is complete, its answer is not yet out
 	struct strbuf input;           // behind the current request, from input_used on
 	size_t input_used;
-	bool head_started;             // the deadline is the head's
+	bool head_started; // the deadline is the head's
 };
 
 static void start(struct http_connection *connection)
@@ -77,7 +77,7 @@ static void refuse_bad(struct http_connection *connection)
 	char message[96];
 	if (http1->parser.status == 413)
 		snprintf(message, sizeof(message), "Request entity too large: limit is %zu",
-			 http1->parser.max_body_bytes);
+		         http1->parser.max_body_bytes);
 	else
 		snprintf(message, sizeof(message), "%s", http1->parser.reason);
 	refuse(connection, http1->parser.status, message);
@@ -97,7 +97,7 @@ static void fill_request(struct http_exchange *exchange, struct http1_head *head
 	exchange->minor_version = head->minor_version;
 	exchange->close_after = head->connection_close || head->minor_version == 0;
 	exchange->upgrade_asked = head->connection_upgrade && head->minor_version == 1 &&
-				  http_request_header(&exchange->request, "upgrade") != NULL;
+	                          http_request_header(&exchange->request, "upgrade") != NULL;
 }
 
 static void on_head(struct http_connection *connection)
@@ -139,8 +139,8 @@ static size_t parse(struct http_connection *connection, const char *data, size_t
 		used += http1_parser_feed(&http1->parser, data + used, length - used, &event);
 		if (event == HTTP1_HEAD)
 			on_head(connection);
-		else if (event == HTTP1_DATA && !http_exchange_add_body(http1->current, http1->parser.data,
-									  http1->parser.data_length))
+		else if (event == HTTP1_DATA &&
+		         !http_exchange_add_body(http1->current, http1->parser.data, http1->parser.data_length))
 			refuse(connection, 413, "Request entity too large");
 		else if (event == HTTP1_BAD)
 			refuse_bad(connection);
@@ -258,7 +258,7 @@ static void append_head(struct strbuf *out, int status, const struct http_header
 }
 
 static void begin_answer(struct http_exchange *exchange, int status, const struct http_header *headers,
-			 size_t header_count, bool bodyless)
+                         size_t header_count, bool bodyless)
 {
 	struct http_connection *connection = exchange->connection;
 	AUTO_STRBUF struct strbuf head = STRBUF_INIT((size_t)1 << 20);
@@ -314,7 +314,7 @@ static const char *find_header(const struct http_header *headers, size_t count, 
 }
 
 static void append_switch(struct strbuf *out, const struct http_exchange *exchange, const struct http_header *headers,
-			  size_t header_count)
+                          size_t header_count)
 {
 	append_head(out, 101, NULL, 0);
 	for (size_t i = 0; i < header_count; i++)
@@ -328,8 +328,8 @@ static void append_switch(struct strbuf *out, const struct http_exchange *exchan
 }
 
 struct http_tunnel *http_exchange_upgrade(struct http_exchange *exchange, const struct http_header *headers,
-					  size_t header_count, const struct http_tunnel_callbacks *callbacks,
-					  void *context)
+                                          size_t header_count, const struct http_tunnel_callbacks *callbacks,
+                                          void *context)
 {
 	struct http_connection *connection = exchange->connection;
 	assert(!exchange->started);
@@ -351,16 +351,16 @@ struct http_tunnel *http_exchange_upgrade(struct http_exchange *exchange, const 
 }
 
 const struct http_protocol http1_protocol = {
-	.start = start,
-	.receive = receive,
-	.flush = flush,
-	.written = written,
-	.expire = expire,
-	.exchange_expire = exchange_expire,
-	.stop = stop,
-	.closed = closed,
-	.begin_answer = begin_answer,
-	.write = write_piece,
-	.end = end,
-	.abort = abort_exchange,
+        .start = start,
+        .receive = receive,
+        .flush = flush,
+        .written = written,
+        .expire = expire,
+        .exchange_expire = exchange_expire,
+        .stop = stop,
+        .closed = closed,
+        .begin_answer = begin_answer,
+        .write = write_piece,
+        .end = end,
+        .abort = abort_exchange,
 };

@@ -31,9 +31,9 @@ enum {
 void http1_parser_init(struct http1_parser *parser, size_t max_head_bytes, size_t max_body_bytes)
 {
 	*parser = (struct http1_parser){
-		.max_head_bytes = max_head_bytes,
-		.max_body_bytes = max_body_bytes,
-		.lines = STRBUF_INIT(max_head_bytes),
+	        .max_head_bytes = max_head_bytes,
+	        .max_body_bytes = max_body_bytes,
+	        .lines = STRBUF_INIT(max_head_bytes),
 	};
 }
 
@@ -182,11 +182,11 @@ static const struct {
 	const char *name;
 	bool (*handle)(struct http1_parser *parser, const char *value);
 } known_headers[] = {
-	{"connection", on_connection},
-	{"content-length", on_content_length},
-	{"expect", on_expect},
-	{"host", on_host},
-	{"transfer-encoding", on_transfer_encoding},
+        {"connection", on_connection},
+        {"content-length", on_content_length},
+        {"expect", on_expect},
+        {"host", on_host},
+        {"transfer-encoding", on_transfer_encoding},
 };
 
 static bool split_header(struct http1_parser *parser, char *line, struct http_header *ret_header)
@@ -416,8 +416,7 @@ static bool chunk_size_byte(struct http1_parser *parser, char c)
 	return is_line_char((unsigned char)c) || c == '\r' ? true : fail(parser, 400, "control character");
 }
 
-static size_t step_chunk_size(struct http1_parser *parser, const char *data, size_t length,
-			      enum http1_event *ret_event)
+static size_t step_chunk_size(struct http1_parser *parser, const char *data, size_t length, enum http1_event *ret_event)
 {
 	(void)ret_event;
 	size_t used = 0;
@@ -426,8 +425,7 @@ static size_t step_chunk_size(struct http1_parser *parser, const char *data, siz
 	return used;
 }
 
-static size_t step_chunk_data(struct http1_parser *parser, const char *data, size_t length,
-			      enum http1_event *ret_event)
+static size_t step_chunk_data(struct http1_parser *parser, const char *data, size_t length, enum http1_event *ret_event)
 {
 	size_t used = give_data(parser, data, length, ret_event);
 	if (parser->left == 0) {
@@ -476,15 +474,15 @@ static size_t step_failed(struct http1_parser *parser, const char *data, size_t 
 }
 
 static size_t (*const steps[HTTP1_STATE_COUNT_])(struct http1_parser *parser, const char *data, size_t length,
-						 enum http1_event *ret_event) = {
-	[HTTP1_STATE_HEAD] = step_head,
-	[HTTP1_STATE_BODY] = step_body,
-	[HTTP1_STATE_CHUNK_SIZE] = step_chunk_size,
-	[HTTP1_STATE_CHUNK_DATA] = step_chunk_data,
-	[HTTP1_STATE_CHUNK_END] = step_chunk_end,
-	[HTTP1_STATE_TRAILERS] = step_trailers,
-	[HTTP1_STATE_COMPLETE] = step_complete,
-	[HTTP1_STATE_FAILED] = step_failed,
+                                                 enum http1_event *ret_event) = {
+        [HTTP1_STATE_HEAD] = step_head,
+        [HTTP1_STATE_BODY] = step_body,
+        [HTTP1_STATE_CHUNK_SIZE] = step_chunk_size,
+        [HTTP1_STATE_CHUNK_DATA] = step_chunk_data,
+        [HTTP1_STATE_CHUNK_END] = step_chunk_end,
+        [HTTP1_STATE_TRAILERS] = step_trailers,
+        [HTTP1_STATE_COMPLETE] = step_complete,
+        [HTTP1_STATE_FAILED] = step_failed,
 };
 
 static bool needs_no_input(enum http1_state state)

@@ -50,11 +50,11 @@ struct http1_parser {
 	size_t max_head_bytes;
 	size_t max_body_bytes;
 	enum http1_state state;
-	struct strbuf lines;   // the head or the trailers so far
-	size_t line_bytes;     // of the last line so far
-	bool after_cr;         // the last byte was a CR
-	uint64_t left;         // of the body or the chunk
-	uint64_t body_bytes;   // of all chunks
+	struct strbuf lines; // the head or the trailers so far
+	size_t line_bytes;   // of the last line so far
+	bool after_cr;       // the last byte was a CR
+	uint64_t left;       // of the body or the chunk
+	uint64_t body_bytes; // of all chunks
 	size_t chunk_line_bytes;
 	size_t chunk_digits;
 	size_t chunk_end_bytes; // of the CRLF after a chunk

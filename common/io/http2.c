@@ -78,7 +78,7 @@ static void add_header(struct http_exchange *exchange, const char *name, const c
 		size_t old_bytes = exchange->header_capacity * sizeof(struct http_header);
 		exchange->header_capacity = exchange->header_capacity ? exchange->header_capacity * 2 : 16;
 		request->headers = arena_realloc(exchange->arena, (void *)request->headers, old_bytes,
-						 exchange->header_capacity * sizeof(struct http_header));
+		                                 exchange->header_capacity * sizeof(struct http_header));
 	}
 	struct http_header *headers = (struct http_header *)request->headers;
 	headers[request->header_count++] = (struct http_header){.name = name, .value = value};
@@ -94,7 +94,7 @@ static void set_path(struct http_request *request, char *target)
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_length,
-		     const uint8_t *value, size_t value_length, uint8_t flags, void *context)
+                     const uint8_t *value, size_t value_length, uint8_t flags, void *context)
 {
 	(void)flags;
 	struct http_connection *connection = context;
@@ -124,11 +124,11 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 
 // A header that isn't allowed in HTTP/2 resets its stream rather than being overlooked.
 static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
-			     size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
-			     void *context)
+                             size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
+                             void *context)
 {
 	(void)session, (void)frame, (void)name, (void)name_length, (void)value, (void)value_length, (void)flags,
-		(void)context;
+	        (void)context;
 	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
@@ -170,7 +170,7 @@ static void refuse_body(struct http_exchange *exchange)
 {
 	char message[96];
 	snprintf(message, sizeof(message), "Request entity too large: limit is %zu",
-		 exchange->shard->server->config.max_body_bytes);
+	         exchange->shard->server->config.max_body_bytes);
 	refuse(exchange, 413, message);
 }
 
@@ -199,7 +199,8 @@ static void on_head(nghttp2_session *session, struct http_exchange *exchange, bo
 		http_exchange_dispatch(exchange);
 	} else if (expect && strcasecmp(expect, "100-continue") == 0) {
 		nghttp2_nv status_100 = {(uint8_t *)":status", (uint8_t *)"100", 7, 3, NGHTTP2_NV_FLAG_NONE};
-		(void)nghttp2_submit_headers(session, NGHTTP2_FLAG_NONE, exchange->stream_id, NULL, &status_100, 1, NULL);
+		(void)nghttp2_submit_headers(session, NGHTTP2_FLAG_NONE, exchange->stream_id, NULL, &status_100, 1,
+		                             NULL);
 	}
 }
 
@@ -223,7 +224,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 }
 
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data, size_t length,
-			 void *context)
+                         void *context)
 {
 	(void)flags, (void)context;
 	struct http_exchange *exchange = exchange_of(session, stream_id);
@@ -261,7 +262,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 // --- answers -------------------------------------------------------------------
 
 static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buffer, size_t length, uint32_t *flags,
-			 nghttp2_data_source *source, void *context)
+                         nghttp2_data_source *source, void *context)
 {
 	(void)session, (void)stream_id, (void)buffer, (void)context;
 	struct http_exchange *exchange = source->ptr;
@@ -275,7 +276,7 @@ static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *b
 }
 
 static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *frame_head, size_t length,
-		     nghttp2_data_source *source, void *context)
+                     nghttp2_data_source *source, void *context)
 {
 	(void)session;
 	struct http_connection *connection = context;
@@ -290,7 +291,7 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
 }
 
 static ssize_t frame_length(nghttp2_session *session, uint8_t type, int32_t stream_id, int32_t session_window,
-			    int32_t stream_window, uint32_t max_frame_bytes, void *context)
+                            int32_t stream_window, uint32_t max_frame_bytes, void *context)
 {
 	(void)session, (void)type, (void)stream_id, (void)context;
 	int64_t length = HTTP_RECORD_BYTES - HTTP2_FRAME_HEAD_BYTES;
@@ -302,7 +303,7 @@ static ssize_t frame_length(nghttp2_session *session, uint8_t type, int32_t stre
 }
 
 static void begin_answer(struct http_exchange *exchange, int status, const struct http_header *headers,
-			 size_t header_count, bool bodyless)
+                         size_t header_count, bool bodyless)
 {
 	char status_text[16];
 	AUTO_FREE nghttp2_nv *pairs = xcalloc(header_count + 1, sizeof(*pairs));
@@ -310,15 +311,15 @@ static void begin_answer(struct http_exchange *exchange, int status, const struc
 	pairs[0] = (nghttp2_nv){(uint8_t *)":status", (uint8_t *)status_text, 7, strlen(status_text), 0};
 	for (size_t i = 0; i < header_count; i++)
 		pairs[i + 1] = (nghttp2_nv){(uint8_t *)headers[i].name, (uint8_t *)headers[i].value,
-					    strlen(headers[i].name), strlen(headers[i].value), 0};
+		                            strlen(headers[i].name), strlen(headers[i].value), 0};
 	nghttp2_data_provider provider = {.source.ptr = exchange, .read_callback = read_data};
 	int result = nghttp2_submit_response(session_of(exchange), exchange->stream_id, pairs, header_count + 1,
-					     bodyless ? NULL : &provider);
+	                                     bodyless ? NULL : &provider);
 	if (bodyless)
 		exchange->suppress_body = true;
 	if (result != 0)
 		(void)nghttp2_submit_rst_stream(session_of(exchange), NGHTTP2_FLAG_NONE, exchange->stream_id,
-						NGHTTP2_INTERNAL_ERROR);
+		                                NGHTTP2_INTERNAL_ERROR);
 	http_connection_mark_dirty(exchange->connection);
 }
 
@@ -380,12 +381,13 @@ static void start(struct http_connection *connection)
 	http2->session = new_session(connection);
 	connection->session = http2;
 	const nghttp2_settings_entry settings[] = {
-		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, HTTP2_MAX_STREAMS},
-		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HTTP2_STREAM_WINDOW_BYTES},
-		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)config->max_head_bytes},
+	        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, HTTP2_MAX_STREAMS},
+	        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HTTP2_STREAM_WINDOW_BYTES},
+	        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)config->max_head_bytes},
 	};
 	(void)nghttp2_submit_settings(http2->session, NGHTTP2_FLAG_NONE, settings, ARRAY_SIZE(settings));
-	(void)nghttp2_session_set_local_window_size(http2->session, NGHTTP2_FLAG_NONE, 0, HTTP2_CONNECTION_WINDOW_BYTES);
+	(void)nghttp2_session_set_local_window_size(http2->session, NGHTTP2_FLAG_NONE, 0,
+	                                            HTTP2_CONNECTION_WINDOW_BYTES);
 	http_connection_set_deadline(connection, http_idle_deadline(connection->shard));
 	http_connection_mark_dirty(connection);
 }
@@ -430,7 +432,7 @@ static void go_away(struct http_connection *connection)
 		return;
 	http2->going_away = true;
 	(void)nghttp2_submit_goaway(http2->session, NGHTTP2_FLAG_NONE,
-				    nghttp2_session_get_last_proc_stream_id(http2->session), NGHTTP2_NO_ERROR, NULL, 0);
+	                            nghttp2_session_get_last_proc_stream_id(http2->session), NGHTTP2_NO_ERROR, NULL, 0);
 	http_connection_mark_dirty(connection);
 }
 
@@ -456,7 +458,7 @@ static void closed(struct http_connection *connection)
 {
 	struct http2 *http2 = connection->session;
 	struct http_exchange *exchange;
-	list_for_each(exchange, &connection->exchanges, node)
+	list_for_each (exchange, &connection->exchanges, node)
 		http_exchange_detach(exchange, true);
 	nghttp2_session_del(http2->session);
 	free(http2);
@@ -464,16 +466,16 @@ static void closed(struct http_connection *connection)
 }
 
 const struct http_protocol http2_protocol = {
-	.start = start,
-	.receive = receive,
-	.flush = flush,
-	.written = written,
-	.expire = expire,
-	.exchange_expire = exchange_expire,
-	.stop = go_away,
-	.closed = closed,
-	.begin_answer = begin_answer,
-	.write = write_piece,
-	.end = resume,
-	.abort = abort_exchange,
+        .start = start,
+        .receive = receive,
+        .flush = flush,
+        .written = written,
+        .expire = expire,
+        .exchange_expire = exchange_expire,
+        .stop = go_away,
+        .closed = closed,
+        .begin_answer = begin_answer,
+        .write = write_piece,
+        .end = resume,
+        .abort = abort_exchange,
 };

@@ -136,7 +136,7 @@ static void update_interest(struct http_connection *connection)
 {
 	if (connection->source.loop)
 		loop_fd_set_events(&connection->source, (connection->read_paused ? 0 : LOOP_READ) |
-								(connection->write_blocked ? LOOP_WRITE : 0));
+		                                                (connection->write_blocked ? LOOP_WRITE : 0));
 }
 
 void http_connection_pause_reading(struct http_connection *connection, bool paused)
@@ -186,8 +186,7 @@ static void on_timer(struct loop_timer *timer)
 	struct http_connection *connection = container_of(timer, struct http_connection, timer);
 	int64_t now_ns = loop_now_ns(connection->shard->loop);
 	struct http_exchange *exchange;
-	list_for_each(exchange, &connection->exchanges, node)
-	{
+	list_for_each (exchange, &connection->exchanges, node) {
 		if (!exchange->deadline_ns || exchange->deadline_ns > now_ns)
 			continue;
 		exchange->deadline_ns = 0;
@@ -198,7 +197,7 @@ static void on_timer(struct loop_timer *timer)
 	if (connection->state == HTTP_CONNECTION_DEAD)
 		return;
 	int64_t next_ns = connection->deadline_ns;
-	list_for_each(exchange, &connection->exchanges, node)
+	list_for_each (exchange, &connection->exchanges, node)
 		next_ns = earlier(next_ns, exchange->deadline_ns);
 	if (next_ns)
 		http_connection_watch_deadline(connection, next_ns);
@@ -336,7 +335,8 @@ static void linger(struct http_connection *connection)
 static bool write_record(struct http_connection *connection)
 {
 	const char *data;
-	size_t length = slice_queue_peek(&connection->output, connection->shard->record_buffer, HTTP_RECORD_BYTES, &data);
+	size_t length =
+	        slice_queue_peek(&connection->output, connection->shard->record_buffer, HTTP_RECORD_BYTES, &data);
 	if (length == 0)
 		return false;
 	if (length > WRITE_BYTES_A_FLUSH)

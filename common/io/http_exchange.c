@@ -178,7 +178,7 @@ static void wait_for_drain(struct http_exchange *exchange)
 }
 
 void http_exchange_on_drain(struct http_exchange *exchange, size_t low_water_bytes, void (*drained)(void *context),
-			    void *context)
+                            void *context)
 {
 	exchange->on_drain = exchange->ended || exchange->gone ? NULL : drained;
 	exchange->drain_context = context;
@@ -195,8 +195,7 @@ void http_exchange_on_drain(struct http_exchange *exchange, size_t low_water_byt
 void http_connection_check_drains(struct http_connection *connection)
 {
 	struct http_exchange *exchange;
-	list_for_each(exchange, &connection->drain_waiters, drain_node)
-	{
+	list_for_each (exchange, &connection->drain_waiters, drain_node) {
 		if (http_exchange_pending_bytes(exchange) > exchange->low_water_bytes)
 			continue;
 		list_remove(&exchange->drain_node);
@@ -226,7 +225,7 @@ bool http_exchange_add_body(struct http_exchange *exchange, const void *data, si
 static bool is_hop_by_hop(const char *name)
 {
 	static const char *const names[] = {"connection", "keep-alive", "proxy-connection", "transfer-encoding",
-					    "upgrade"};
+	                                    "upgrade"};
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strcasecmp(names[i], name) == 0)
 			return true;
@@ -268,8 +267,8 @@ static void add_header(struct answer_head *head, const char *name, const char *v
 	head->headers[head->count++] = (struct http_header){.name = name, .value = value};
 }
 
-static void collect_headers(struct http_exchange *exchange, struct answer_head *head,
-			    const struct http_header *headers, size_t header_count)
+static void collect_headers(struct http_exchange *exchange, struct answer_head *head, const struct http_header *headers,
+                            size_t header_count)
 {
 	for (size_t i = 0; i < header_count; i++) {
 		if (is_hop_by_hop(headers[i].name))
@@ -289,7 +288,7 @@ static void collect_headers(struct http_exchange *exchange, struct answer_head *
 
 // `known_length` -1: a stream. `bodyless`: nothing follows the head.
 static void begin_answer(struct http_exchange *exchange, int status, const struct http_header *headers,
-			 size_t header_count, int64_t known_length)
+                         size_t header_count, int64_t known_length)
 {
 	struct answer_head head = {.length = -1};
 	if (!exchange->arena)
@@ -309,7 +308,7 @@ static void begin_answer(struct http_exchange *exchange, int status, const struc
 }
 
 void http_exchange_start(struct http_exchange *exchange, int status, const struct http_header *headers,
-			 size_t header_count)
+                         size_t header_count)
 {
 	assert(!exchange->started);
 	if (exchange->connection)
@@ -351,7 +350,7 @@ void http_exchange_end(struct http_exchange *exchange)
 }
 
 void http_exchange_respond(struct http_exchange *exchange, int status, const struct http_header *headers,
-			   size_t header_count, struct blob *body)
+                           size_t header_count, struct blob *body)
 {
 	assert(!exchange->started);
 	if (exchange->connection) {
@@ -378,38 +377,38 @@ static const struct {
 	const char *text;   // RFC 9110
 	const char *reason; // of a Status object, for what the server refuses itself
 } status_rows[] = {
-	{101, "Switching Protocols", NULL},
-	{200, "OK", NULL},
-	{201, "Created", NULL},
-	{202, "Accepted", NULL},
-	{204, "No Content", NULL},
-	{206, "Partial Content", NULL},
-	{301, "Moved Permanently", NULL},
-	{302, "Found", NULL},
-	{304, "Not Modified", NULL},
-	{307, "Temporary Redirect", NULL},
-	{308, "Permanent Redirect", NULL},
-	{400, "Bad Request", "BadRequest"},
-	{401, "Unauthorized", NULL},
-	{403, "Forbidden", NULL},
-	{404, "Not Found", NULL},
-	{405, "Method Not Allowed", NULL},
-	{406, "Not Acceptable", NULL},
-	{408, "Request Timeout", "Timeout"},
-	{409, "Conflict", NULL},
-	{410, "Gone", NULL},
-	{412, "Precondition Failed", NULL},
-	{413, "Request Entity Too Large", "RequestEntityTooLarge"},
-	{415, "Unsupported Media Type", NULL},
-	{417, "Expectation Failed", "BadRequest"},
-	{422, "Unprocessable Entity", NULL},
-	{429, "Too Many Requests", NULL},
-	{431, "Request Header Fields Too Large", "BadRequest"},
-	{500, "Internal Server Error", NULL},
-	{501, "Not Implemented", "BadRequest"},
-	{502, "Bad Gateway", NULL},
-	{503, "Service Unavailable", NULL},
-	{504, "Gateway Timeout", NULL},
+        {101, "Switching Protocols", NULL},
+        {200, "OK", NULL},
+        {201, "Created", NULL},
+        {202, "Accepted", NULL},
+        {204, "No Content", NULL},
+        {206, "Partial Content", NULL},
+        {301, "Moved Permanently", NULL},
+        {302, "Found", NULL},
+        {304, "Not Modified", NULL},
+        {307, "Temporary Redirect", NULL},
+        {308, "Permanent Redirect", NULL},
+        {400, "Bad Request", "BadRequest"},
+        {401, "Unauthorized", NULL},
+        {403, "Forbidden", NULL},
+        {404, "Not Found", NULL},
+        {405, "Method Not Allowed", NULL},
+        {406, "Not Acceptable", NULL},
+        {408, "Request Timeout", "Timeout"},
+        {409, "Conflict", NULL},
+        {410, "Gone", NULL},
+        {412, "Precondition Failed", NULL},
+        {413, "Request Entity Too Large", "RequestEntityTooLarge"},
+        {415, "Unsupported Media Type", NULL},
+        {417, "Expectation Failed", "BadRequest"},
+        {422, "Unprocessable Entity", NULL},
+        {429, "Too Many Requests", NULL},
+        {431, "Request Header Fields Too Large", "BadRequest"},
+        {500, "Internal Server Error", NULL},
+        {501, "Not Implemented", "BadRequest"},
+        {502, "Bad Gateway", NULL},
+        {503, "Service Unavailable", NULL},
+        {504, "Gateway Timeout", NULL},
 };
 
 const char *http_status_text(int status)
@@ -431,9 +430,9 @@ static const char *status_reason(int status)
 void http_status_body(struct strbuf *out, int status, const char *message)
 {
 	strbuf_printf(out,
-		      "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-		      "\"message\":\"%s\",\"reason\":\"%s\",\"code\":%d}\n",
-		      message, status_reason(status), status);
+	              "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+	              "\"message\":\"%s\",\"reason\":\"%s\",\"code\":%d}\n",
+	              message, status_reason(status), status);
 }
 
 void http_exchange_refuse(struct http_exchange *exchange, int status, const char *message)

@@ -162,7 +162,7 @@ void http_shard_schedule(struct http_shard *shard)
 static void cut_all(struct http_shard *shard)
 {
 	struct http_connection *connection;
-	list_for_each(connection, &shard->connections, node)
+	list_for_each (connection, &shard->connections, node)
 		http_connection_die(connection);
 }
 
@@ -242,8 +242,8 @@ static int bind_listener(struct http_server *server, const struct addrinfo *addr
 	struct sockaddr_storage bound;
 	socklen_t length = sizeof(bound);
 	getsockname(fd, (struct sockaddr *)&bound, &length);
-	server->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port :
-							   ((struct sockaddr_in *)&bound)->sin_port);
+	server->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+	                                                 : ((struct sockaddr_in *)&bound)->sin_port);
 	server->listen_fd = take_fd(&fd);
 	return 0;
 }
@@ -343,7 +343,7 @@ static void on_shard_stop(struct loop_task *task)
 	struct http_shard *shard = container_of(task, struct http_shard, stop_task);
 	struct http_connection *connection;
 	shard->stopping = true;
-	list_for_each(connection, &shard->connections, node)
+	list_for_each (connection, &shard->connections, node)
 		http_connection_stop(connection);
 	http_server_release(shard->server);
 }

@@ -50,11 +50,11 @@ struct http_shard {
 	struct loop *loop;
 	atomic_uint references; // the server's and one for each exchange
 	bool stopping;
-	atomic_bool orphaned;    // the server is gone
+	atomic_bool orphaned; // the server is gone
 	struct list connections;
-	struct list dirty;       // connections to be flushed
-	struct list events;      // exchanges whose owner is to be called
-	struct list dead;        // connections to be freed
+	struct list dirty;  // connections to be flushed
+	struct list events; // exchanges whose owner is to be called
+	struct list dead;   // connections to be freed
 	struct loop_turn_hook hook;
 	struct loop_timer wake;
 	struct loop_task stop_task;
@@ -89,7 +89,7 @@ struct http_connection {
 	struct loop_fd source;
 	struct loop_timer timer;
 	int64_t deadline_ns; // of the handshake, an idle connection or a head; 0 = none
-	struct list node;       // among its shard's connections, or its dead
+	struct list node;    // among its shard's connections, or its dead
 	struct list dirty_node;
 	struct list exchanges;
 	struct list drain_waiters; // exchanges above their low water
@@ -156,9 +156,9 @@ struct http_protocol {
 	void (*expire)(struct http_connection *connection);  // the connection's deadline
 	void (*exchange_expire)(struct http_exchange *exchange);
 	void (*stop)(struct http_connection *connection);
-	void (*closed)(struct http_connection *connection);  // frees the session
+	void (*closed)(struct http_connection *connection); // frees the session
 	void (*begin_answer)(struct http_exchange *exchange, int status, const struct http_header *headers,
-			     size_t header_count, bool bodyless);
+	                     size_t header_count, bool bodyless);
 	void (*write)(struct http_exchange *exchange, struct blob *piece, size_t offset, size_t length);
 	void (*end)(struct http_exchange *exchange);
 	void (*abort)(struct http_exchange *exchange);

@@ -26,7 +26,7 @@ struct http_tunnel {
 };
 
 struct http_tunnel *http_tunnel_new(struct http_connection *connection, struct strbuf *input,
-				    const struct http_tunnel_callbacks *callbacks, void *context)
+                                    const struct http_tunnel_callbacks *callbacks, void *context)
 {
 	struct http_tunnel *tunnel = NEW(struct http_tunnel);
 	tunnel->connection = connection;
@@ -137,11 +137,11 @@ static void closed(struct http_connection *connection)
 }
 
 const struct http_protocol http_tunnel_protocol = {
-	.start = start,
-	.receive = receive,
-	.flush = flush,
-	.written = written,
-	.expire = expire,
-	.stop = stop,
-	.closed = closed,
+        .start = start,
+        .receive = receive,
+        .flush = flush,
+        .written = written,
+        .expire = expire,
+        .stop = stop,
+        .closed = closed,
 };

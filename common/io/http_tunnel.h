@@ -9,4 +9,4 @@ struct http_connection;
 
 // Makes the tunnel the connection's protocol; takes over the input that has already arrived.
 struct http_tunnel *http_tunnel_new(struct http_connection *connection, struct strbuf *input,
-				    const struct http_tunnel_callbacks *callbacks, void *context);
+                                    const struct http_tunnel_callbacks *callbacks, void *context);

@@ -287,7 +287,7 @@ static bool step_connect(struct stream *stream)
 		return opened(stream);
 	stream->state = STREAM_HANDSHAKING;
 	if (tls_client_connect(stream->config.tls, stream->fd, stream->server_name, stream->host, &stream->ssl,
-			       &stream->err) == 0)
+	                       &stream->err) == 0)
 		return true;
 	finish(stream);
 	return false;

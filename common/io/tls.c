@@ -58,17 +58,17 @@ static const struct {
 	long result;
 	const char *text;
 } verify_texts[] = {
-	{X509_V_ERR_CERT_SIGNATURE_FAILURE, "certificate signed by unknown authority"}, // its name, another key
-	{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "certificate signed by unknown authority"},
-	{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "certificate signed by unknown authority"},
-	{X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "certificate signed by unknown authority"},
-	{X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "certificate signed by unknown authority"},
-	{X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "certificate signed by unknown authority"},
-	{X509_V_ERR_CERT_HAS_EXPIRED, "certificate has expired or is not yet valid"},
-	{X509_V_ERR_CERT_NOT_YET_VALID, "certificate has expired or is not yet valid"},
-	{X509_V_ERR_INVALID_PURPOSE, "certificate specifies an incompatible key usage"},
-	{X509_V_ERR_HOSTNAME_MISMATCH, "certificate is not valid for the server's name"},
-	{X509_V_ERR_IP_ADDRESS_MISMATCH, "certificate is not valid for the server's address"},
+        {X509_V_ERR_CERT_SIGNATURE_FAILURE, "certificate signed by unknown authority"}, // its name, another key
+        {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "certificate signed by unknown authority"},
+        {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "certificate signed by unknown authority"},
+        {X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "certificate signed by unknown authority"},
+        {X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "certificate signed by unknown authority"},
+        {X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "certificate signed by unknown authority"},
+        {X509_V_ERR_CERT_HAS_EXPIRED, "certificate has expired or is not yet valid"},
+        {X509_V_ERR_CERT_NOT_YET_VALID, "certificate has expired or is not yet valid"},
+        {X509_V_ERR_INVALID_PURPOSE, "certificate specifies an incompatible key usage"},
+        {X509_V_ERR_HOSTNAME_MISMATCH, "certificate is not valid for the server's name"},
+        {X509_V_ERR_IP_ADDRESS_MISMATCH, "certificate is not valid for the server's address"},
 };
 
 int err_set_tls_handshake(struct err *err, SSL *ssl)
@@ -96,7 +96,7 @@ int tls_context_new(const SSL_METHOD *method, SSL_CTX **ret_context, struct err 
 	// A queue is written as far as it goes, from wherever its bytes stand now;
 	// an idle connection holds no record buffers.
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-					  SSL_MODE_RELEASE_BUFFERS);
+	                                  SSL_MODE_RELEASE_BUFFERS);
 	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
 	*ret_context = context;
 	return 0;
@@ -219,7 +219,7 @@ static int client_certificate(SSL_CTX *context, const struct tls_client_config *
 }
 
 int tls_client_context_new(const struct tls_client_config *config, bool offer_http2, SSL_CTX **ret_context,
-			   struct err *err)
+                           struct err *err)
 {
 	static const unsigned char alpn_http2[] = "\x02h2\x08http/1.1";
 	SSL_CTX *context AUTO(SSL_CTX_free) = NULL;
@@ -245,7 +245,7 @@ static bool is_ip_address(const char *text)
 }
 
 int tls_client_connect(SSL_CTX *context, int fd, const char *server_name, const char *host, SSL **ret_ssl,
-		       struct err *err)
+                       struct err *err)
 {
 	pthread_once(&server_name_once, make_server_name_index);
 	if (!server_name)

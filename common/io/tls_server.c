@@ -70,7 +70,7 @@ static bool stamps_equal(const struct file_stamp *left, const struct file_stamp 
 
 // Prefers h2; an unknown offer is answered without ALPN, which means HTTP/1.1.
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_length, const unsigned char *offered,
-		       unsigned int offered_length, void *context)
+                       unsigned int offered_length, void *context)
 {
 	static const unsigned char supported[] = "\x02h2\x08http/1.1";
 	const struct tls_server *server = context;
@@ -92,7 +92,7 @@ static int generate_ticket(SSL *ssl, void *context)
 }
 
 static SSL_TICKET_RETURN judge_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *key_name,
-				      size_t key_name_length, SSL_TICKET_STATUS status, void *context)
+                                      size_t key_name_length, SSL_TICKET_STATUS status, void *context)
 {
 	(void)ssl, (void)key_name, (void)key_name_length, (void)context;
 	if (status == SSL_TICKET_EMPTY || status == SSL_TICKET_NO_DECRYPT)
@@ -127,8 +127,9 @@ static int build_context(struct tls_server *server, SSL_CTX **ret_context, struc
 		return result;
 	if (server->files[2])
 		SSL_CTX_set_verify(context,
-				   SSL_VERIFY_PEER | (server->require_client_certificate ?
-								    SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
+		                   SSL_VERIFY_PEER |
+		                           (server->require_client_certificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+		                   NULL);
 	if (server->minimum_version)
 		SSL_CTX_set_min_proto_version(context, server->minimum_version);
 	SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);

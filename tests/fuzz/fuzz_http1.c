@@ -27,8 +27,8 @@ static void note(struct transcript *transcript, enum http1_event event)
 	const struct http1_head *head = &parser->head;
 	if (event == HTTP1_HEAD) {
 		strbuf_printf(&transcript->text, "\n%s %s %d %s %d%d%d%d ", head->method, head->target,
-			      head->minor_version, head->host ? head->host : "", head->chunked, head->has_length,
-			      head->connection_close, head->connection_upgrade);
+		              head->minor_version, head->host ? head->host : "", head->chunked, head->has_length,
+		              head->connection_close, head->connection_upgrade);
 		for (size_t i = 0; i < head->header_count; i++)
 			strbuf_printf(&transcript->text, "%s=%s;", head->headers[i].name, head->headers[i].value);
 		if (!http_target_is_valid(head->target) || (head->chunked && head->has_length))
@@ -87,8 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct transcript whole, split;
 	run(&whole, data + 1, size - 1, 0);
 	run(&split, data + 1, size - 1, 1u + data[0]);
-	if (whole.text.length != split.text.length ||
-	    strcmp(strbuf_text(&whole.text), strbuf_text(&split.text)) != 0)
+	if (whole.text.length != split.text.length || strcmp(strbuf_text(&whole.text), strbuf_text(&split.text)) != 0)
 		abort();
 	done(&whole);
 	done(&split);

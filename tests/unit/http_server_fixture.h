@@ -129,14 +129,14 @@ static inline void serve_hello(struct server_fixture *fixture, struct http_excha
 	const struct http_request *request = http_exchange_request(exchange);
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(4096);
 	strbuf_printf(&text, "%s %s?%s http/%d cn=%s", request->method, request->path, request->query,
-		      request->is_http2 ? 2 : 1, request->identity.common_name ? request->identity.common_name : "-");
+	              request->is_http2 ? 2 : 1, request->identity.common_name ? request->identity.common_name : "-");
 	for (size_t i = 0; i < request->identity.organization_count; i++)
 		strbuf_printf(&text, " o=%s", request->identity.organizations[i]);
 	struct blob *body AUTO(blob_unref) = blob_new(text.data, text.length);
 	const struct http_header headers[] = {
-		{.name = "Content-Type", .value = "text/plain"},
-		{.name = "X-Split", .value = "a\r\nInjected: b"},
-		{.name = "Transfer-Encoding", .value = "nonsense"},
+	        {.name = "Content-Type", .value = "text/plain"},
+	        {.name = "X-Split", .value = "a\r\nInjected: b"},
+	        {.name = "Transfer-Encoding", .value = "nonsense"},
 	};
 	http_exchange_respond(exchange, 200, headers, ARRAY_SIZE(headers), body);
 }
@@ -263,8 +263,8 @@ static const struct {
 	const char *path;
 	void (*serve)(struct server_fixture *fixture, struct http_exchange *exchange);
 } fixture_routes[] = {
-	{"/big", serve_big},	 {"/echo", serve_echo},	  {"/hello", serve_hello},     {"/late", serve_late},
-	{"/pump", serve_pump},	 {"/short", serve_short}, {"/upgrade", serve_upgrade}, {"/watch", serve_watch},
+        {"/big", serve_big},   {"/echo", serve_echo},   {"/hello", serve_hello},     {"/late", serve_late},
+        {"/pump", serve_pump}, {"/short", serve_short}, {"/upgrade", serve_upgrade}, {"/watch", serve_watch},
 };
 
 static inline void fixture_handler(void *context, struct http_exchange *exchange)
@@ -325,20 +325,20 @@ static inline void server_fixture_init(struct server_fixture *fixture, const str
 		loops[i] = fixture->loops[i].loop;
 	}
 	const struct tls_server_config tls = {
-		.certificate_file = tls_fixture_path(&fixture->tls, "server.crt"),
-		.private_key_file = tls_fixture_path(&fixture->tls, "server.key"),
-		.client_ca_file = tls_fixture_path(&fixture->tls, "ca.crt"),
-		.offer_http2 = true,
+	        .certificate_file = tls_fixture_path(&fixture->tls, "server.crt"),
+	        .private_key_file = tls_fixture_path(&fixture->tls, "server.key"),
+	        .client_ca_file = tls_fixture_path(&fixture->tls, "ca.crt"),
+	        .offer_http2 = true,
 	};
 	const struct http_server_config server = {
-		.bind_address = "127.0.0.1",
-		.loops = loops,
-		.loop_count = config->loop_count,
-		.tls = &tls,
-		.idle_timeout_ns = config->idle_timeout_ns,
-		.max_body_bytes = config->max_body_bytes,
-		.handler = fixture_handler,
-		.context = fixture,
+	        .bind_address = "127.0.0.1",
+	        .loops = loops,
+	        .loop_count = config->loop_count,
+	        .tls = &tls,
+	        .idle_timeout_ns = config->idle_timeout_ns,
+	        .max_body_bytes = config->max_body_bytes,
+	        .handler = fixture_handler,
+	        .context = fixture,
 	};
 	assert_int_equal(http_server_new(&server, &fixture->server, &err), 0);
 	for (size_t i = 0; i < config->loop_count; i++)
@@ -356,8 +356,7 @@ static inline void on_watch_event(struct loop_task *task)
 {
 	struct watch_event *event = container_of(task, struct watch_event, task);
 	struct watch *watch;
-	list_for_each(watch, &event->thread->watches, node)
-	{
+	list_for_each (watch, &event->thread->watches, node) {
 		if (event->text)
 			http_exchange_write(watch->exchange, event->text, 0, event->text->length);
 		if (event->end) {
@@ -420,6 +419,7 @@ struct raw_client_config {
 	const char *key;
 	SSL_SESSION *session;
 	int receive_buffer_bytes;
+	bool http2; // by ALPN
 };
 
 static inline int raw_socket(struct server_fixture *fixture, int receive_buffer_bytes)
@@ -437,17 +437,19 @@ static inline int raw_socket(struct server_fixture *fixture, int receive_buffer_
 }
 
 static inline void raw_open_with(struct server_fixture *fixture, struct raw_client *client,
-				 const struct raw_client_config *config)
+                                 const struct raw_client_config *config)
 {
 	client->context = SSL_CTX_new(TLS_client_method());
 	SSL_CTX_load_verify_file(client->context, tls_fixture_path(&fixture->tls, "ca.crt"));
 	SSL_CTX_set_verify(client->context, SSL_VERIFY_PEER, NULL);
 	if (config->certificate) {
 		SSL_CTX_use_certificate_file(client->context, tls_fixture_path(&fixture->tls, config->certificate),
-					     SSL_FILETYPE_PEM);
+		                             SSL_FILETYPE_PEM);
 		SSL_CTX_use_PrivateKey_file(client->context, tls_fixture_path(&fixture->tls, config->key),
-					    SSL_FILETYPE_PEM);
+		                            SSL_FILETYPE_PEM);
 	}
+	if (config->http2)
+		SSL_CTX_set_alpn_protos(client->context, (const unsigned char *)"\x02h2", 3);
 	client->fd = raw_socket(fixture, config->receive_buffer_bytes);
 	client->ssl = SSL_new(client->context);
 	if (config->session)

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <dirent.h>
@@ -45,7 +46,7 @@ static void test_corpus(void **state)
 	int count = 0;
 	DIR *directory = opendir(corpus);
 	assert_non_null(directory); // run from the top of the source tree
-	for (struct dirent *entry; (entry = readdir(directory)); ) {
+	for (struct dirent *entry; (entry = readdir(directory));) {
 		if (entry->d_name[0] == '.')
 			continue;
 		replay(input, load(entry->d_name, input, sizeof(input)));

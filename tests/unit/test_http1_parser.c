@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <stdlib.h>
@@ -42,9 +43,9 @@ static void transcript_done(struct transcript *transcript)
 static void note_head(struct transcript *transcript)
 {
 	const struct http1_head *head = &transcript->parser.head;
-	strbuf_printf(&transcript->text, "%s %s 1.%d host=%s close=%d upgrade=%d expect=%d\n", head->method, head->target,
-		      head->minor_version, head->host ? head->host : "-", head->connection_close,
-		      head->connection_upgrade, head->expect_continue);
+	strbuf_printf(&transcript->text, "%s %s 1.%d host=%s close=%d upgrade=%d expect=%d\n", head->method,
+	              head->target, head->minor_version, head->host ? head->host : "-", head->connection_close,
+	              head->connection_upgrade, head->expect_continue);
 	for (size_t i = 0; i < head->header_count; i++)
 		strbuf_printf(&transcript->text, "[%s]=[%s]\n", head->headers[i].name, head->headers[i].value);
 }
@@ -91,77 +92,80 @@ static int status_of(const char *data, size_t length)
 	return status;
 }
 
-#define BAD(status, text) {status, text, sizeof(text) - 1}
+#define BAD(status, text)                      \
+	{                                      \
+		status, text, sizeof(text) - 1 \
+	}
 
 static const struct {
 	int status;
 	const char *input;
 	size_t length;
 } refused[] = {
-	BAD(400, "GET / HTTP/1.1\r\n\r\n"),                                          // no Host
-	BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
-	BAD(501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),
-	BAD(501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n"),
-	BAD(501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
-	BAD(501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n"),
-	BAD(400, "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nhello"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\nhello"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\nhello"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\nhello"),
-	BAD(413, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n"),
-	BAD(413, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n"),
-	BAD(413, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n"),
-	BAD(400, "GET / HTTP/1.1\nHost: a\n\n"),                                     // bare LF everywhere
-	BAD(400, "GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n"),                         // in one line
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\n"), // at once
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n"),
-	BAD(400, "GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nX: b\r\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nX: b\0c\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nX: b\x01\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n"),                 // folded
-	BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n\tc\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.1\r\n Host: a\r\n\r\n"),
-	BAD(400, "G(T / HTTP/1.1\r\nHost: a\r\n\r\n"),
-	BAD(400, " GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.7\r\nHost: a\r\n\r\n"),
-	BAD(400, "GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
-	BAD(400, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-	BAD(400, "GET / http/1.1\r\nHost: a\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.1 \r\nHost: a\r\n\r\n"),
-	BAD(400, "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n"),                            // space in the target
-	BAD(400, "GET  / HTTP/1.1\r\nHost: a\r\n\r\n"),
-	BAD(400, "GET /#x HTTP/1.1\r\nHost: a\r\n\r\n"),
-	BAD(400, "GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n"),
-	BAD(400, "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"),
-	BAD(400, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"),
-	BAD(400, "GET /\r\n\r\n"),
-	BAD(400, "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.1\r\nHost: a\r\n: empty\r\n\r\n"),
-	BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nb@d: x\r\n\r\n"),
-	BAD(417, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\n\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n 1\r\na\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1 \r\na\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\na\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;x\x02\r\na\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n"),
-	BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nbad trailer\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1\r\n\r\n"), // no Host
+        BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        BAD(501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),
+        BAD(501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n"),
+        BAD(501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
+        BAD(501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n"),
+        BAD(400, "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nhello"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\nhello"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\nhello"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\nhello"),
+        BAD(413, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n"),
+        BAD(413, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n"),
+        BAD(413, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n"),
+        BAD(400, "GET / HTTP/1.1\nHost: a\n\n"),                                         // bare LF everywhere
+        BAD(400, "GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n"),                             // in one line
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\n"), // at once
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n"),
+        BAD(400, "GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nX: b\r\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nX: b\0c\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nX: b\x01\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n"), // folded
+        BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n\tc\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1\r\n Host: a\r\n\r\n"),
+        BAD(400, "G(T / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        BAD(400, " GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.7\r\nHost: a\r\n\r\n"),
+        BAD(400, "GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
+        BAD(400, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        BAD(400, "GET / http/1.1\r\nHost: a\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1 \r\nHost: a\r\n\r\n"),
+        BAD(400, "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n"), // space in the target
+        BAD(400, "GET  / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        BAD(400, "GET /#x HTTP/1.1\r\nHost: a\r\n\r\n"),
+        BAD(400, "GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n"),
+        BAD(400, "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+        BAD(400, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"),
+        BAD(400, "GET /\r\n\r\n"),
+        BAD(400, "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1\r\nHost: a\r\n: empty\r\n\r\n"),
+        BAD(400, "GET / HTTP/1.1\r\nHost: a\r\nb@d: x\r\n\r\n"),
+        BAD(417, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\n\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n 1\r\na\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1 \r\na\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\na\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;x\x02\r\na\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n"),
+        BAD(400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nbad trailer\r\n\r\n"),
 };
 
 static void test_refuses(void **state)
@@ -214,23 +218,23 @@ static void test_body_of_many_chunks_is_limited(void **state)
 }
 
 static const char pipeline[] =
-	"GET /api/v1/pods?watch=1&labelSelector=a%2Fb HTTP/1.1\r\nHost: [::1]:6443\r\nUser-Agent: \t kubectl \t\r\n"
-	"X-Empty:\r\n\r\n"
-	"POST /a HTTP/1.1\r\nhOST: b\r\nContent-Length: 5\r\nConnection: keep-alive, Upgrade\r\nUpgrade: x\r\n\r\nhello"
-	"PUT /b HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: Chunked\r\nExpect: 100-Continue\r\n\r\n"
-	"3;name=\"v\"\r\nabc\r\n0A\r\n0123456789\r\n00\r\nX-Trailer: t\r\n\r\n"
-	"PATCH /c HTTP/1.0\r\nContent-Length: 0\r\n\r\n"
-	"HEAD /d HTTP/1.1\r\nHost:\r\nConnection: close\r\nX-Latin: \xe9\r\n\r\n";
+        "GET /api/v1/pods?watch=1&labelSelector=a%2Fb HTTP/1.1\r\nHost: [::1]:6443\r\nUser-Agent: \t kubectl \t\r\n"
+        "X-Empty:\r\n\r\n"
+        "POST /a HTTP/1.1\r\nhOST: b\r\nContent-Length: 5\r\nConnection: keep-alive, Upgrade\r\nUpgrade: x\r\n\r\nhello"
+        "PUT /b HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: Chunked\r\nExpect: 100-Continue\r\n\r\n"
+        "3;name=\"v\"\r\nabc\r\n0A\r\n0123456789\r\n00\r\nX-Trailer: t\r\n\r\n"
+        "PATCH /c HTTP/1.0\r\nContent-Length: 0\r\n\r\n"
+        "HEAD /d HTTP/1.1\r\nHost:\r\nConnection: close\r\nX-Latin: \xe9\r\n\r\n";
 
 static const char pipeline_transcript[] =
-	"GET /api/v1/pods?watch=1&labelSelector=a%2Fb 1.1 host=[::1]:6443 close=0 upgrade=0 expect=0\n"
-	"[host]=[[::1]:6443]\n[user-agent]=[kubectl]\n[x-empty]=[]\nbody= end\n"
-	"POST /a 1.1 host=b close=0 upgrade=1 expect=0\n"
-	"[host]=[b]\n[content-length]=[5]\n[connection]=[keep-alive, Upgrade]\n[upgrade]=[x]\nbody=hello end\n"
-	"PUT /b 1.1 host=b close=0 upgrade=0 expect=1\n"
-	"[host]=[b]\n[transfer-encoding]=[Chunked]\n[expect]=[100-Continue]\nbody=abc0123456789 end\n"
-	"PATCH /c 1.0 host=- close=0 upgrade=0 expect=0\n[content-length]=[0]\nbody= end\n"
-	"HEAD /d 1.1 host= close=1 upgrade=0 expect=0\n[host]=[]\n[connection]=[close]\n[x-latin]=[\xe9]\nbody= end\n";
+        "GET /api/v1/pods?watch=1&labelSelector=a%2Fb 1.1 host=[::1]:6443 close=0 upgrade=0 expect=0\n"
+        "[host]=[[::1]:6443]\n[user-agent]=[kubectl]\n[x-empty]=[]\nbody= end\n"
+        "POST /a 1.1 host=b close=0 upgrade=1 expect=0\n"
+        "[host]=[b]\n[content-length]=[5]\n[connection]=[keep-alive, Upgrade]\n[upgrade]=[x]\nbody=hello end\n"
+        "PUT /b 1.1 host=b close=0 upgrade=0 expect=1\n"
+        "[host]=[b]\n[transfer-encoding]=[Chunked]\n[expect]=[100-Continue]\nbody=abc0123456789 end\n"
+        "PATCH /c 1.0 host=- close=0 upgrade=0 expect=0\n[content-length]=[0]\nbody= end\n"
+        "HEAD /d 1.1 host= close=1 upgrade=0 expect=0\n[host]=[]\n[connection]=[close]\n[x-latin]=[\xe9]\nbody= end\n";
 
 static void test_pipeline(void **state)
 {
@@ -246,7 +250,7 @@ static void test_pipeline(void **state)
 }
 
 static void feed_in_pieces(struct transcript *transcript, const char *data, size_t length, unsigned *seed,
-			   size_t max_piece)
+                           size_t max_piece)
 {
 	while (length) {
 		size_t piece = 1 + (size_t)rand_r(seed) % max_piece;
@@ -289,11 +293,11 @@ static void test_random_splits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_body_of_many_chunks_is_limited),
-		cmocka_unit_test(test_pipeline),
-		cmocka_unit_test(test_random_splits),
+	        cmocka_unit_test(test_refuses),
+	        cmocka_unit_test(test_limits),
+	        cmocka_unit_test(test_body_of_many_chunks_is_limited),
+	        cmocka_unit_test(test_pipeline),
+	        cmocka_unit_test(test_random_splits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

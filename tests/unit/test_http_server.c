@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "tests/unit/http_server_fixture.h"
@@ -80,7 +81,7 @@ static void test_answers_both_protocols(void **state)
 }
 
 static void post(struct server_fixture *fixture, bool http2, bool chunked, size_t length, long expected_status,
-		 bool expect_echo)
+                 bool expect_echo)
 {
 	AUTO_STRBUF struct strbuf out = STRBUF_INIT((size_t)64 << 20);
 	struct curl_slist *headers = curl_slist_append(NULL, chunked ? "Transfer-Encoding: chunked" : "X-A: b");
@@ -153,12 +154,13 @@ static void test_refuses_and_closes(void **state)
 		const char *request;
 		const char *answer;
 	} rows[] = {
-		{"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n"},
-		{"GET / HTTP/1.1\nHost: a\n\n", "HTTP/1.1 400 Bad Request\r\n"},
-		{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\nabc", "HTTP/1.1 501 Not Implemented\r\n"},
-		{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\n", "HTTP/1.1 400 Bad Request\r\n"},
-		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n",
-		 "HTTP/1.1 413 Request Entity Too Large\r\n"},
+	        {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n"},
+	        {"GET / HTTP/1.1\nHost: a\n\n", "HTTP/1.1 400 Bad Request\r\n"},
+	        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\nabc",
+	         "HTTP/1.1 501 Not Implemented\r\n"},
+	        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\n", "HTTP/1.1 400 Bad Request\r\n"},
+	        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n",
+	         "HTTP/1.1 413 Request Entity Too Large\r\n"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct raw_client client;
@@ -200,10 +202,10 @@ static size_t count_text(const char *text, const char *word)
 static void test_pipeline_in_pieces(void **state)
 {
 	static const char requests[] = "GET /late?1 HTTP/1.1\r\nHost: a\r\n\r\n"
-				       "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nfirst"
-				       "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-				       "3\r\nsec\r\n3\r\nond\r\n0\r\n\r\n"
-				       "GET /hello?last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+	                               "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nfirst"
+	                               "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+	                               "3\r\nsec\r\n3\r\nond\r\n0\r\n\r\n"
+	                               "GET /hello?last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 	static const size_t pieces[] = {1, 2, 3, 7, 50, sizeof(requests)};
 	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
 		struct raw_client client;
@@ -279,7 +281,8 @@ static void test_gone_is_noticed(void **state)
 		if (i == 1)
 			SSL_shutdown(client.ssl); // close_notify alone
 		if (i == 2)
-			setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+			setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+			           sizeof(struct linger));
 		if (i != 1)
 			close(client.fd);
 		assert_true(counters_wait(&fixture->counters, &fixture->counters.gone, i + 1));
@@ -314,7 +317,7 @@ struct multi_watch {
 
 // Runs the transfers until `done` says so; false when it takes far too long.
 static bool run_multi(CURLM *multi, bool (*done)(struct multi_watch *watches, size_t count, CURLM *multi),
-		      struct multi_watch *watches, size_t count)
+                      struct multi_watch *watches, size_t count)
 {
 	time_t limit = time(NULL) + FIXTURE_WAIT_S;
 	while (!done(watches, count, multi)) {
@@ -425,9 +428,11 @@ static void test_upgrade(void **state)
 	long_text[199999] = 'z';
 	long_text[200000] = '\0';
 	raw_open(fixture, &client);
-	raw_send_text(&client, "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly-");
+	raw_send_text(&client,
+	              "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly-");
 	AUTO_FREE char *answer = raw_read_until(&client, "early-");
-	assert_string_equal(answer, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly-");
+	assert_string_equal(answer,
+	                    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly-");
 	raw_send(&client, long_text, 200000);
 	AUTO_FREE char *echo = raw_read_until(&client, "z");
 	assert_string_equal(echo, long_text);
@@ -448,9 +453,9 @@ static void test_upgrade(void **state)
 static void test_upgrade_needs_to_be_asked_for(void **state)
 {
 	static const char *const requests[] = {
-		"GET /upgrade HTTP/1.1\r\nHost: a\r\n\r\n",
-		"GET /upgrade HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\n\r\n",
-		"GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n",
+	        "GET /upgrade HTTP/1.1\r\nHost: a\r\n\r\n",
+	        "GET /upgrade HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\n\r\n",
+	        "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n",
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
 		struct raw_client client;
@@ -476,11 +481,12 @@ static void test_deadlines(void **state)
 		const char *trickle; // sent one byte at a time until the answer; NULL = silence
 		const char *answer;  // its beginning, "" = closed without one
 	} rows[] = {
-		{"", NULL, ""},
-		{"GET /hel", "lo HTTP/1.1\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-		 "HTTP/1.1 408 "},
-		{"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", NULL, "HTTP/1.1 408 "},
-		{"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n", NULL, "HTTP/1.1 408 "},
+	        {"", NULL, ""},
+	        {"GET /hel", "lo HTTP/1.1\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+	         "HTTP/1.1 408 "},
+	        {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", NULL, "HTTP/1.1 408 "},
+	        {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n", NULL,
+	         "HTTP/1.1 408 "},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct raw_client client;
@@ -492,7 +498,7 @@ static void test_deadlines(void **state)
 		for (const char *c = rows[i].trickle; c && *c && SSL_peek(client.ssl, &(char){0}, 1) <= 0; c++)
 			raw_send(&client, c, 1);
 		setsockopt(client.fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){.tv_sec = FIXTURE_WAIT_S},
-			   sizeof(struct timeval));
+		           sizeof(struct timeval));
 		AUTO_FREE char *answer = raw_read_until(&client, NULL);
 		assert_memory_equal(answer, rows[i].answer, strlen(rows[i].answer));
 		assert_true(*rows[i].answer || !*answer);
@@ -532,21 +538,50 @@ static void test_idle_and_stalled_clients(void **state)
 	raw_close(&stalled);
 }
 
+// An idle HTTP/2 connection ends with GOAWAY, PINGs or not; a header block that never ends is cut off.
+static void test_http2_deadlines(void **state)
+{
+	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+	static const char ping[] = "\0\0\10\6\0\0\0\0\0abcdefgh";
+	static const char open_headers[] =
+	        "\0\0\1\1\1\0\0\0\1\x82"; // HEADERS of stream 1, END_STREAM only, ":method: GET"
+	for (int trickle = 0; trickle <= 1; trickle++) {
+		struct raw_client client;
+		char frames[4096];
+		size_t used = 0;
+		raw_open_with(*state, &client, &(struct raw_client_config){.http2 = true});
+		assert_true(client.connected);
+		raw_send(&client, preface, sizeof(preface) - 1);
+		raw_send(&client, trickle ? open_headers : ping, trickle ? sizeof(open_headers) - 1 : sizeof(ping) - 1);
+		for (int count; used < sizeof(frames) &&
+		                (count = SSL_read(client.ssl, frames + used, (int)(sizeof(frames) - used))) > 0;)
+			used += (size_t)count;
+		bool goaway = false;
+		for (size_t at = 0; at + 9 <= used;
+		     at += 9 + ((size_t)(uint8_t)frames[at + 1] << 8) + (uint8_t)frames[at + 2])
+			goaway |= frames[at + 3] == 7;
+		assert_int_equal(goaway, !trickle);
+		raw_close(&client);
+	}
+	struct server_fixture *fixture = *state;
+	assert_int_equal(fixture->counters.requests, 0);
+}
+
 // --- TLS ---------------------------------------------------------------------------------------
 
 static void issue_client(struct server_fixture *fixture, const char *name, const char *usage, long valid_to_s,
-			 bool self_signed)
+                         bool self_signed)
 {
 	char certificate[32], key[32];
 	snprintf(certificate, sizeof(certificate), "%s.crt", name);
 	snprintf(key, sizeof(key), "%s.key", name);
 	tls_fixture_issue_to(&fixture->tls,
-			     &(struct tls_fixture_request){.common_name = name,
-							   .organizations = {"system:masters"},
-							   .usage = usage,
-							   .valid_to_s = valid_to_s,
-							   .issuer = self_signed ? NULL : &fixture->tls.authority},
-			     certificate, key);
+	                     &(struct tls_fixture_request){.common_name = name,
+	                                                   .organizations = {"system:masters"},
+	                                                   .usage = usage,
+	                                                   .valid_to_s = valid_to_s,
+	                                                   .issuer = self_signed ? NULL : &fixture->tls.authority},
+	                     certificate, key);
 }
 
 // What a request with this certificate is answered; "" when the handshake was refused.
@@ -609,16 +644,16 @@ static void test_port_in_use(void **state)
 	char expected[96];
 	struct http_server *server;
 	const struct tls_server_config tls = {
-		.certificate_file = tls_fixture_path(&fixture->tls, "server.crt"),
-		.private_key_file = tls_fixture_path(&fixture->tls, "server.key"),
+	        .certificate_file = tls_fixture_path(&fixture->tls, "server.crt"),
+	        .private_key_file = tls_fixture_path(&fixture->tls, "server.key"),
 	};
 	struct http_server_config config = {
-		.bind_address = "127.0.0.1",
-		.port = http_server_port(fixture->server),
-		.loops = &fixture->loops[0].loop,
-		.loop_count = 1,
-		.tls = &tls,
-		.handler = fixture_handler,
+	        .bind_address = "127.0.0.1",
+	        .port = http_server_port(fixture->server),
+	        .loops = &fixture->loops[0].loop,
+	        .loop_count = 1,
+	        .tls = &tls,
+	        .handler = fixture_handler,
 	};
 	assert_int_equal(http_server_new(&config, &server, &err), -ERR_IO);
 	snprintf(expected, sizeof(expected), "listen tcp 127.0.0.1:%d: bind: address already in use", config.port);
@@ -693,30 +728,31 @@ static void test_stop_cuts_what_outlives_the_grace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_answers_both_protocols, setup_two),
-		TEST(test_bodies_and_their_limit, setup_one),
-		TEST(test_large_answers, setup_one),
-		TEST(test_broken_answer_is_an_error, setup_one),
-		TEST(test_refuses_and_closes, setup_one),
-		TEST(test_oversized_head, setup_one),
-		TEST(test_pipeline_in_pieces, setup_one),
-		TEST(test_many_pipelined_requests, setup_one),
-		TEST(test_expect_continue, setup_one),
-		TEST(test_http10_stream_ends_with_the_connection, setup_one),
-		TEST(test_gone_is_noticed, setup_two),
-		TEST(test_not_reading_holds_nobody_up, setup_one),
-		TEST(test_a_thousand_watches_on_one_connection, setup_one),
-		TEST(test_connection_lost_ends_its_streams, setup_two),
-		TEST(test_upgrade, setup_two),
-		TEST(test_upgrade_needs_to_be_asked_for, setup_one),
-		TEST(test_deadlines, setup_impatient),
-		TEST(test_silent_socket_is_closed, setup_impatient),
-		TEST(test_idle_and_stalled_clients, setup_impatient),
-		TEST(test_client_certificates, setup_two),
-		TEST(test_resumed_session_keeps_its_identity, setup_one),
-		TEST(test_port_in_use, setup_one),
-		TEST(test_graceful_stop, setup_two),
-		TEST(test_stop_cuts_what_outlives_the_grace, setup_two),
+	        TEST(test_answers_both_protocols, setup_two),
+	        TEST(test_bodies_and_their_limit, setup_one),
+	        TEST(test_large_answers, setup_one),
+	        TEST(test_broken_answer_is_an_error, setup_one),
+	        TEST(test_refuses_and_closes, setup_one),
+	        TEST(test_oversized_head, setup_one),
+	        TEST(test_pipeline_in_pieces, setup_one),
+	        TEST(test_many_pipelined_requests, setup_one),
+	        TEST(test_expect_continue, setup_one),
+	        TEST(test_http10_stream_ends_with_the_connection, setup_one),
+	        TEST(test_gone_is_noticed, setup_two),
+	        TEST(test_not_reading_holds_nobody_up, setup_one),
+	        TEST(test_a_thousand_watches_on_one_connection, setup_one),
+	        TEST(test_connection_lost_ends_its_streams, setup_two),
+	        TEST(test_upgrade, setup_two),
+	        TEST(test_upgrade_needs_to_be_asked_for, setup_one),
+	        TEST(test_deadlines, setup_impatient),
+	        TEST(test_http2_deadlines, setup_impatient),
+	        TEST(test_silent_socket_is_closed, setup_impatient),
+	        TEST(test_idle_and_stalled_clients, setup_impatient),
+	        TEST(test_client_certificates, setup_two),
+	        TEST(test_resumed_session_keeps_its_identity, setup_one),
+	        TEST(test_port_in_use, setup_one),
+	        TEST(test_graceful_stop, setup_two),
+	        TEST(test_stop_cuts_what_outlives_the_grace, setup_two),
 	};
 	curl_global_init(CURL_GLOBAL_ALL);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <arpa/inet.h>
@@ -41,8 +42,8 @@ static void peer_echo(SSL *ssl, int fd)
 	char buffer[65536];
 	for (ssize_t count; (count = peer_read(ssl, fd, buffer, sizeof(buffer))) > 0;)
 		for (ssize_t sent = 0, more; sent < count; sent += more) {
-			more = ssl ? SSL_write(ssl, buffer + sent, (int)(count - sent)) :
-				     send(fd, buffer + sent, (size_t)(count - sent), MSG_NOSIGNAL);
+			more = ssl ? SSL_write(ssl, buffer + sent, (int)(count - sent))
+			           : send(fd, buffer + sent, (size_t)(count - sent), MSG_NOSIGNAL);
 			if (more <= 0)
 				return;
 		}
@@ -101,8 +102,8 @@ struct client {
 	struct loop *loop;
 	struct stream *stream;
 	struct strbuf received;
-	size_t take_at_most;   // 0 = all
-	size_t free_at;        // frees the stream when that much has come; 0 = never
+	size_t take_at_most; // 0 = all
+	size_t free_at;      // frees the stream when that much has come; 0 = never
 	size_t shutdown_at;
 	int connected, drained, closed;
 	struct err err;
@@ -157,12 +158,12 @@ static void client_open(struct client *client, const char *host, int port, SSL_C
 	*client = (struct client){.received = STRBUF_INIT((size_t)64 << 20)};
 	assert_int_equal(loop_new(&clock_system, &client->loop, &err), 0);
 	const struct stream_config config = {
-		.host = host,
-		.port = port,
-		.tls = tls,
-		.connect_timeout_ns = timeout_ns,
-		.callbacks = {.on_connect = on_connect, .on_data = on_data, .on_drain = on_drain, .on_close = on_close},
-		.context = client,
+	        .host = host,
+	        .port = port,
+	        .tls = tls,
+	        .connect_timeout_ns = timeout_ns,
+	        .callbacks = {.on_connect = on_connect, .on_data = on_data, .on_drain = on_drain, .on_close = on_close},
+	        .context = client,
 	};
 	client->stream = stream_connect(client->loop, &config);
 	assert_int_equal(client->closed, 0); // never from inside
@@ -250,9 +251,9 @@ static struct tls_server *server_context(struct tls_fixture *fixture, const char
 	struct err err = ERR_INIT;
 	struct tls_server *server;
 	const struct tls_server_config config = {
-		.certificate_file = tls_fixture_path(fixture, certificate),
-		.private_key_file = tls_fixture_path(fixture, key),
-		.offer_http2 = true,
+	        .certificate_file = tls_fixture_path(fixture, certificate),
+	        .private_key_file = tls_fixture_path(fixture, key),
+	        .offer_http2 = true,
 	};
 	assert_int_equal(tls_server_new(&config, &server, &err), 0);
 	return server;
@@ -372,13 +373,10 @@ int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	const struct CMUnitTest tests[] = {
-		TEST(test_plain_echo),
-		TEST(test_unix_echo_with_back_pressure),
-		TEST(test_tls_echo),
-		TEST(test_tls_verification_fails),
-		TEST(test_connection_refused),
-		TEST(test_handshake_timeout),
-		TEST(test_free_from_inside),
+	        TEST(test_plain_echo),         TEST(test_unix_echo_with_back_pressure),
+	        TEST(test_tls_echo),           TEST(test_tls_verification_fails),
+	        TEST(test_connection_refused), TEST(test_handshake_timeout),
+	        TEST(test_free_from_inside),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <sys/socket.h>
@@ -31,10 +32,10 @@ static struct tls_server *new_server(struct tls_fixture *fixture)
 	struct err err = ERR_INIT;
 	struct tls_server *server;
 	const struct tls_server_config config = {
-		.certificate_file = tls_fixture_path(fixture, "server.crt"),
-		.private_key_file = tls_fixture_path(fixture, "server.key"),
-		.client_ca_file = tls_fixture_path(fixture, "ca.crt"),
-		.offer_http2 = true,
+	        .certificate_file = tls_fixture_path(fixture, "server.crt"),
+	        .private_key_file = tls_fixture_path(fixture, "server.key"),
+	        .client_ca_file = tls_fixture_path(fixture, "ca.crt"),
+	        .offer_http2 = true,
 	};
 	assert_int_equal(tls_server_new(&config, &server, &err), 0);
 	return server;
@@ -75,7 +76,7 @@ static int step(SSL *ssl)
 }
 
 static void connect_pair(struct pair *pair, struct tls_server *server, SSL_CTX *context, const char *host,
-			 SSL_SESSION *session)
+                         SSL_SESSION *session)
 {
 	struct err err = ERR_INIT;
 	pair->err = ERR_INIT;
@@ -145,8 +146,8 @@ static void test_identity(void **state)
 static void test_name_with_nul_is_no_name(void **state)
 {
 	struct tls_fixture *fixture = *state;
-	struct tls_fixture_cert cert = tls_fixture_issue(
-		&(struct tls_fixture_request){.common_name = "x", .usage = "clientAuth", .issuer = &fixture->authority});
+	struct tls_fixture_cert cert = tls_fixture_issue(&(struct tls_fixture_request){
+	        .common_name = "x", .usage = "clientAuth", .issuer = &fixture->authority});
 	X509_NAME *subject = X509_get_subject_name(cert.certificate);
 	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)"root\0.evil", 10, -1, 0);
 	X509_sign(cert.certificate, fixture->authority.key, EVP_sha256());
@@ -175,7 +176,7 @@ static void test_servers_are_verified(void **state)
 	connect_pair(&pair, server, context, "192.0.2.1", NULL);
 	assert_false(pair.connected);
 	assert_string_equal(pair.err.message, "tls: failed to verify certificate: x509: certificate is not valid for "
-					      "the server's address");
+	                                      "the server's address");
 	close_pair(&pair);
 	connect_pair(&pair, server, context, "example.org", NULL);
 	assert_false(pair.connected);
@@ -190,11 +191,12 @@ static void test_servers_are_verified(void **state)
 	connect_pair(&pair, server, context, "localhost", NULL);
 	assert_false(pair.connected);
 	assert_string_equal(pair.err.message,
-			    "tls: failed to verify certificate: x509: certificate signed by unknown authority");
+	                    "tls: failed to verify certificate: x509: certificate signed by unknown authority");
 	close_pair(&pair);
 	SSL_CTX_free(context);
 	assert_int_equal(tls_client_context_new(&(struct tls_client_config){.insecure_skip_verify = true}, false,
-						&context, &err), 0);
+	                                        &context, &err),
+	                 0);
 	connect_pair(&pair, server, context, "example.org", NULL);
 	assert_true(pair.connected);
 	close_pair(&pair);
@@ -225,12 +227,11 @@ static void test_resumption_judges_expiry(void **state)
 	close_pair(&pair);
 	SSL_SESSION_free(session);
 	SSL_CTX_free(context);
-	tls_fixture_issue_to(fixture,
-			     &(struct tls_fixture_request){.common_name = "brief",
-							   .usage = "clientAuth",
-							   .valid_to_s = 2,
-							   .issuer = &fixture->authority},
-			     "brief.crt", "brief.key");
+	tls_fixture_issue_to(
+	        fixture,
+	        &(struct tls_fixture_request){
+	                .common_name = "brief", .usage = "clientAuth", .valid_to_s = 2, .issuer = &fixture->authority},
+	        "brief.crt", "brief.key");
 	context = new_client_context(fixture, "brief");
 	connect_pair(&pair, server, context, "localhost", NULL);
 	assert_true(pair.connected);
@@ -279,8 +280,11 @@ static void test_reload(void **state)
 	SSL_SESSION *session = SSL_get1_session(pair.client);
 	close_pair(&pair);
 	// To an RSA key, certificate first: the mismatch in between doesn't hurt.
-	struct tls_fixture_cert renewed = tls_fixture_issue(&(struct tls_fixture_request){
-		.common_name = "renewed", .alternative_names = "DNS:localhost", .is_rsa = true, .issuer = &fixture->authority});
+	struct tls_fixture_cert renewed =
+	        tls_fixture_issue(&(struct tls_fixture_request){.common_name = "renewed",
+	                                                        .alternative_names = "DNS:localhost",
+	                                                        .is_rsa = true,
+	                                                        .issuer = &fixture->authority});
 	tls_fixture_save(&renewed, tls_fixture_path(fixture, "server.crt"), NULL);
 	connect_pair(&pair, server, context, "localhost", NULL);
 	assert_true(pair.connected);
@@ -303,8 +307,8 @@ static void test_bad_files(void **state)
 	struct tls_fixture *fixture = *state;
 	struct tls_server *server;
 	struct tls_server_config config = {
-		.certificate_file = tls_fixture_path(fixture, "missing.crt"),
-		.private_key_file = tls_fixture_path(fixture, "server.key"),
+	        .certificate_file = tls_fixture_path(fixture, "missing.crt"),
+	        .private_key_file = tls_fixture_path(fixture, "server.key"),
 	};
 	struct err err = ERR_INIT;
 	assert_true(tls_server_new(&config, &server, &err) < 0);
@@ -323,11 +327,12 @@ static void test_bad_files(void **state)
 	// A client's data instead of files, and a certificate without its key.
 	SSL_CTX *context;
 	err = ERR_INIT;
-	assert_true(tls_client_context_new(&(struct tls_client_config){.ca_data = "garbage"}, false, &context, &err) < 0);
+	assert_true(tls_client_context_new(&(struct tls_client_config){.ca_data = "garbage"}, false, &context, &err) <
+	            0);
 	err = ERR_INIT;
 	assert_true(tls_client_context_new(
-			    &(struct tls_client_config){.certificate_file = tls_fixture_path(fixture, "client.crt")},
-			    false, &context, &err) < 0);
+	                    &(struct tls_client_config){.certificate_file = tls_fixture_path(fixture, "client.crt")},
+	                    false, &context, &err) < 0);
 	assert_string_equal(err.message, "a client certificate and its private key must be given together");
 }
 
@@ -336,12 +341,12 @@ static void test_bad_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_identity),
-		TEST(test_name_with_nul_is_no_name),
-		TEST(test_servers_are_verified),
-		TEST(test_resumption_judges_expiry),
-		TEST(test_reload),
-		TEST(test_bad_files),
+	        TEST(test_identity),
+	        TEST(test_name_with_nul_is_no_name),
+	        TEST(test_servers_are_verified),
+	        TEST(test_resumption_judges_expiry),
+	        TEST(test_reload),
+	        TEST(test_bad_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

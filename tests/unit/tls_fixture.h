@@ -25,8 +25,8 @@ struct tls_fixture_request {
 	const char *usage;             // "serverAuth", "clientAuth"; NULL = none
 	bool is_authority;
 	bool is_rsa;
-	long valid_from_s; // relative to now
-	long valid_to_s;   // 0 = a day
+	long valid_from_s;                     // relative to now
+	long valid_to_s;                       // 0 = a day
 	const struct tls_fixture_cert *issuer; // NULL: self-signed
 };
 
@@ -43,8 +43,8 @@ static inline struct tls_fixture_cert tls_fixture_issue(const struct tls_fixture
 {
 	static long serial = 1000;
 	struct tls_fixture_cert made = {
-		.certificate = X509_new(),
-		.key = request->is_rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"),
+	        .certificate = X509_new(),
+	        .key = request->is_rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"),
 	};
 	X509 *issuer = request->issuer ? request->issuer->certificate : made.certificate;
 	X509_set_version(made.certificate, 2);
@@ -55,11 +55,12 @@ static inline struct tls_fixture_cert tls_fixture_issue(const struct tls_fixture
 	X509_NAME *subject = X509_get_subject_name(made.certificate);
 	for (size_t i = 0; i < 4 && request->organizations[i]; i++)
 		X509_NAME_add_entry_by_txt(subject, "O", MBSTRING_UTF8,
-					   (const unsigned char *)request->organizations[i], -1, -1, 0);
-	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)request->common_name, -1, -1, 0);
+		                           (const unsigned char *)request->organizations[i], -1, -1, 0);
+	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)request->common_name, -1, -1,
+	                           0);
 	X509_set_issuer_name(made.certificate, X509_get_subject_name(issuer));
 	tls_fixture_extension(made.certificate, issuer, NID_basic_constraints,
-			      request->is_authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
+	                      request->is_authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
 	if (request->alternative_names)
 		tls_fixture_extension(made.certificate, issuer, NID_subject_alt_name, request->alternative_names);
 	if (request->usage)
@@ -75,7 +76,7 @@ static inline void tls_fixture_drop(struct tls_fixture_cert *cert)
 }
 
 static inline void tls_fixture_save(const struct tls_fixture_cert *cert, const char *certificate_file,
-				    const char *key_file)
+                                    const char *key_file)
 {
 	char temporary[256];
 	snprintf(temporary, sizeof(temporary), "%s.new", certificate_file);
@@ -113,7 +114,7 @@ static inline const char *tls_fixture_path(struct tls_fixture *fixture, const ch
 }
 
 static inline void tls_fixture_issue_to(struct tls_fixture *fixture, const struct tls_fixture_request *request,
-					const char *certificate_name, const char *key_name)
+                                        const char *certificate_name, const char *key_name)
 {
 	struct tls_fixture_cert made = tls_fixture_issue(request);
 	tls_fixture_save(&made, tls_fixture_path(fixture, certificate_name), tls_fixture_path(fixture, key_name));
@@ -126,20 +127,20 @@ static inline void tls_fixture_init(struct tls_fixture *fixture)
 	if (!mkdtemp(fixture->directory))
 		abort();
 	fixture->authority =
-		tls_fixture_issue(&(struct tls_fixture_request){.common_name = "test-ca", .is_authority = true});
+	        tls_fixture_issue(&(struct tls_fixture_request){.common_name = "test-ca", .is_authority = true});
 	tls_fixture_save(&fixture->authority, tls_fixture_path(fixture, "ca.crt"), NULL);
 	tls_fixture_issue_to(fixture,
-			     &(struct tls_fixture_request){.common_name = "server",
-							   .alternative_names = "DNS:localhost,IP:127.0.0.1",
-							   .usage = "serverAuth",
-							   .issuer = &fixture->authority},
-			     "server.crt", "server.key");
+	                     &(struct tls_fixture_request){.common_name = "server",
+	                                                   .alternative_names = "DNS:localhost,IP:127.0.0.1",
+	                                                   .usage = "serverAuth",
+	                                                   .issuer = &fixture->authority},
+	                     "server.crt", "server.key");
 	tls_fixture_issue_to(fixture,
-			     &(struct tls_fixture_request){.common_name = "alice",
-							   .organizations = {"dev", "ops"},
-							   .usage = "clientAuth",
-							   .issuer = &fixture->authority},
-			     "client.crt", "client.key");
+	                     &(struct tls_fixture_request){.common_name = "alice",
+	                                                   .organizations = {"dev", "ops"},
+	                                                   .usage = "clientAuth",
+	                                                   .issuer = &fixture->authority},
+	                     "client.crt", "client.key");
 }
 
 static inline void tls_fixture_done(struct tls_fixture *fixture)
