@@ -110,10 +110,17 @@ static void on_progressed(struct informer_handler *handler)
 struct informer *controller_watch(struct controller *controller, const struct schema_resource *resource,
 				  controller_event_fn on_event)
 {
+	const struct informer_config config = {.resource = resource};
+	return controller_watch_with(controller, &config, on_event);
+}
+
+struct informer *controller_watch_with(struct controller *controller, const struct informer_config *config,
+				       controller_event_fn on_event)
+{
 	struct controller_watch *watch = NEW(struct controller_watch);
 	watch->controller = controller;
 	watch->on_event = on_event;
-	watch->shared = controller_manager_informer(controller->manager, resource);
+	watch->shared = controller_manager_informer(controller->manager, config);
 	watch->handler = (struct informer_handler){
 		.changed = on_changed,
 		.synced = on_synced,

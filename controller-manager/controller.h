@@ -26,6 +26,7 @@ struct reconcile;
 struct controller_type {
 	const char *name; // upstream's: "deployment-controller"
 	unsigned concurrent_keys; // worked on at the same time; 0 = 5
+	bool starts_last;         // its lean watches use the informers that the others made
 	// Registers what it watches (controller_watch) and makes its state. May refuse.
 	int (*start)(struct controller *controller, struct err *err);
 	// Looks at one key: borrowed stores in, writes out through `reconcile`.
@@ -42,10 +43,14 @@ extern const struct controller_type *const controller_types[];
 struct controller_settings {
 	bool allocate_node_cidrs;
 	const char *cluster_cidr;
-	int64_t node_cidr_mask_size; // 0 = 24 (IPv4), 64 (IPv6)
+	int64_t node_cidr_mask_size;      // for a cluster of one family; 0 = the family's
+	int64_t node_cidr_mask_size_ipv4; // 0 = 24
+	int64_t node_cidr_mask_size_ipv6; // 0 = 64
 	const char *service_cidr;
 	int64_t node_monitor_period_ns;
 	int64_t node_monitor_grace_period_ns;
+	int64_t node_startup_grace_period_ns;
+	const char *node_eviction_rate;   // nodes per second, "0.1"; "0" = none
 	int64_t terminated_pod_gc_threshold;
 	const char *root_ca_file; // "" = none
 };
@@ -70,6 +75,11 @@ typedef void (*controller_event_fn)(struct controller *controller, struct api_ob
 // (adding one twice under one name is fine).
 struct informer *controller_watch(struct controller *controller, const struct schema_resource *resource,
 				  controller_event_fn on_event);
+
+// The same with selectors, a namespace or the metadata alone; informers are shared by equal configuration. A watch of
+// the metadata alone takes a whole informer of the same objects where there is one.
+struct informer *controller_watch_with(struct controller *controller, const struct informer_config *config,
+				       controller_event_fn on_event);
 
 // Ready-made: the object's own key; the key of its controller owner of `kind` ("ReplicaSet").
 void controller_enqueue_object(struct controller *controller, struct api_object *old_object,
@@ -101,6 +111,13 @@ void reconcile_create(struct reconcile *reconcile, const struct schema_resource 
 // DELETE with preconditions on the uid.
 void reconcile_delete(struct reconcile *reconcile, const struct api_object *object, reconcile_answer_fn on_answer,
 		      void *context);
+struct deletion_options {
+	bool now;                // without a grace period
+	bool guard;              // only this resourceVersion
+	const char *propagation; // "Foreground", …; NULL = the kind's own
+};
+void reconcile_delete_with(struct reconcile *reconcile, const struct api_object *object,
+			   const struct deletion_options *options, reconcile_answer_fn on_answer, void *context);
 // PATCH with a tree; `subresource` may be NULL. With `guard`, metadata.uid and
 // resourceVersion of the object are added, so that it fails (409, again later) when
 // the object has changed since it was looked at.

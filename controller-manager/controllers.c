@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 const struct controller_type *const controller_types[] = {
+	&deployment_controller,
 	&replicaset_controller,
 	NULL,
 };

@@ -4,4 +4,5 @@
 
 #include "controller-manager/controller.h"
 
+extern const struct controller_type deployment_controller;
 extern const struct controller_type replicaset_controller;

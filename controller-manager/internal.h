@@ -18,7 +18,7 @@ struct controller_watch {
 
 struct shared_informer {
 	struct list node; // of the manager's informers
-	const struct schema_resource *resource;
+	struct informer_config config; // texts borrowed: literals
 	struct informer *informer;
 };
 
@@ -53,9 +53,6 @@ struct reconcile *reconcile_from_node(struct list *node);
 // A watched informer moved on: keys that waited for it may be finished.
 void reconcile_check_waiting(struct controller *controller);
 
-// manager.c: the shared informer of a resource, made on first use.
+// manager.c: the shared informer of a configuration, made on first use.
 struct shared_informer *controller_manager_informer(struct controller_manager *manager,
-						    const struct schema_resource *resource);
-// NULL when nobody watches the resource.
-struct informer *controller_manager_find_informer(struct controller_manager *manager,
-						  const struct schema_resource *resource);
+						    const struct informer_config *config);

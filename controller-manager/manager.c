@@ -7,29 +7,31 @@
 #include "common/base/memory.h"
 #include "controller-manager/internal.h"
 
-struct shared_informer *controller_manager_informer(struct controller_manager *manager,
-						    const struct schema_resource *resource)
+static bool same_text(const char *a, const char *b)
 {
-	struct shared_informer *shared;
-	list_for_each(shared, &manager->informers, node)
-		if (shared->resource == resource)
-			return shared;
-	struct informer_config config = {.resource = resource};
-	shared = NEW(struct shared_informer);
-	shared->resource = resource;
-	shared->informer = informer_new(manager->config.client, &config);
-	list_append(&manager->informers, &shared->node);
-	return shared;
+	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-struct informer *controller_manager_find_informer(struct controller_manager *manager,
-						  const struct schema_resource *resource)
+static bool serves(const struct informer_config *present, const struct informer_config *wanted)
+{
+	return present->resource == wanted->resource && same_text(present->namespace_name, wanted->namespace_name) &&
+	       same_text(present->label_selector, wanted->label_selector) &&
+	       same_text(present->field_selector, wanted->field_selector) &&
+	       (wanted->metadata_only || !present->metadata_only);
+}
+
+struct shared_informer *controller_manager_informer(struct controller_manager *manager,
+						    const struct informer_config *config)
 {
 	struct shared_informer *shared;
 	list_for_each(shared, &manager->informers, node)
-		if (shared->resource == resource)
-			return shared->informer;
-	return NULL;
+		if (serves(&shared->config, config))
+			return shared;
+	shared = NEW(struct shared_informer);
+	shared->config = *config;
+	shared->informer = informer_new(manager->config.client, config);
+	list_append(&manager->informers, &shared->node);
+	return shared;
 }
 
 // --controllers: the last word about a name counts; "*" is everything.
@@ -45,6 +47,23 @@ static bool is_enabled(const char *const *enabled, const char *name)
 	return result;
 }
 
+static int start_some(struct controller_manager *manager, bool last, struct err *err)
+{
+	for (size_t i = 0; controller_types[i]; i++) {
+		const struct controller_type *type = controller_types[i];
+		if (type->starts_last != last)
+			continue;
+		if (!is_enabled(manager->config.enabled, type->name)) {
+			log_warning("Controller is disabled", kv_str("controller", type->name));
+			continue;
+		}
+		struct controller *controller = &manager->controllers[manager->controller_count++];
+		if (controller_init(controller, type, manager, err) < 0)
+			return err_wrap(err, "start %s", type->name);
+	}
+	return 0;
+}
+
 static int start_controllers(struct controller_manager *manager, struct err *err)
 {
 	size_t known = 0;
@@ -52,17 +71,8 @@ static int start_controllers(struct controller_manager *manager, struct err *err
 		known++;
 	// An array that never moves: watches point at its members.
 	manager->controllers = xcalloc(known, sizeof(*manager->controllers));
-	for (size_t i = 0; i < known; i++) {
-		if (!is_enabled(manager->config.enabled, controller_types[i]->name)) {
-			log_warning("Controller is disabled", kv_str("controller", controller_types[i]->name));
-			continue;
-		}
-		struct controller *controller = &manager->controllers[manager->controller_count++];
-		int result = controller_init(controller, controller_types[i], manager, err);
-		if (result < 0)
-			return err_wrap(err, "start %s", controller_types[i]->name);
-	}
-	return 0;
+	int result = start_some(manager, false, err);
+	return result < 0 ? result : start_some(manager, true, err);
 }
 
 int controller_manager_new(const struct controller_manager_config *config, struct controller_manager **ret_manager,

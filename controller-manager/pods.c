@@ -6,10 +6,9 @@
 
 #include "api/core_v1.h"
 #include "common/api/object.h"
-#include "common/api/selector.h"
 #include "common/api/view.h"
 #include "common/base/clock.h"
-#include "controller-manager/controller.h"
+#include "controller-manager/ownership.h"
 
 #define DELETION_COST_ANNOTATION "controller.kubernetes.io/pod-deletion-cost"
 
@@ -62,24 +61,9 @@ bool pod_is_available(const struct core_v1_pod *pod, int32_t min_ready_seconds, 
 	return false;
 }
 
-static const char *api_version_of(struct arena *arena, const struct schema_resource *resource)
-{
-	return *resource->group ? arena_printf(arena, "%s/%s", resource->group, resource->version) : resource->version;
-}
-
 struct core_v1_pod *pod_from_template(struct arena *arena, const struct core_v1_pod_template_spec *template,
 				      const struct api_object *owner)
 {
-	static const bool yes = true;
-	struct meta_v1_owner_reference *reference = ARENA_NEW(arena, struct meta_v1_owner_reference);
-	*reference = (struct meta_v1_owner_reference){
-		.api_version = api_version_of(arena, owner->resource),
-		.kind = owner->resource->kind,
-		.name = owner->name,
-		.uid = owner->uid,
-		.controller = &yes,
-		.block_owner_deletion = &yes,
-	};
 	struct core_v1_pod *pod = ARENA_NEW(arena, struct core_v1_pod);
 	pod->api_version = "v1";
 	pod->kind = "Pod";
@@ -88,74 +72,9 @@ struct core_v1_pod *pod_from_template(struct arena *arena, const struct core_v1_
 	pod->metadata.labels = template->metadata.labels;
 	pod->metadata.annotations = template->metadata.annotations;
 	pod->metadata.finalizers = template->metadata.finalizers;
-	pod->metadata.owner_references.items = reference;
-	pod->metadata.owner_references.count = 1;
+	ownership_set(arena, &pod->metadata, owner);
 	pod->spec = template->spec;
 	return pod;
-}
-
-struct api_object **pods_of_owner(struct arena *arena, const struct informer *pods, const struct api_object *owner,
-				  size_t *ret_count)
-{
-	size_t found;
-	struct api_object *const *objects = informer_by_index(pods, "controller", owner->uid, &found);
-	struct api_object **own = ARENA_ARRAY(arena, struct api_object *, found + 1);
-	size_t count = 0;
-	for (size_t i = 0; i < found; i++)
-		if (strcmp(objects[i]->namespace_name, owner->namespace_name) == 0)
-			own[count++] = objects[i];
-	*ret_count = count;
-	return own;
-}
-
-// --- adoption ------------------------------------------------------------------------
-
-static void adopt(struct reconcile *reconcile, const struct api_object *pod, const struct api_object *owner)
-{
-	struct arena *arena = reconcile_arena(reconcile);
-	struct json *reference = json_object(arena);
-	json_set_text(arena, reference, "apiVersion", api_version_of(arena, owner->resource));
-	json_set_text(arena, reference, "kind", owner->resource->kind);
-	json_set_text(arena, reference, "name", owner->name);
-	json_set_text(arena, reference, "uid", owner->uid);
-	json_set_bool(arena, reference, "controller", true);
-	json_set_bool(arena, reference, "blockOwnerDeletion", true);
-	struct json *patch = json_object(arena);
-	struct json *metadata = json_ensure_object(arena, patch, "metadata");
-	json_set_text(arena, metadata, "uid", pod->uid);
-	json_append(arena, json_ensure_array(arena, metadata, "ownerReferences"), reference);
-	reconcile_patch(reconcile, pod, NULL, REST_STRATEGIC_MERGE_PATCH, patch, false, NULL, NULL);
-}
-
-static void disown(struct reconcile *reconcile, const struct api_object *pod, const struct api_object *owner)
-{
-	struct arena *arena = reconcile_arena(reconcile);
-	struct json *reference = json_object(arena);
-	json_set_text(arena, reference, "$patch", "delete");
-	json_set_text(arena, reference, "uid", owner->uid);
-	struct json *patch = json_object(arena);
-	struct json *metadata = json_ensure_object(arena, patch, "metadata");
-	json_set_text(arena, metadata, "uid", pod->uid);
-	json_append(arena, json_ensure_array(arena, metadata, "ownerReferences"), reference);
-	reconcile_patch(reconcile, pod, NULL, REST_STRATEGIC_MERGE_PATCH, patch, false, NULL, NULL);
-}
-
-void pods_adopt_and_release(struct reconcile *reconcile, const struct informer *pods, const struct api_object *owner,
-			    const struct label_selector *selector)
-{
-	if (api_object_metadata(owner)->deletion_timestamp)
-		return;
-	size_t count;
-	struct api_object *const *objects = informer_by_index(pods, "namespace", owner->namespace_name, &count);
-	for (size_t i = 0; i < count; i++) {
-		const struct core_v1_pod *pod = objects[i]->view;
-		const struct meta_v1_owner_reference *controller = controller_owner_of(&pod->metadata);
-		bool matches = label_selector_matches(selector, &pod->metadata.labels);
-		if (!controller && matches && pod_is_active(pod))
-			adopt(reconcile, objects[i], owner);
-		else if (controller && text_is(controller->uid, owner->uid) && !matches && !pod->metadata.deletion_timestamp)
-			disown(reconcile, objects[i], owner);
-	}
 }
 
 // --- which to delete first -------------------------------------------------------------

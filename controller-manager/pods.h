@@ -10,8 +10,6 @@
 
 struct core_v1_pod;
 struct core_v1_pod_template_spec;
-struct label_selector;
-struct reconcile;
 
 // Neither finished nor being deleted.
 bool pod_is_active(const struct core_v1_pod *pod);
@@ -25,15 +23,6 @@ bool pod_is_available(const struct core_v1_pod *pod, int32_t min_ready_seconds, 
 // Lives in the arena and borrows from the template.
 struct core_v1_pod *pod_from_template(struct arena *arena, const struct core_v1_pod_template_spec *template,
 				      const struct api_object *owner);
-
-// An array of the objects that `owner` controls by the informer's "controller" index; borrowed until the next turn.
-struct api_object **pods_of_owner(struct arena *arena, const struct informer *pods, const struct api_object *owner,
-				  size_t *ret_count);
-
-// Gives pods without a controller that match the selector to `owner`, and takes those away that don't match any more.
-// Needs the informer's "namespace" index.
-void pods_adopt_and_release(struct reconcile *reconcile, const struct informer *pods, const struct api_object *owner,
-			    const struct label_selector *selector);
 
 // Sorts so that the pods to delete first come first: unassigned before assigned, pending before running, not ready
 // before ready, cheaper by controller.kubernetes.io/pod-deletion-cost, doubled up on a node, later ready, more

@@ -118,14 +118,22 @@ static void finish(struct reconcile *reconcile)
 		work_queue_add_after(controller->queue, key, again_after_ns);
 }
 
+static bool has_seen(const struct controller *controller, const struct awaited_revision *awaited)
+{
+	struct controller_watch *watch;
+	list_for_each(watch, &controller->watches, node)
+		if (watch->shared->config.resource == awaited->resource &&
+		    informer_revision(watch->shared->informer) < awaited->revision)
+			return false;
+	return true;
+}
+
+// Only the controller's own watches count: of others it isn't told when they move.
 static bool stores_caught_up(const struct reconcile *reconcile)
 {
-	for (size_t i = 0; i < reconcile->awaited_count; i++) {
-		struct informer *informer =
-			controller_manager_find_informer(reconcile->controller->manager, reconcile->awaited[i].resource);
-		if (informer && informer_revision(informer) < reconcile->awaited[i].revision)
+	for (size_t i = 0; i < reconcile->awaited_count; i++)
+		if (!has_seen(reconcile->controller, &reconcile->awaited[i]))
 			return false;
-	}
 	return true;
 }
 
@@ -275,15 +283,38 @@ void reconcile_create(struct reconcile *reconcile, const struct schema_resource 
 void reconcile_delete(struct reconcile *reconcile, const struct api_object *object, reconcile_answer_fn answer,
 		      void *context)
 {
-	AUTO_FREE char *body = xasprintf(
-		"{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"preconditions\":{\"uid\":\"%s\"}}", object->uid);
+	reconcile_delete_with(reconcile, object, &(struct deletion_options){0}, answer, context);
+}
+
+static struct json *deletion_body(struct arena *arena, const struct api_object *object,
+				  const struct deletion_options *options)
+{
+	struct json *body = json_object(arena);
+	json_set_text(arena, body, "apiVersion", "v1");
+	json_set_text(arena, body, "kind", "DeleteOptions");
+	struct json *preconditions = json_ensure_object(arena, body, "preconditions");
+	json_set_text(arena, preconditions, "uid", object->uid);
+	if (options->guard)
+		json_set_text(arena, preconditions, "resourceVersion", object->resource_version);
+	if (options->now)
+		json_set_integer(arena, body, "gracePeriodSeconds", 0);
+	if (options->propagation)
+		json_set_text(arena, body, "propagationPolicy", options->propagation);
+	return body;
+}
+
+void reconcile_delete_with(struct reconcile *reconcile, const struct api_object *object,
+			   const struct deletion_options *options, reconcile_answer_fn answer, void *context)
+{
+	AUTO_STRBUF struct strbuf body = STRBUF_INIT(MAX_BODY_BYTES);
+	json_write(&body, deletion_body(reconcile->arena, object, options));
 	struct rest_request request = {
 		.method = "DELETE",
 		.resource = object->resource,
 		.namespace_name = object->namespace_name,
 		.name = object->name,
-		.body = body,
-		.body_length = strlen(body),
+		.body = strbuf_text(&body),
+		.body_length = body.length,
 	};
 	reconcile_request(reconcile, &request, answer, context);
 }

@@ -14,6 +14,7 @@
 #include "common/base/memory.h"
 #include "common/io/loop.h"
 #include "controller-manager/controller.h"
+#include "controller-manager/ownership.h"
 #include "controller-manager/pods.h"
 
 enum { MAX_BURST = 500 };
@@ -221,9 +222,9 @@ static void reconcile_replicaset(struct controller *controller, struct reconcile
 		reconcile_retry(reconcile, &err);
 		return;
 	}
-	pods_adopt_and_release(reconcile, state->pods, object, selector);
+	ownership_adopt_and_release(reconcile, state->pods, object, selector);
 	size_t owned_count;
-	struct api_object **owned = pods_of_owner(arena, state->pods, object, &owned_count);
+	struct api_object **owned = ownership_objects(arena, state->pods, object, &owned_count);
 	size_t active_count = 0;
 	for (size_t i = 0; i < owned_count; i++)
 		if (pod_is_active(owned[i]->view) &&

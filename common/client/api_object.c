@@ -42,12 +42,12 @@ static const char *text_or_empty(const char *text)
 	return text ? text : "";
 }
 
-static int decode_into(struct arena *arena, const struct schema_resource *resource, const struct json *value,
-		       struct api_object **ret_object, struct err *err)
+static int decode_into(struct arena *arena, const struct schema_resource *resource, const struct schema_type *type,
+		       const struct json *value, struct api_object **ret_object, struct err *err)
 {
 	struct api_object *object = ARENA_NEW(arena, struct api_object);
-	void *view = arena_alloc(arena, resource->type->view_size);
-	if (view_decode(arena, resource->type, value, view, err) < 0)
+	void *view = arena_alloc(arena, type->view_size);
+	if (view_decode(arena, type, value, view, err) < 0)
 		return -err->code;
 	object->references = 1;
 	object->arena = arena;
@@ -63,15 +63,39 @@ static int decode_into(struct arena *arena, const struct schema_resource *resour
 	return 0;
 }
 
-int api_object_new(const struct schema_resource *resource, const struct json *value, struct api_object **ret_object,
-		   struct err *err)
+static int new_object(const struct schema_resource *resource, const struct schema_type *type, const struct json *value,
+		      struct api_object **ret_object, struct err *err)
 {
 	AUTO(arena_free) struct arena *scratch = arena_new(16384);
 	struct api_object *trial;
-	if (decode_into(scratch, resource, value, &trial, err) < 0)
+	if (decode_into(scratch, resource, type, value, &trial, err) < 0)
 		return -err->code;
 	struct arena *arena = arena_new(arena_used_bytes(scratch));
-	int result = decode_into(arena, resource, value, ret_object, err);
+	int result = decode_into(arena, resource, type, value, ret_object, err);
 	assert(result == 0);
 	return result;
+}
+
+int api_object_new(const struct schema_resource *resource, const struct json *value, struct api_object **ret_object,
+		   struct err *err)
+{
+	return new_object(resource, resource->type, value, ret_object, err);
+}
+
+// Views start alike, so the metadata stands at the same place in a view of the metadata alone.
+int api_object_new_metadata(const struct schema_resource *resource, const struct json *value,
+			    struct api_object **ret_object, struct err *err)
+{
+	static const char *const dropped[] = {"labels", "annotations", "managedFields"};
+	AUTO(arena_free) struct arena *scratch = arena_new(0);
+	struct json *lean = json_object(scratch);
+	struct json *metadata = json_ensure_object(scratch, lean, "metadata");
+	json_for_each_member(member, object_metadata(value)) {
+		bool keep = true;
+		for (size_t i = 0; i < ARRAY_SIZE(dropped); i++)
+			keep = keep && strcmp(member->key, dropped[i]) != 0;
+		if (keep)
+			json_set(scratch, metadata, member->key, member->value);
+	}
+	return new_object(resource, &schema_type_meta_v1_partial_object_metadata, lean, ret_object, err);
 }

@@ -43,6 +43,11 @@
 #define LONGEST_DELAY_NS (30 * NSEC_PER_SEC)
 #define GOOD_WATCH_NS (10 * NSEC_PER_SEC)
 
+// A server that can't make the short form sends the long one.
+#define METADATA_FORM(kind) "application/json;as=" kind ";g=meta.k8s.io;v=v1,application/json"
+#define METADATA_LIST METADATA_FORM("PartialObjectMetadataList")
+#define METADATA_OBJECT METADATA_FORM("PartialObjectMetadata")
+
 enum {
 	PAGE_SIZE = 500,
 	WATCH_SECONDS_LEAST = 300, // and up to as much again
@@ -224,6 +229,14 @@ static void set_text(char **place, const char *text)
 	*place = xstrdup(text);
 }
 
+static int decode(const struct informer *informer, struct json *tree, struct api_object **ret_object, struct err *err)
+{
+	json_remove(object_metadata(tree), "managedFields");
+	return informer->config.metadata_only
+		       ? api_object_new_metadata(informer->config.resource, tree, ret_object, err)
+		       : api_object_new(informer->config.resource, tree, ret_object, err);
+}
+
 // The stored object when it is still the same version, else a decoded one; a reference for the caller.
 static int take_item(struct informer *informer, struct json *item, struct api_object **ret_object, struct err *err)
 {
@@ -239,8 +252,7 @@ static int take_item(struct informer *informer, struct json *item, struct api_ob
 		*ret_object = api_object_ref(known);
 		return 0;
 	}
-	json_remove(object_metadata(item), "managedFields");
-	return api_object_new(informer->config.resource, item, ret_object, err);
+	return decode(informer, item, ret_object, err);
 }
 
 static void collect_page(struct informer *informer, const struct json *page)
@@ -343,6 +355,7 @@ static void start_list(struct informer *informer)
 		.resource = informer->config.resource,
 		.namespace_name = informer->config.namespace_name,
 		.query = strbuf_text(&query),
+		.accept = informer->config.metadata_only ? METADATA_LIST : NULL,
 		.timeout_ns = LIST_TIMEOUT_SECONDS * NSEC_PER_SEC,
 	};
 	informer->call = rest_start(informer->client, &request, on_list_done, informer);
@@ -367,8 +380,7 @@ static void on_watch_event(void *context, enum watch_event_type type, const stru
 	if (type != WATCH_BOOKMARK) {
 		struct api_object *object = NULL;
 		tell_new_handlers(informer);
-		json_remove(object_metadata(tree), "managedFields");
-		if (api_object_new(informer->config.resource, tree, &object, &err) < 0)
+		if (decode(informer, tree, &object, &err) < 0)
 			log_error("Cannot decode a watched object",
 				  kv_str("resource", informer->config.resource->plural),
 				  kv_obj("object", object_namespace(tree), object_name(tree)), kv_err(&err));
@@ -420,6 +432,7 @@ static void start_watch(struct informer *informer)
 		.resource = informer->config.resource,
 		.namespace_name = informer->config.namespace_name,
 		.query = strbuf_text(&query),
+		.accept = informer->config.metadata_only ? METADATA_OBJECT : NULL,
 		.timeout_ns = (seconds + WATCH_GRACE_SECONDS) * NSEC_PER_SEC,
 	};
 	informer->watch_began_ns = loop_now_ns(rest_client_loop(informer->client));

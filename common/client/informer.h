@@ -37,12 +37,16 @@ DEFINE_CLEANUP(struct api_object *, api_object_unref)
 // Decodes a tree into an object of its own; one reference for the caller.
 NODISCARD int api_object_new(const struct schema_resource *resource, const struct json *value,
 			     struct api_object **ret_object, struct err *err);
+// The same of the metadata alone: the view is a meta_v1_partial_object_metadata without labels and annotations.
+NODISCARD int api_object_new_metadata(const struct schema_resource *resource, const struct json *value,
+				      struct api_object **ret_object, struct err *err);
 
 struct informer_config {
 	const struct schema_resource *resource;
 	const char *namespace_name; // NULL = all
 	const char *label_selector; // NULL = none
 	const char *field_selector; // "spec.nodeName=x"
+	bool metadata_only;         // objects of api_object_new_metadata, asked for as such
 };
 
 // Starts at once; the first list comes in a later turn.
