@@ -263,11 +263,13 @@ static bool parse(const struct daemon_program *program, int argc, char **argv, i
 		return true;
 	}
 	*ret_exit_code = 0;
-	if (program->values->show_help)
+	bool help = program->values->show_help;
+	program->values->show_help = false; // the help shows defaults
+	if (help)
 		print_help(program);
 	else if (program->values->show_version)
 		puts("Kubernetes " CARAVEL_VERSION);
-	return program->values->show_help || program->values->show_version;
+	return help || program->values->show_version;
 }
 
 int daemon_main(const struct daemon_program *program, int argc, char **argv)

@@ -21,7 +21,8 @@ struct client_config { // everything a client needs to talk to one cluster; text
 	const char *namespace_name; // of the context, "default" when unset
 	const char *context_name;
 	// impersonation
-	const char *as_user;
+	const char *as_user, *as_uid;
+	const char *const *as_groups; // NULL-terminated, NULL = none
 };
 
 struct kubeconfig_overrides { // command-line flags; NULL = not given

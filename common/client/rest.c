@@ -36,6 +36,26 @@ static char *base_url_of(const char *server)
 	return xstrndup(server, length);
 }
 
+static void add_impersonation(struct rest_client *client, const char *what, const char *who)
+{
+	client->impersonation_headers[client->impersonation_count++] =
+		arena_printf(client->arena, "Impersonate-%s: %s", what, who);
+}
+
+static void copy_impersonation(struct rest_client *client, const struct client_config *config)
+{
+	size_t group_count = 0;
+	while (config->as_groups && config->as_groups[group_count])
+		group_count++;
+	client->impersonation_headers = ARENA_ARRAY(client->arena, const char *, group_count + 3);
+	if (config->as_user)
+		add_impersonation(client, "User", config->as_user);
+	if (config->as_uid)
+		add_impersonation(client, "Uid", config->as_uid);
+	for (size_t i = 0; i < group_count; i++)
+		add_impersonation(client, "Group", config->as_groups[i]);
+}
+
 static void copy_config(struct rest_client *client, const struct client_config *config)
 {
 	client->config = *config;
@@ -46,12 +66,11 @@ static void copy_config(struct rest_client *client, const struct client_config *
 		&client->config.private_key_data, &client->config.bearer_token,
 		&client->config.bearer_token_file, &client->config.tls_server_name,
 		&client->config.namespace_name,   &client->config.context_name,
-		&client->config.as_user,
+		&client->config.as_user,          &client->config.as_uid,
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		*texts[i] = arena_strdup(client->arena, *texts[i]);
-	if (config->as_user)
-		client->impersonation_header = arena_printf(client->arena, "Impersonate-User: %s", config->as_user);
+	copy_impersonation(client, config);
 }
 
 static struct tls_client_config tls_config_of(const struct client_config *config)
@@ -185,14 +204,14 @@ static const char *const content_types[] = {
 static void collect_headers(struct rest_call *call, const struct rest_request *request)
 {
 	size_t count = 0;
+	call->headers = ARENA_ARRAY(call->arena, const char *, call->client->impersonation_count + 3);
 	call->headers[count++] =
 		arena_printf(call->arena, "Accept: %s", request->accept ? request->accept : "application/json");
 	if (request->body)
 		call->headers[count++] =
 			arena_printf(call->arena, "Content-Type: %s", content_types[request->body_type]);
-	if (call->client->impersonation_header)
-		call->headers[count++] = call->client->impersonation_header;
-	assert(count < ARRAY_SIZE(call->headers));
+	for (size_t i = 0; i < call->client->impersonation_count; i++)
+		call->headers[count++] = call->client->impersonation_headers[i];
 }
 
 static const char *copy_bytes(struct arena *arena, const void *data, size_t length)
@@ -327,6 +346,37 @@ static int64_t retry_after_ns(const struct rest_call *call, const struct json *o
 	return seconds > 0 && seconds < INT32_MAX ? seconds * NSEC_PER_SEC : 0;
 }
 
+// The text of `299 - "text" "date"`: what stands in the first quotes.
+static const char *warning_text(struct arena *arena, const char *value)
+{
+	const char *quote = strchr(value, '"');
+	if (!quote)
+		return NULL;
+	char *text = arena_strdup(arena, quote + 1), *out = text;
+	for (const char *cursor = quote + 1; *cursor && *cursor != '"'; cursor++) {
+		if (*cursor == '\\' && cursor[1])
+			cursor++;
+		*out++ = *cursor;
+	}
+	*out = '\0';
+	return text;
+}
+
+static const char *const *collect_warnings(const struct rest_call *call, struct arena *arena)
+{
+	enum { MAX_WARNINGS = 100 };
+	const char *value = call->http ? http_call_response_header(call->http, "Warning") : NULL;
+	if (!value)
+		return NULL;
+	const char **texts = ARENA_ARRAY(arena, const char *, MAX_WARNINGS + 1);
+	for (size_t count = 0; value && count < MAX_WARNINGS;
+	     value = http_call_next_response_header(call->http, "Warning", value)) {
+		texts[count] = warning_text(arena, value);
+		count += texts[count] != NULL;
+	}
+	return texts;
+}
+
 static bool is_json_answer(const struct rest_call *call, const char *body, size_t length)
 {
 	const char *type = call->http ? http_call_response_header(call->http, "Content-Type") : NULL;
@@ -382,6 +432,7 @@ void rest_response_fill(const struct rest_call *call, struct arena *arena, int s
 	if (body_length > 0 && is_json_answer(call, body, body_length) &&
 	    json_parse(arena, body, body_length, &limits, &response->object, &parse_err) < 0)
 		response->object = NULL;
+	response->warnings = collect_warnings(call, arena);
 	response->retry_after_ns = retry_after_ns(call, response->object);
 	judge_status(response);
 	if (response->err.code == ERR_NONE && parse_err.code != ERR_NONE) {
@@ -445,12 +496,26 @@ struct rest_run_state {
 	bool done;
 };
 
+static const char *const *copy_texts(struct arena *arena, const char *const *texts)
+{
+	size_t count = 0;
+	while (texts && texts[count])
+		count++;
+	if (!count)
+		return NULL;
+	const char **copy = ARENA_ARRAY(arena, const char *, count + 1);
+	for (size_t i = 0; i < count; i++)
+		copy[i] = arena_strdup(arena, texts[i]);
+	return copy;
+}
+
 static void on_run_done(void *context, const struct rest_response *response)
 {
 	struct rest_run_state *state = context;
 	*state->response = *response;
 	state->response->body = copy_bytes(state->arena, response->body, response->body_length);
 	state->response->object = response->object ? json_clone(state->arena, response->object) : NULL;
+	state->response->warnings = copy_texts(state->arena, response->warnings);
 	state->response->arena = state->arena;
 	state->done = true;
 }

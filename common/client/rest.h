@@ -54,6 +54,7 @@ struct rest_response {
 	// The parsed body (object or Status), in an arena that lives for the callback; NULL when not JSON.
 	struct arena *arena;
 	struct json *object;
+	const char *const *warnings; // texts of the Warning headers, NULL-terminated; NULL = none
 	int64_t retry_after_ns; // from details.retryAfterSeconds or Retry-After, else 0
 };
 

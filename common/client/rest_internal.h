@@ -14,7 +14,8 @@ struct rest_client {
 	struct arena *arena; // the texts of the configuration
 	struct client_config config;
 	char *base_url; // without a trailing slash
-	const char *impersonation_header; // NULL = none
+	const char **impersonation_headers; // NULL-terminated
+	size_t impersonation_count;
 	struct list calls;
 	SSL_CTX *upgrade_tls; // made on first use
 	char *authorization;
@@ -27,7 +28,7 @@ struct rest_call {
 	struct loop_timer retry_timer;
 	struct arena *arena; // the request's texts
 	struct http_call_config config;
-	const char *headers[5];
+	const char **headers;
 	unsigned attempts;
 	// The callbacks of the one kind that the call is of.
 	void (*on_done)(void *context, const struct rest_response *response);
