@@ -40,7 +40,8 @@ static bool same_conditions(const struct core_v1_node_condition_array *a, const 
 	if (a->count != b->count)
 		return false;
 	for (size_t i = 0; i < a->count; i++)
-		if (!same_text(a->items[i].type, b->items[i].type) || !same_text(a->items[i].status, b->items[i].status))
+		if (!same_text(a->items[i].type, b->items[i].type) ||
+		    !same_text(a->items[i].status, b->items[i].status))
 			return false;
 	return true;
 }
@@ -87,13 +88,13 @@ const char *cluster_event_name(unsigned events)
 		unsigned event;
 		const char *name;
 	} names[] = {
-		{EVENT_NODE_ADDED, "NodeAdd"},
-		{EVENT_NODE_ALLOCATABLE, "NodeAllocatableChange"},
-		{EVENT_NODE_LABELS, "NodeLabelChange"},
-		{EVENT_NODE_TAINTS, "NodeTaintChange"},
-		{EVENT_NODE_CONDITION, "NodeConditionChange"},
-		{EVENT_POD_ADDED, "AssignedPodAdd"},
-		{EVENT_POD_DELETED, "AssignedPodDelete"},
+	        {EVENT_NODE_ADDED, "NodeAdd"},
+	        {EVENT_NODE_ALLOCATABLE, "NodeAllocatableChange"},
+	        {EVENT_NODE_LABELS, "NodeLabelChange"},
+	        {EVENT_NODE_TAINTS, "NodeTaintChange"},
+	        {EVENT_NODE_CONDITION, "NodeConditionChange"},
+	        {EVENT_POD_ADDED, "AssignedPodAdd"},
+	        {EVENT_POD_DELETED, "AssignedPodDelete"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (events & names[i].event)

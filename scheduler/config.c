@@ -18,11 +18,11 @@ static const char *default_profiles[] = {"default-scheduler"};
 void scheduler_config_init(struct scheduler_config *config, const struct leader_options *leader)
 {
 	*config = (struct scheduler_config){
-		.profile_names = default_profiles,
-		.profile_count = 1,
-		.initial_backoff_ns = NSEC_PER_SEC,
-		.max_backoff_ns = 10 * NSEC_PER_SEC,
-		.leader = *leader,
+	        .profile_names = default_profiles,
+	        .profile_count = 1,
+	        .initial_backoff_ns = NSEC_PER_SEC,
+	        .max_backoff_ns = 10 * NSEC_PER_SEC,
+	        .leader = *leader,
 	};
 }
 
@@ -47,7 +47,8 @@ static int take_seconds(const struct json *document, const char *key, int64_t *p
 	if (!json_get_integer(document, key, &seconds))
 		return 0;
 	if (seconds < 1 || seconds > INT32_MAX)
-		return err_set(err, ERR_INVALID, "%s: Invalid value: %lld: must be greater than 0", key, (long long)seconds);
+		return err_set(err, ERR_INVALID, "%s: Invalid value: %lld: must be greater than 0", key,
+		               (long long)seconds);
 	*place_ns = seconds * NSEC_PER_SEC;
 	return 0;
 }
@@ -65,20 +66,23 @@ static int take_leader(struct arena *arena, const struct json *section, struct l
 }
 
 static int take_profile(struct arena *arena, const struct json *profile, size_t index, const char **ret_name,
-			struct err *err)
+                        struct err *err)
 {
 	*ret_name = default_profiles[0];
 	take_text(arena, profile, "schedulerName", ret_name);
 	const struct json *plugins = json_get(profile, "plugins");
 	if (json_is(plugins, JSON_OBJECT) && plugins->length > 0)
-		return err_set(err, ERR_INVALID, "profiles[%zu].plugins: Forbidden: the set of plugins cannot be changed", index);
+		return err_set(err, ERR_INVALID,
+		               "profiles[%zu].plugins: Forbidden: the set of plugins cannot be changed", index);
 	const struct json *plugin_config = json_get(profile, "pluginConfig");
 	if (json_is(plugin_config, JSON_ARRAY) && plugin_config->length > 0)
-		return err_set(err, ERR_INVALID, "profiles[%zu].pluginConfig: Forbidden: plugins cannot be configured", index);
+		return err_set(err, ERR_INVALID, "profiles[%zu].pluginConfig: Forbidden: plugins cannot be configured",
+		               index);
 	return 0;
 }
 
-static int take_profiles(struct arena *arena, const struct json *profiles, struct scheduler_config *config, struct err *err)
+static int take_profiles(struct arena *arena, const struct json *profiles, struct scheduler_config *config,
+                         struct err *err)
 {
 	if (!json_is(profiles, JSON_ARRAY) || profiles->length == 0)
 		return 0;
@@ -90,7 +94,8 @@ static int take_profiles(struct arena *arena, const struct json *profiles, struc
 			return -err->code;
 		for (size_t k = 0; k < config->profile_count; k++)
 			if (strcmp(config->profile_names[k], name) == 0)
-				return err_set(err, ERR_INVALID, "profiles[%zu].schedulerName: Duplicate value: \"%s\"", i, name);
+				return err_set(err, ERR_INVALID, "profiles[%zu].schedulerName: Duplicate value: \"%s\"",
+				               i, name);
 		config->profile_names[config->profile_count++] = name;
 	}
 	return 0;
@@ -104,7 +109,7 @@ static int check_type(const char *path, const struct json *document, struct err 
 	    strcmp(kind, "KubeSchedulerConfiguration") == 0)
 		return 0;
 	return err_set(err, ERR_INVALID, "%s: no kind \"%s\" is registered for version \"%s\"", path, kind ? kind : "",
-		       version ? version : "");
+	               version ? version : "");
 }
 
 static int take_percentage(const struct json *document, struct scheduler_config *config, struct err *err)
@@ -113,8 +118,9 @@ static int take_percentage(const struct json *document, struct scheduler_config 
 	if (!json_get_integer(document, "percentageOfNodesToScore", &percentage))
 		return 0;
 	if (percentage < 0 || percentage > 100)
-		return err_set(err, ERR_INVALID, "percentageOfNodesToScore: Invalid value: %lld: not in valid range [0-100]",
-			       (long long)percentage);
+		return err_set(err, ERR_INVALID,
+		               "percentageOfNodesToScore: Invalid value: %lld: not in valid range [0-100]",
+		               (long long)percentage);
 	config->percentage_of_nodes = (int)percentage;
 	return 0;
 }
@@ -135,8 +141,10 @@ int scheduler_config_load(struct arena *arena, const char *path, struct schedule
 	    take_leader(arena, json_get(document, "leaderElection"), &config->leader, err) < 0)
 		return -err->code;
 	if (config->max_backoff_ns < config->initial_backoff_ns)
-		return err_set(err, ERR_INVALID, "podMaxBackoffSeconds: Invalid value: %lld: must be greater than or equal to PodInitialBackoffSeconds",
-			       (long long)(config->max_backoff_ns / NSEC_PER_SEC));
+		return err_set(err, ERR_INVALID,
+		               "podMaxBackoffSeconds: Invalid value: %lld: must be greater than or equal to "
+		               "PodInitialBackoffSeconds",
+		               (long long)(config->max_backoff_ns / NSEC_PER_SEC));
 	take_text(arena, json_get(document, "clientConnection"), "kubeconfig", &config->kubeconfig);
 	return take_profiles(arena, json_get(document, "profiles"), config, err);
 }

@@ -22,4 +22,4 @@ void scheduler_config_init(struct scheduler_config *config, const struct leader_
 
 // Reads kubescheduler.config.k8s.io/v1 YAML over what is there. Texts live in the arena.
 NODISCARD int scheduler_config_load(struct arena *arena, const char *path, struct scheduler_config *config,
-				    struct err *err);
+                                    struct err *err);

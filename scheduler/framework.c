@@ -4,14 +4,14 @@
 #include "scheduler/plugins/plugins.h"
 
 const struct plugin *const plugins[] = {
-	&plugin_node_unschedulable,
-	&plugin_node_name,
-	&plugin_taint_toleration,
-	&plugin_node_affinity,
-	&plugin_node_ports,
-	&plugin_node_resources_fit,
-	&plugin_node_resources_balanced_allocation,
-	&plugin_image_locality,
+        &plugin_node_unschedulable,
+        &plugin_node_name,
+        &plugin_taint_toleration,
+        &plugin_node_affinity,
+        &plugin_node_ports,
+        &plugin_node_resources_fit,
+        &plugin_node_resources_balanced_allocation,
+        &plugin_image_locality,
 };
 const size_t plugin_count = ARRAY_SIZE(plugins);
 _Static_assert(ARRAY_SIZE(plugins) <= 64, "a mask of plug-ins has 64 bits");

@@ -14,24 +14,25 @@
 #include "scheduler/cache.h"
 #include "scheduler/pod_info.h"
 
-// What happens in the cluster that may help a refused pod. A plug-in names those that may help a pod of its own refusal.
+// What happens in the cluster that may help a refused pod. A plug-in names those that may help a pod of its own
+// refusal.
 enum cluster_event {
 	EVENT_NODE_ADDED = 1 << 0,
 	EVENT_NODE_ALLOCATABLE = 1 << 1,
 	EVENT_NODE_LABELS = 1 << 2,
 	EVENT_NODE_TAINTS = 1 << 3, // spec.taints and spec.unschedulable
 	EVENT_NODE_CONDITION = 1 << 4,
-	EVENT_POD_ADDED = 1 << 5,   // on some node
-	EVENT_POD_LABELS = 1 << 6,  // of a pod on some node
-	EVENT_POD_SHRUNK = 1 << 7,  // asks for less
-	EVENT_POD_DELETED = 1 << 8, // from some node
+	EVENT_POD_ADDED = 1 << 5,    // on some node
+	EVENT_POD_LABELS = 1 << 6,   // of a pod on some node
+	EVENT_POD_SHRUNK = 1 << 7,   // asks for less
+	EVENT_POD_DELETED = 1 << 8,  // from some node
 	EVENT_SELF_UPDATED = 1 << 9, // the waiting pod's own specification
 	EVENT_ALL = (1 << 10) - 1,
 };
 
 enum filter_code {
 	FILTER_PASS,
-	FILTER_REFUSE,         // other pods leaving could change it
+	FILTER_REFUSE,          // other pods leaving could change it
 	FILTER_REFUSE_FOR_EVER, // preemption can't help
 };
 
@@ -65,7 +66,7 @@ struct plugin {
 	// Prepares *state for the filter; false: every node passes, the filter isn't called. NULL = always called.
 	bool (*pre_filter)(struct cycle *cycle, void **state);
 	enum filter_code (*filter)(struct cycle *cycle, void *state, const struct node_info *node,
-				   struct filter_reasons *reasons);
+	                           struct filter_reasons *reasons);
 	// The same for the score, with a state of its own.
 	bool (*pre_score)(struct cycle *cycle, void **state);
 	int64_t (*score)(struct cycle *cycle, void *state, const struct node_info *node);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct heap_node { // embedded in the item
+struct heap_node {    // embedded in the item
 	size_t place; // 1 + index while in the heap, 0 outside
 };
 

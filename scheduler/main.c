@@ -15,12 +15,12 @@ static struct leader_options arg_leader = LEADER_OPTIONS_INIT("kube-scheduler");
 static const char *arg_config = "";
 
 static const struct option options[] = {
-	{"config", 0, OPTION_STRING, &arg_config, "Misc", "path", "KubeSchedulerConfiguration file"},
-	{"feature-gates", 0, OPTION_IGNORED, NULL, "Misc", "gates", "accepted for compatibility"},
-	LEADER_OPTION_ROWS(arg_leader),
-	DAEMON_SECURE_OPTION_ROWS(arg_daemon),
-	DAEMON_OPTION_ROWS(arg_daemon),
-	{0},
+        {"config", 0, OPTION_STRING, &arg_config, "Misc", "path", "KubeSchedulerConfiguration file"},
+        {"feature-gates", 0, OPTION_IGNORED, NULL, "Misc", "gates", "accepted for compatibility"},
+        LEADER_OPTION_ROWS(arg_leader),
+        DAEMON_SECURE_OPTION_ROWS(arg_daemon),
+        DAEMON_OPTION_ROWS(arg_daemon),
+        {0},
 };
 
 static struct scheduler_config config;
@@ -36,8 +36,8 @@ static bool check_synced(void *context)
 }
 
 static const struct health_check checks[] = {
-	{"informer-sync", HEALTH_READYZ, check_synced, NULL},
-	{0},
+        {"informer-sync", HEALTH_READYZ, check_synced, NULL},
+        {0},
 };
 
 // A flag that was given wins over the file.
@@ -104,15 +104,16 @@ static void stop(struct daemon *daemon)
 }
 
 static const struct daemon_program program = {
-	.name = "kube-scheduler",
-	.summary = "The Kubernetes scheduler finds a node for each pod that has none, by what the pod needs and what the\n"
-		   "nodes have, and binds it there.",
-	.options = options,
-	.values = &arg_daemon,
-	.configure = configure,
-	.checks = checks,
-	.start = start,
-	.stop = stop,
+        .name = "kube-scheduler",
+        .summary =
+                "The Kubernetes scheduler finds a node for each pod that has none, by what the pod needs and what the\n"
+                "nodes have, and binds it there.",
+        .options = options,
+        .values = &arg_daemon,
+        .configure = configure,
+        .checks = checks,
+        .start = start,
+        .stop = stop,
 };
 
 int main(int argc, char **argv)

@@ -42,7 +42,8 @@ static bool matches_does_not_exist(const char *value, const struct string_array 
 
 static bool both_integers(const char *value, const struct string_array *values, int64_t *ret_value, int64_t *ret_limit)
 {
-	return value && values->count == 1 && parse_integer(value, ret_value) && parse_integer(values->items[0], ret_limit);
+	return value && values->count == 1 && parse_integer(value, ret_value) &&
+	       parse_integer(values->items[0], ret_limit);
 }
 
 static bool matches_greater(const char *value, const struct string_array *values)
@@ -63,18 +64,15 @@ static const struct {
 	const char *name;
 	bool (*matches)(const char *value, const struct string_array *values);
 } operators[] = {
-	{"In", matches_in},
-	{"NotIn", matches_not_in},
-	{"Exists", matches_exists},
-	{"DoesNotExist", matches_does_not_exist},
-	{"Gt", matches_greater},
-	{"Lt", matches_less},
+        {"In", matches_in},         {"NotIn", matches_not_in},
+        {"Exists", matches_exists}, {"DoesNotExist", matches_does_not_exist},
+        {"Gt", matches_greater},    {"Lt", matches_less},
 };
 
 static bool requirement_matches(const struct core_v1_node_selector_requirement *requirement, const char *value)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(operators); i++)
-		if (requirement->operator && strcmp(operators[i].name, requirement->operator) == 0)
+		if (requirement->operator&& strcmp(operators[i].name, requirement->operator) == 0)
 			return operators[i].matches(value, &requirement->values);
 	return false;
 }
@@ -123,6 +121,6 @@ bool pod_accepts_node(const struct core_v1_pod *pod, const struct node_info *nod
 	const struct core_v1_affinity *affinity = pod->spec.affinity;
 	const struct core_v1_node_affinity *node_affinity = affinity ? affinity->node_affinity : NULL;
 	const struct core_v1_node_selector *required =
-		node_affinity ? node_affinity->required_during_scheduling_ignored_during_execution : NULL;
+	        node_affinity ? node_affinity->required_during_scheduling_ignored_during_execution : NULL;
 	return !required || node_selector_matches(required, node);
 }

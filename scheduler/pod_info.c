@@ -16,9 +16,9 @@ static void collect_ports(struct pod_info *info, const struct core_v1_container_
 				continue;
 			info->ports = xreallocarray(info->ports, info->port_count + 1, sizeof(info->ports[0]));
 			info->ports[info->port_count++] = (struct host_port){
-				.ip = port->host_ip && port->host_ip[0] ? port->host_ip : "0.0.0.0",
-				.protocol = port->protocol && port->protocol[0] ? port->protocol : "TCP",
-				.port = port->host_port,
+			        .ip = port->host_ip && port->host_ip[0] ? port->host_ip : "0.0.0.0",
+			        .protocol = port->protocol && port->protocol[0] ? port->protocol : "TCP",
+			        .port = port->host_port,
 			};
 		}
 	}

@@ -59,7 +59,7 @@ struct pod_writer *pod_writer_free(struct pod_writer *writer)
 	if (!writer)
 		return NULL;
 	struct operation *operation;
-	list_for_each(operation, &writer->operations, node) {
+	list_for_each (operation, &writer->operations, node) {
 		rest_cancel(operation->call);
 		free_operation(operation);
 	}
@@ -68,7 +68,7 @@ struct pod_writer *pod_writer_free(struct pod_writer *writer)
 }
 
 static void start(struct pod_writer *writer, struct pod_info *info, const char *node_name, struct rest_request *request,
-		  const struct json *body, void (*on_done)(void *context, const struct rest_response *response))
+                  const struct json *body, void (*on_done)(void *context, const struct rest_response *response))
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 20);
 	struct operation *operation = NEW(struct operation);
@@ -94,7 +94,7 @@ static void on_bind_done(void *context, const struct rest_response *response)
 	struct pod_writer *writer = operation->writer;
 	writer->binding_count--;
 	writer->on_bound(writer->context, operation->info, operation->node_name,
-			 loop_now_ns(writer->loop) - operation->started_ns, &response->err);
+	                 loop_now_ns(writer->loop) - operation->started_ns, &response->err);
 	free_operation(operation);
 }
 
@@ -145,7 +145,7 @@ static void on_condition_done(void *context, const struct rest_response *respons
 	// A pod that is gone needs no condition.
 	if (response->err.code != ERR_NONE && response->err.code != ERR_NOT_FOUND && response->err.code != ERR_CONFLICT)
 		log_error("Error updating pod condition", kv_obj("pod", pod->namespace_name, pod->name),
-			  kv_err(&response->err));
+		          kv_err(&response->err));
 	free_operation(operation);
 }
 
@@ -172,6 +172,6 @@ void pod_writer_mark_unschedulable(struct pod_writer *writer, struct pod_info *i
 		json_set_text(arena, condition, "lastTransitionTime", now);
 	}
 	struct rest_request request = {
-		.method = "PATCH", .subresource = "status", .body_type = REST_STRATEGIC_MERGE_PATCH};
+	        .method = "PATCH", .subresource = "status", .body_type = REST_STRATEGIC_MERGE_PATCH};
 	start(writer, info, NULL, &request, patch, on_condition_done);
 }

@@ -14,7 +14,7 @@ struct pod_writer;
 
 // Once for each pod_writer_bind; err->code is ERR_NONE when the pod is bound.
 typedef void pod_bound_function(void *context, struct pod_info *info, const char *node_name, int64_t duration_ns,
-				const struct err *err);
+                                const struct err *err);
 
 struct pod_writer *pod_writer_new(struct rest_client *client, pod_bound_function *on_bound, void *context);
 struct pod_writer *pod_writer_free(struct pod_writer *writer); // abandons what is under way

@@ -42,11 +42,8 @@ struct queue {
 const char *queue_place_to_string(enum queue_place place)
 {
 	static const char *const names[] = {
-		[QUEUE_ACTIVE] = "active",
-		[QUEUE_BACKOFF] = "backoff",
-		[QUEUE_UNSCHEDULABLE] = "unschedulable",
-		[QUEUE_GATED] = "gated",
-		[QUEUE_IN_FLIGHT] = "in-flight",
+	        [QUEUE_ACTIVE] = "active", [QUEUE_BACKOFF] = "backoff",     [QUEUE_UNSCHEDULABLE] = "unschedulable",
+	        [QUEUE_GATED] = "gated",   [QUEUE_IN_FLIGHT] = "in-flight",
 	};
 	return names[place];
 }
@@ -206,7 +203,7 @@ void queue_set(struct queue *queue, struct pod_info *info, int64_t now_ns)
 		pod->added_ns = now_ns;
 		move(queue, pod, QUEUE_ACTIVE, "PodUpdate");
 	} else if (pod->place == QUEUE_UNSCHEDULABLE && (helping_events(pod->refused_by) & EVENT_SELF_UPDATED) &&
-		   is_changed(before, info)) {
+	           is_changed(before, info)) {
 		retry(queue, pod, "PodUpdate", now_ns);
 	}
 	pod_info_unref(before);
@@ -269,7 +266,7 @@ void queue_put_failed(struct queue *queue, const char *uid, int64_t now_ns)
 void queue_on_event(struct queue *queue, unsigned events, const char *event_name, int64_t now_ns)
 {
 	struct queued_pod *pod;
-	list_for_each(pod, &queue->unschedulable, list_node) {
+	list_for_each (pod, &queue->unschedulable, list_node) {
 		if (helping_events(pod->refused_by) & events)
 			retry(queue, pod, event_name, now_ns);
 	}

@@ -29,7 +29,7 @@ struct queued_pod {
 	struct pod_info *info;      // the newest
 	enum queue_place place;
 	int64_t first_added_ns;
-	int64_t added_ns; // to the queue, last time
+	int64_t added_ns;  // to the queue, last time
 	uint64_t sequence; // orders those added at the same time
 	int64_t backoff_until_ns;
 	unsigned attempts;
@@ -39,7 +39,8 @@ struct queued_pod {
 struct queue_config {
 	int64_t initial_backoff_ns;
 	int64_t max_backoff_ns;
-	// Told of each pod that enters a place, for metrics; may be NULL. `event`: why ("PodAdd", "ScheduleAttemptFailure", …).
+	// Told of each pod that enters a place, for metrics; may be NULL. `event`: why ("PodAdd",
+	// "ScheduleAttemptFailure", …).
 	void (*on_entered)(void *context, enum queue_place place, const char *event);
 	void *context;
 };

@@ -47,7 +47,7 @@ static struct scalar_resource *ensure_scalar(struct resources *resources, const 
 	if (scalar)
 		return scalar;
 	resources->scalars =
-		xreallocarray(resources->scalars, resources->scalar_count + 1, sizeof(resources->scalars[0]));
+	        xreallocarray(resources->scalars, resources->scalar_count + 1, sizeof(resources->scalars[0]));
 	scalar = &resources->scalars[resources->scalar_count++];
 	*scalar = (struct scalar_resource){.name = intern(name)};
 	return scalar;
@@ -73,7 +73,7 @@ void resources_add(struct resources *resources, const struct resources *other, i
 	resources->milli_cpu = add_saturating(resources->milli_cpu, sign * other->milli_cpu);
 	resources->memory_bytes = add_saturating(resources->memory_bytes, sign * other->memory_bytes);
 	resources->ephemeral_storage_bytes =
-		add_saturating(resources->ephemeral_storage_bytes, sign * other->ephemeral_storage_bytes);
+	        add_saturating(resources->ephemeral_storage_bytes, sign * other->ephemeral_storage_bytes);
 	for (size_t i = 0; i < other->scalar_count; i++) {
 		struct scalar_resource *scalar = ensure_scalar(resources, other->scalars[i].name);
 		scalar->value = add_saturating(scalar->value, sign * other->scalars[i].value);
@@ -121,10 +121,10 @@ void resources_from_map(struct resources *resources, const struct string_map *ma
 // --- pods ------------------------------------------------------------------------------
 
 typedef void container_amounts(const struct core_v1_pod *pod, const struct core_v1_container *container,
-			       struct resources *ret_amounts);
+                               struct resources *ret_amounts);
 
 static const struct core_v1_container_status *find_status(const struct core_v1_container_status_array *statuses,
-							  const char *name)
+                                                          const char *name)
 {
 	for (size_t i = 0; i < statuses->count; i++)
 		if (statuses->items[i].name && name && strcmp(statuses->items[i].name, name) == 0)
@@ -141,7 +141,7 @@ static void max_with_map(struct resources *amounts, const struct string_map *map
 }
 
 static void requested_amounts(const struct core_v1_pod *pod, const struct core_v1_container *container,
-			      struct resources *ret_amounts)
+                              struct resources *ret_amounts)
 {
 	const struct core_v1_container_status *status = find_status(&pod->status.container_statuses, container->name);
 	resources_from_map(ret_amounts, &container->resources.requests);
@@ -153,7 +153,7 @@ static void requested_amounts(const struct core_v1_pod *pod, const struct core_v
 }
 
 static void nonzero_amounts(const struct core_v1_pod *pod, const struct core_v1_container *container,
-			    struct resources *ret_amounts)
+                            struct resources *ret_amounts)
 {
 	requested_amounts(pod, container, ret_amounts);
 	if (!string_map_get(&container->resources.requests, "cpu"))

@@ -7,7 +7,7 @@
 
 #include "api/core_v1.h"
 
-struct scalar_resource { // extended resources, huge pages, attachable volumes
+struct scalar_resource {  // extended resources, huge pages, attachable volumes
 	const char *name; // borrowed, see resources_add
 	int64_t value;
 };

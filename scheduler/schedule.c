@@ -53,8 +53,9 @@ static void count_reason(struct arena *arena, struct histogram *histogram, const
 	}
 	if (histogram->count == histogram->capacity) {
 		size_t capacity = histogram->capacity ? histogram->capacity * 2 : 8;
-		histogram->items = arena_realloc(arena, histogram->items, histogram->capacity * sizeof(histogram->items[0]),
-						 capacity * sizeof(histogram->items[0]));
+		histogram->items =
+		        arena_realloc(arena, histogram->items, histogram->capacity * sizeof(histogram->items[0]),
+		                      capacity * sizeof(histogram->items[0]));
 		histogram->capacity = capacity;
 	}
 	histogram->items[histogram->count++] = (struct reason_count){.text = text, .nodes = nodes};
@@ -106,7 +107,8 @@ static void run_pre_filters(struct search *search)
 	struct cycle *cycle = search->cycle;
 	for (size_t i = 0; i < plugin_count && !cycle->impossible; i++) {
 		bool was_restricted = cycle->only_nodes != NULL;
-		if (!plugins[i]->filter || (plugins[i]->pre_filter && !plugins[i]->pre_filter(cycle, &search->filter_states[i])))
+		if (!plugins[i]->filter ||
+		    (plugins[i]->pre_filter && !plugins[i]->pre_filter(cycle, &search->filter_states[i])))
 			search->filter_skipped[i] = true;
 		if (cycle->only_nodes && !was_restricted)
 			search->restricting_plugin = i;
@@ -150,7 +152,7 @@ static void filter_named_nodes(struct search *search)
 	if (search->evaluated_count == node_count)
 		return;
 	const char *text = arena_printf(cycle->arena, "node(s) didn't satisfy plugin(s) [%s]",
-					plugins[search->restricting_plugin]->name);
+	                                plugins[search->restricting_plugin]->name);
 	search->refused_by |= plugin_bit(search->restricting_plugin);
 	count_reason(cycle->arena, &search->reasons, text, node_count - search->evaluated_count);
 }
@@ -227,7 +229,7 @@ void schedule_pod(struct cycle *cycle, struct schedule_policy *policy, struct sc
 	run_pre_filters(&search);
 	if (cycle->impossible) {
 		ret_outcome->message =
-			arena_printf(cycle->arena, "0/%zu nodes are available: %s.", node_count, cycle->impossible);
+		        arena_printf(cycle->arena, "0/%zu nodes are available: %s.", node_count, cycle->impossible);
 		ret_outcome->refused_by = search.refused_by;
 		return;
 	}

@@ -143,17 +143,17 @@ static const struct profile *find_profile(const struct scheduler *scheduler, con
 static struct event_target target_of(const struct pod_info *info)
 {
 	return (struct event_target){
-		.api_version = "v1",
-		.kind = "Pod",
-		.namespace_name = info->object->namespace_name,
-		.name = info->object->name,
-		.uid = info->object->uid,
-		.resource_version = info->object->resource_version,
+	        .api_version = "v1",
+	        .kind = "Pod",
+	        .namespace_name = info->object->namespace_name,
+	        .name = info->object->name,
+	        .uid = info->object->uid,
+	        .resource_version = info->object->resource_version,
 	};
 }
 
 static void record(struct scheduler *scheduler, const struct pod_info *info, const char *type, const char *reason,
-		   const char *message)
+                   const char *message)
 {
 	const struct event_target target = target_of(info);
 	event_record(find_profile(scheduler, info->pod)->recorder, &target, type, reason, "%s", message);
@@ -172,10 +172,10 @@ static void binding_done(struct scheduler *scheduler, struct pod_info *info, con
 }
 
 static void binding_failed(struct scheduler *scheduler, struct pod_info *info, const char *node_name, int64_t now_ns,
-			   const struct err *err)
+                           const struct err *err)
 {
 	log_error("Failed to bind pod", kv_obj("pod", info->object->namespace_name, info->object->name),
-		  kv_str("node", node_name), kv_err(err));
+	          kv_str("node", node_name), kv_err(err));
 	cache_forget(scheduler->cache, pod_info_uid(info));
 	// A pod that is gone is nobody's concern; the watch takes it out of the queue.
 	if (err->code != ERR_NOT_FOUND) {
@@ -187,7 +187,7 @@ static void binding_failed(struct scheduler *scheduler, struct pod_info *info, c
 }
 
 static void on_bound(void *context, struct pod_info *info, const char *node_name, int64_t duration_ns,
-		     const struct err *err)
+                     const struct err *err)
 {
 	struct scheduler *scheduler = context;
 	int64_t now_ns = loop_now_ns(scheduler->loop);
@@ -195,7 +195,7 @@ static void on_bound(void *context, struct pod_info *info, const char *node_name
 	bool is_placed = cache_has_pod(scheduler->cache, pod_info_uid(info), &assumed) && !assumed;
 	bool bound = err->code == ERR_NONE || is_placed; // the watch knows better than a lost answer
 	scheduler_metrics_attempt(&scheduler->metrics, find_profile(scheduler, info->pod)->name,
-				  bound ? ATTEMPT_SCHEDULED : ATTEMPT_ERROR, duration_ns);
+	                          bound ? ATTEMPT_SCHEDULED : ATTEMPT_ERROR, duration_ns);
 	if (bound)
 		binding_done(scheduler, info, node_name, now_ns);
 	else
@@ -223,7 +223,7 @@ static void run_cycle(struct scheduler *scheduler, struct pod_info *info)
 	schedule_pod(&cycle, &scheduler->policy, &outcome);
 	if (!outcome.node) {
 		scheduler_metrics_attempt(&scheduler->metrics, find_profile(scheduler, info->pod)->name,
-					  ATTEMPT_UNSCHEDULABLE, loop_now_ns(scheduler->loop) - start_ns);
+		                          ATTEMPT_UNSCHEDULABLE, loop_now_ns(scheduler->loop) - start_ns);
 		pod_refused(scheduler, info, &outcome);
 		return;
 	}
@@ -271,7 +271,7 @@ static bool is_being_deleted(const struct api_object *object)
 }
 
 static void on_placed_pod(struct scheduler *scheduler, struct api_object *old_object, struct pod_info *info,
-			  int64_t now_ns)
+                          int64_t now_ns)
 {
 	unsigned events = EVENT_POD_ADDED;
 	if (has_node(old_object)) {
@@ -307,7 +307,7 @@ static void on_pod_gone(struct scheduler *scheduler, const struct api_object *ob
 }
 
 static void on_pod_changed(struct informer_handler *handler, struct api_object *old_object,
-			   struct api_object *new_object)
+                           struct api_object *new_object)
 {
 	struct scheduler *scheduler = container_of(handler, struct scheduler, pod_handler);
 	int64_t now_ns = loop_now_ns(scheduler->loop);
@@ -327,7 +327,7 @@ static void on_pod_changed(struct informer_handler *handler, struct api_object *
 // --- nodes change -----------------------------------------------------------------------------------
 
 static void on_node_changed(struct informer_handler *handler, struct api_object *old_object,
-			    struct api_object *new_object)
+                            struct api_object *new_object)
 {
 	struct scheduler *scheduler = container_of(handler, struct scheduler, node_handler);
 	if (!new_object) {
@@ -347,8 +347,8 @@ static void note_synced(struct scheduler *scheduler)
 		return;
 	scheduler->synced = true;
 	log_info("Caches are synced", kv_int("nodes", (int64_t)cache_node_count(scheduler->cache)),
-		 kv_int("placedPods", (int64_t)cache_pod_count(scheduler->cache)),
-		 kv_int("waitingPods", (int64_t)queue_count(scheduler->queue, QUEUE_ACTIVE)));
+	         kv_int("placedPods", (int64_t)cache_pod_count(scheduler->cache)),
+	         kv_int("waitingPods", (int64_t)queue_count(scheduler->queue, QUEUE_ACTIVE)));
 	scheduler->on_synced(scheduler->context);
 	wake(scheduler);
 }
@@ -369,11 +369,10 @@ static void start_informers(struct scheduler *scheduler)
 {
 	const struct informer_config nodes = {.resource = schema_find_resource("", "v1", "nodes")};
 	const struct informer_config pods = {
-		.resource = schema_find_resource("", "v1", "pods"),
-		.field_selector = "status.phase!=Succeeded,status.phase!=Failed",
+	        .resource = schema_find_resource("", "v1", "pods"),
+	        .field_selector = "status.phase!=Succeeded,status.phase!=Failed",
 	};
-	scheduler->node_handler =
-		(struct informer_handler){.changed = on_node_changed, .synced = on_nodes_synced};
+	scheduler->node_handler = (struct informer_handler){.changed = on_node_changed, .synced = on_nodes_synced};
 	scheduler->pod_handler = (struct informer_handler){.changed = on_pod_changed, .synced = on_pods_synced};
 	scheduler->nodes = informer_new(scheduler->client, &nodes);
 	scheduler->pods = informer_new(scheduler->client, &pods);
@@ -388,19 +387,19 @@ static void make_profiles(struct scheduler *scheduler, const struct scheduler_co
 	for (size_t i = 0; i < config->profile_count; i++) {
 		const char *name = config->profile_names[i];
 		scheduler->profiles[i] =
-			(struct profile){.name = name, .recorder = event_recorder_new(scheduler->client, name, NULL)};
+		        (struct profile){.name = name, .recorder = event_recorder_new(scheduler->client, name, NULL)};
 	}
 }
 
 struct scheduler *scheduler_new(struct rest_client *client, struct metrics_registry *metrics,
-				const struct scheduler_config *config, void (*on_synced)(void *context), void *context)
+                                const struct scheduler_config *config, void (*on_synced)(void *context), void *context)
 {
 	struct scheduler *scheduler = NEW(struct scheduler);
 	const struct queue_config queue = {
-		.initial_backoff_ns = config->initial_backoff_ns,
-		.max_backoff_ns = config->max_backoff_ns,
-		.on_entered = on_queue_entered,
-		.context = scheduler,
+	        .initial_backoff_ns = config->initial_backoff_ns,
+	        .max_backoff_ns = config->max_backoff_ns,
+	        .on_entered = on_queue_entered,
+	        .context = scheduler,
 	};
 	scheduler->client = client;
 	scheduler->loop = rest_client_loop(client);

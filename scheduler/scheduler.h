@@ -13,7 +13,7 @@ struct scheduler;
 
 // Watches at once. `on_synced` comes once, when pods and nodes are known.
 struct scheduler *scheduler_new(struct rest_client *client, struct metrics_registry *metrics,
-				const struct scheduler_config *config, void (*on_synced)(void *context), void *context);
+                                const struct scheduler_config *config, void (*on_synced)(void *context), void *context);
 struct scheduler *scheduler_free(struct scheduler *scheduler);
 
 // Schedules from now on (leadership was won).

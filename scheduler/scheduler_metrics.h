@@ -17,8 +17,8 @@ struct scheduler_metrics {
 	struct metrics_registry *registry;
 };
 
-void scheduler_metrics_attempt(const struct scheduler_metrics *metrics, const char *profile,
-			       enum attempt_result result, int64_t duration_ns);
+void scheduler_metrics_attempt(const struct scheduler_metrics *metrics, const char *profile, enum attempt_result result,
+                               int64_t duration_ns);
 void scheduler_metrics_incoming(const struct scheduler_metrics *metrics, enum queue_place place, const char *event);
 void scheduler_metrics_pending(const struct scheduler_metrics *metrics, const struct queue *queue);
 // A pod was bound after so many attempts.

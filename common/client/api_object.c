@@ -43,7 +43,7 @@ static const char *text_or_empty(const char *text)
 }
 
 static int decode_into(struct arena *arena, const struct schema_resource *resource, const struct schema_type *type,
-		       const struct json *value, struct api_object **ret_object, struct err *err)
+                       const struct json *value, struct api_object **ret_object, struct err *err)
 {
 	struct api_object *object = ARENA_NEW(arena, struct api_object);
 	void *view = arena_alloc(arena, type->view_size);
@@ -64,7 +64,7 @@ static int decode_into(struct arena *arena, const struct schema_resource *resour
 }
 
 static int new_object(const struct schema_resource *resource, const struct schema_type *type, const struct json *value,
-		      struct api_object **ret_object, struct err *err)
+                      struct api_object **ret_object, struct err *err)
 {
 	AUTO(arena_free) struct arena *scratch = arena_new(16384);
 	struct api_object *trial;
@@ -77,20 +77,20 @@ static int new_object(const struct schema_resource *resource, const struct schem
 }
 
 int api_object_new(const struct schema_resource *resource, const struct json *value, struct api_object **ret_object,
-		   struct err *err)
+                   struct err *err)
 {
 	return new_object(resource, resource->type, value, ret_object, err);
 }
 
 // Views start alike, so the metadata stands at the same place in a view of the metadata alone.
 int api_object_new_metadata(const struct schema_resource *resource, const struct json *value,
-			    struct api_object **ret_object, struct err *err)
+                            struct api_object **ret_object, struct err *err)
 {
 	static const char *const dropped[] = {"labels", "annotations", "managedFields"};
 	AUTO(arena_free) struct arena *scratch = arena_new(0);
 	struct json *lean = json_object(scratch);
 	struct json *metadata = json_ensure_object(scratch, lean, "metadata");
-	json_for_each_member(member, object_metadata(value)) {
+	json_for_each_member (member, object_metadata(value)) {
 		bool keep = true;
 		for (size_t i = 0; i < ARRAY_SIZE(dropped); i++)
 			keep = keep && strcmp(member->key, dropped[i]) != 0;

@@ -91,9 +91,9 @@ static void on_beat(struct loop_timer *timer)
 static void collect_checks(struct daemon_frame *frame)
 {
 	const struct health_check own[] = {
-		{"ping", HEALTH_HEALTHZ | HEALTH_LIVEZ | HEALTH_READYZ, check_ping, frame},
-		{"loop", HEALTH_HEALTHZ | HEALTH_LIVEZ | HEALTH_READYZ, check_loop, frame},
-		{"started", HEALTH_READYZ, check_ready, frame},
+	        {"ping", HEALTH_HEALTHZ | HEALTH_LIVEZ | HEALTH_READYZ, check_ping, frame},
+	        {"loop", HEALTH_HEALTHZ | HEALTH_LIVEZ | HEALTH_READYZ, check_loop, frame},
+	        {"started", HEALTH_READYZ, check_ready, frame},
 	};
 	const struct health_check *more = frame->daemon.program->checks;
 	size_t more_count = 0;
@@ -111,14 +111,16 @@ static int start_health(struct daemon_frame *frame, struct err *err)
 	if (values->health_port == 0)
 		return 0;
 	if (values->health_port < 0 || values->health_port > 65535)
-		return err_set(err, ERR_INVALID, "%lld is not a valid port for health and metrics: must be between 0 and 65535, inclusive",
-			       (long long)values->health_port);
+		return err_set(
+		        err, ERR_INVALID,
+		        "%lld is not a valid port for health and metrics: must be between 0 and 65535, inclusive",
+		        (long long)values->health_port);
 	collect_checks(frame);
 	struct plain_server_config config = {
-		.bind_address = values->health_address,
-		.port = (int)values->health_port,
-		.checks = frame->checks,
-		.metrics = frame->daemon.metrics,
+	        .bind_address = values->health_address,
+	        .port = (int)values->health_port,
+	        .checks = frame->checks,
+	        .metrics = frame->daemon.metrics,
 	};
 	return plain_server_new(&config, &frame->daemon.health, err);
 }
@@ -163,8 +165,8 @@ static int load_client_config(struct daemon_frame *frame, struct err *err)
 		return err_set(err, ERR_INVALID, "--kubeconfig is required (%s)", in_cluster.message);
 	}
 	const struct kubeconfig_overrides overrides = {
-		.path = values->kubeconfig[0] ? values->kubeconfig : NULL,
-		.server = values->master[0] ? values->master : NULL,
+	        .path = values->kubeconfig[0] ? values->kubeconfig : NULL,
+	        .server = values->master[0] ? values->master : NULL,
 	};
 	return kubeconfig_load(frame->arena, &overrides, &daemon->client_config, err);
 }
@@ -176,8 +178,8 @@ static int start_client(struct daemon_frame *frame, struct err *err)
 		return -err->code;
 	if (!daemon->client_config.server)
 		return 0;
-	AUTO_FREE char *agent = xasprintf("%s/" CARAVEL_VERSION " (linux/" ARCHITECTURE ") kubernetes/caravel",
-					  daemon->program->name);
+	AUTO_FREE char *agent =
+	        xasprintf("%s/" CARAVEL_VERSION " (linux/" ARCHITECTURE ") kubernetes/caravel", daemon->program->name);
 	return rest_client_new(daemon->loop, &daemon->client_config, agent, &daemon->client, err);
 }
 
@@ -279,7 +281,7 @@ int daemon_main(const struct daemon_program *program, int argc, char **argv)
 		return exit_code;
 	options_log(program->options);
 	log_info("Starting", kv_str("program", program->name), kv_str("version", CARAVEL_VERSION),
-		 kv_int("pid", getpid()));
+	         kv_int("pid", getpid()));
 	struct daemon_frame frame = {.daemon = {.program = program}, .arena = arena_new(0)};
 	frame.daemon.host_name = read_host_name(frame.arena);
 	struct err err = ERR_INIT;
@@ -340,8 +342,10 @@ static void on_start_timer(struct loop_timer *timer)
 static int check_leader_options(const struct leader_options *options, struct err *err)
 {
 	if (strcmp(options->resource_lock, "leases") != 0)
-		return err_set(err, ERR_INVALID, "leaderElection.resourceLock: Invalid value: \"%s\": resourceLock value must be \"leases\"",
-			       options->resource_lock);
+		return err_set(
+		        err, ERR_INVALID,
+		        "leaderElection.resourceLock: Invalid value: \"%s\": resourceLock value must be \"leases\"",
+		        options->resource_lock);
 	if (options->lease_duration_ns <= options->renew_deadline_ns)
 		return err_set(err, ERR_INVALID, "LeaseDuration must be greater than RenewDeadline");
 	if (options->renew_deadline_ns <= options->retry_period_ns)
@@ -352,8 +356,8 @@ static int check_leader_options(const struct leader_options *options, struct err
 }
 
 int daemon_start_leading(struct daemon *daemon, const struct leader_options *options,
-			 void (*on_started)(struct daemon *daemon), struct daemon_leadership **ret_leadership,
-			 struct err *err)
+                         void (*on_started)(struct daemon *daemon), struct daemon_leadership **ret_leadership,
+                         struct err *err)
 {
 	if (options->enabled && check_leader_options(options, err) < 0)
 		return -err->code;
@@ -369,15 +373,15 @@ int daemon_start_leading(struct daemon *daemon, const struct leader_options *opt
 	uuid_v4(uuid);
 	leadership->identity = xasprintf("%s_%s", daemon->host_name, uuid);
 	const struct leader_election_config config = {
-		.lease_namespace = options->resource_namespace,
-		.lease_name = options->resource_name,
-		.identity = leadership->identity,
-		.lease_duration_ns = options->lease_duration_ns,
-		.renew_deadline_ns = options->renew_deadline_ns,
-		.retry_period_ns = options->retry_period_ns,
-		.on_started = on_leading,
-		.on_lost = on_lost,
-		.context = leadership,
+	        .lease_namespace = options->resource_namespace,
+	        .lease_name = options->resource_name,
+	        .identity = leadership->identity,
+	        .lease_duration_ns = options->lease_duration_ns,
+	        .renew_deadline_ns = options->renew_deadline_ns,
+	        .retry_period_ns = options->retry_period_ns,
+	        .on_started = on_leading,
+	        .on_lost = on_lost,
+	        .context = leadership,
 	};
 	leadership->election = leader_election_new(daemon->client, &config);
 	return 0;

@@ -38,13 +38,13 @@ struct daemon_options {
 	bool show_version;
 };
 // `port`: the daemon's well-known health port.
-#define DAEMON_OPTIONS_INIT(port)                                                                  \
-	{.kubeconfig = "",                                                                        \
-	 .master = "",                                                                            \
-	 .health_address = "127.0.0.1",                                                           \
-	 .health_port = (port),                                                                   \
-	 .logging = LOGGING_OPTIONS_INIT}
+#define DAEMON_OPTIONS_INIT(port)                                                                     \
+	{                                                                                             \
+		.kubeconfig = "", .master = "", .health_address = "127.0.0.1", .health_port = (port), \
+		.logging = LOGGING_OPTIONS_INIT                                                       \
+	}
 
+// clang-format off
 // Flags of every daemon.
 #define DAEMON_OPTION_ROWS(values)                                                                                 \
 	{"kubeconfig", 0, OPTION_STRING, &(values).kubeconfig, "Client", "path",                                   \
@@ -85,6 +85,7 @@ struct daemon_options {
 		 "accepted for compatibility"},                                                                  \
 		{"profiling", 0, OPTION_IGNORED, NULL, "Serving", "bool", "accepted for compatibility"},         \
 		{"contention-profiling", 0, OPTION_IGNORED, NULL, "Serving", "bool", "accepted for compatibility"}
+// clang-format on
 
 struct leader_options {
 	bool enabled;
@@ -95,15 +96,14 @@ struct leader_options {
 	const char *resource_name;
 	const char *resource_namespace;
 };
-#define LEADER_OPTIONS_INIT(name)                                                                  \
-	{.enabled = true,                                                                         \
-	 .lease_duration_ns = INT64_C(15000000000),                                               \
-	 .renew_deadline_ns = INT64_C(10000000000),                                               \
-	 .retry_period_ns = INT64_C(2000000000),                                                  \
-	 .resource_lock = "leases",                                                               \
-	 .resource_name = (name),                                                                 \
-	 .resource_namespace = "kube-system"}
+#define LEADER_OPTIONS_INIT(name)                                                                                      \
+	{                                                                                                              \
+		.enabled = true, .lease_duration_ns = INT64_C(15000000000), .renew_deadline_ns = INT64_C(10000000000), \
+		.retry_period_ns = INT64_C(2000000000), .resource_lock = "leases", .resource_name = (name),            \
+		.resource_namespace = "kube-system"                                                                    \
+	}
 
+// clang-format off
 #define LEADER_OPTION_ROWS(leader)                                                                              \
 	{"leader-elect", 0, OPTION_BOOL, &(leader).enabled, "Leader election", "",                              \
 	 "take part in a leader election and work only while leading"},                                        \
@@ -119,6 +119,7 @@ struct leader_options {
 		 "name", "name of the lock object"},                                                           \
 		{"leader-elect-resource-namespace", 0, OPTION_STRING, &(leader).resource_namespace,            \
 		 "Leader election", "namespace", "namespace of the lock object"}
+// clang-format on
 
 struct daemon {
 	const struct daemon_program *program;
@@ -145,7 +146,8 @@ struct daemon_program {
 	int (*start)(struct daemon *daemon, struct err *err);
 	// Ends it: every source stopped, every call cancelled. Called also after a failed start.
 	void (*stop)(struct daemon *daemon);
-	// Asked to end by a signal: NULL ends the loop at once; else call daemon_quit when ready (a second signal ends it).
+	// Asked to end by a signal: NULL ends the loop at once; else call daemon_quit when ready (a second signal ends
+	// it).
 	void (*terminate)(struct daemon *daemon);
 };
 
@@ -160,7 +162,7 @@ void daemon_quit(struct daemon *daemon, int exit_code);
 // disabled. On loss the daemon logs and exits with code 1. Free with daemon_stop_leading.
 struct daemon_leadership;
 NODISCARD int daemon_start_leading(struct daemon *daemon, const struct leader_options *options,
-				   void (*on_started)(struct daemon *daemon), struct daemon_leadership **ret_leadership,
-				   struct err *err);
+                                   void (*on_started)(struct daemon *daemon), struct daemon_leadership **ret_leadership,
+                                   struct err *err);
 struct daemon_leadership *daemon_stop_leading(struct daemon_leadership *leadership);
 bool daemon_is_leading(const struct daemon_leadership *leadership);

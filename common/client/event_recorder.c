@@ -174,7 +174,7 @@ static const char *or_empty(const char *text)
 static const char *object_part(struct arena *arena, const struct event_target *target)
 {
 	return arena_printf(arena, "%s\x1f%s\x1f%s\x1f%s\x1f%s", or_empty(target->api_version), or_empty(target->kind),
-			    or_empty(target->namespace_name), or_empty(target->name), or_empty(target->uid));
+	                    or_empty(target->namespace_name), or_empty(target->name), or_empty(target->uid));
 }
 
 // --- gate 1 ------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ static void add_reference(struct arena *arena, struct json *object, const struct
 }
 
 static struct json *make_event(struct event_recorder *recorder, const struct queued_event *event, int64_t count,
-			       const char *first_time)
+                               const char *first_time)
 {
 	struct arena *arena = event->arena;
 	char now[API_TIME_BYTES];
@@ -341,7 +341,7 @@ static void retry_first(struct event_recorder *recorder, struct queued_event *ev
 {
 	if (++event->tries >= MAX_TRIES) {
 		log_error("Unable to write event, retry limit exceeded", kv_str("reason", event->reason),
-			  kv_obj("object", event->target.namespace_name, event->target.name), kv_err(err));
+		          kv_obj("object", event->target.namespace_name, event->target.name), kv_err(err));
 		drop_event(recorder, event);
 	}
 	loop_timer_start(recorder->loop, &recorder->timer, recorder->retry_ns, on_timer);
@@ -372,8 +372,8 @@ static void on_written(void *context, const struct rest_response *response)
 			note_written(recorder, event);
 		else
 			log_warning("Server rejected event, will not retry", kv_str("reason", event->reason),
-				    kv_obj("object", event->target.namespace_name, event->target.name),
-				    kv_err(&response->err));
+			            kv_obj("object", event->target.namespace_name, event->target.name),
+			            kv_err(&response->err));
 		drop_event(recorder, event);
 	}
 	write_soon(recorder);
@@ -391,17 +391,18 @@ static void write_first(struct event_recorder *recorder)
 	if (patches)
 		body = make_patch(event, written->count + 1);
 	else
-		body = make_event(recorder, event, written ? written->count + 1 : 1, written ? written->first_time : NULL);
+		body = make_event(recorder, event, written ? written->count + 1 : 1,
+		                  written ? written->first_time : NULL);
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 20);
 	json_write(&text, body);
 	const struct rest_request request = {
-		.method = patches ? "PATCH" : "POST",
-		.resource = recorder->resource,
-		.namespace_name = event_namespace(event),
-		.name = patches ? written->name : NULL,
-		.body_type = patches ? REST_STRATEGIC_MERGE_PATCH : REST_JSON,
-		.body = strbuf_text(&text),
-		.body_length = text.length,
+	        .method = patches ? "PATCH" : "POST",
+	        .resource = recorder->resource,
+	        .namespace_name = event_namespace(event),
+	        .name = patches ? written->name : NULL,
+	        .body_type = patches ? REST_STRATEGIC_MERGE_PATCH : REST_JSON,
+	        .body = strbuf_text(&text),
+	        .body_length = text.length,
 	};
 	recorder->call = rest_start(recorder->client, &request, on_written, recorder);
 }
@@ -411,13 +412,13 @@ static void write_first(struct event_recorder *recorder)
 static void copy_target(struct arena *arena, const struct event_target *from, struct event_target *to)
 {
 	*to = (struct event_target){
-		.api_version = arena_strdup(arena, from->api_version),
-		.kind = arena_strdup(arena, from->kind),
-		.namespace_name = arena_strdup(arena, or_empty(from->namespace_name)),
-		.name = arena_strdup(arena, or_empty(from->name)),
-		.uid = arena_strdup(arena, from->uid),
-		.resource_version = arena_strdup(arena, from->resource_version),
-		.field_path = arena_strdup(arena, from->field_path),
+	        .api_version = arena_strdup(arena, from->api_version),
+	        .kind = arena_strdup(arena, from->kind),
+	        .namespace_name = arena_strdup(arena, or_empty(from->namespace_name)),
+	        .name = arena_strdup(arena, or_empty(from->name)),
+	        .uid = arena_strdup(arena, from->uid),
+	        .resource_version = arena_strdup(arena, from->resource_version),
+	        .field_path = arena_strdup(arena, from->field_path),
 	};
 }
 
@@ -434,7 +435,7 @@ static void cut_message(char *message)
 }
 
 void event_record(struct event_recorder *recorder, const struct event_target *target, const char *type,
-		  const char *reason, const char *message_format, ...)
+                  const char *reason, const char *message_format, ...)
 {
 	if (recorder->queue_count >= QUEUE_MAX) {
 		log_v(2, "Dropped an event, too many are waiting to be written", kv_str("reason", reason));
@@ -460,8 +461,8 @@ void event_record(struct event_recorder *recorder, const struct event_target *ta
 		arena_free(arena);
 		return;
 	}
-	event->written_key = combined ? alike
-				      : arena_printf(arena, "%s\x1f%s\x1f%s", alike, or_empty(target->field_path), message);
+	event->written_key =
+	        combined ? alike : arena_printf(arena, "%s\x1f%s\x1f%s", alike, or_empty(target->field_path), message);
 	event->message = combined ? arena_printf(arena, AGGREGATE_PREFIX "%s", message) : message;
 	cut_message((char *)event->message);
 	list_append(&recorder->queue, &event->node);

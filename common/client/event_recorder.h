@@ -25,4 +25,4 @@ struct event_recorder *event_recorder_free(struct event_recorder *recorder);
 
 // `type` is "Normal" or "Warning".
 void event_record(struct event_recorder *recorder, const struct event_target *target, const char *type,
-		  const char *reason, const char *message_format, ...) PRINTF_LIKE(5, 6);
+                  const char *reason, const char *message_format, ...) PRINTF_LIKE(5, 6);

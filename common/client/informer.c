@@ -119,7 +119,7 @@ static void tell(struct informer *informer, struct api_object *old_object, struc
 {
 	struct informer_handler *handler;
 	informer->telling = true;
-	list_for_each(handler, &informer->handlers, node)
+	list_for_each (handler, &informer->handlers, node)
 		handler->changed(handler, old_object, new_object);
 	informer->telling = false;
 }
@@ -129,7 +129,7 @@ static void tell_progress(struct informer *informer)
 	struct informer_handler *handler;
 	informer->applied_revision = strtoll(informer->version, NULL, 10);
 	informer->telling = true;
-	list_for_each(handler, &informer->handlers, node)
+	list_for_each (handler, &informer->handlers, node)
 		if (handler->progressed)
 			handler->progressed(handler);
 	informer->telling = false;
@@ -160,7 +160,7 @@ static void tell_synced(struct informer *informer)
 	struct informer_handler *handler;
 	informer->synced = true;
 	informer->telling = true;
-	list_for_each(handler, &informer->handlers, node) {
+	list_for_each (handler, &informer->handlers, node) {
 		if (handler->synced)
 			handler->synced(handler);
 	}
@@ -193,13 +193,13 @@ static int64_t next_delay_ns(struct informer *informer)
 }
 
 static void wait_after_failure(struct informer *informer, const char *action, const struct err *err,
-			       int64_t at_least_ns)
+                               int64_t at_least_ns)
 {
 	int64_t delay_ns = next_delay_ns(informer);
 	if (delay_ns < at_least_ns)
 		delay_ns = at_least_ns;
 	log_warning("Failed to list or watch, will try again", kv_str("action", action),
-		    kv_str("resource", informer->config.resource->plural), kv_duration("delay", delay_ns), kv_err(err));
+	            kv_str("resource", informer->config.resource->plural), kv_duration("delay", delay_ns), kv_err(err));
 	proceed_after(informer, delay_ns);
 }
 
@@ -233,8 +233,8 @@ static int decode(const struct informer *informer, struct json *tree, struct api
 {
 	json_remove(object_metadata(tree), "managedFields");
 	return informer->config.metadata_only
-		       ? api_object_new_metadata(informer->config.resource, tree, ret_object, err)
-		       : api_object_new(informer->config.resource, tree, ret_object, err);
+	               ? api_object_new_metadata(informer->config.resource, tree, ret_object, err)
+	               : api_object_new(informer->config.resource, tree, ret_object, err);
 }
 
 // The stored object when it is still the same version, else a decoded one; a reference for the caller.
@@ -257,14 +257,15 @@ static int take_item(struct informer *informer, struct json *item, struct api_ob
 
 static void collect_page(struct informer *informer, const struct json *page)
 {
-	json_for_each_item(item, json_get(page, "items")) {
+	json_for_each_item (item, json_get(page, "items")) {
 		struct api_object *object;
 		struct err err = ERR_INIT;
 		if (take_item(informer, item, &object, &err) == 0)
 			keep_incoming(&informer->incoming, object);
 		else
-			log_error("Cannot decode a listed object", kv_str("resource", informer->config.resource->plural),
-				  kv_obj("object", object_namespace(item), object_name(item)), kv_err(&err));
+			log_error("Cannot decode a listed object",
+			          kv_str("resource", informer->config.resource->plural),
+			          kv_obj("object", object_namespace(item), object_name(item)), kv_err(&err));
 	}
 }
 
@@ -308,8 +309,8 @@ static void apply_list(struct informer *informer)
 
 static void on_list_failed(struct informer *informer, const struct rest_response *response)
 {
-	bool token_expired = informer->continue_token &&
-			     (response->err.code == ERR_EXPIRED || response->err.code == ERR_GONE);
+	bool token_expired =
+	        informer->continue_token && (response->err.code == ERR_EXPIRED || response->err.code == ERR_GONE);
 	drop_incoming(informer);
 	informer->list_whole = token_expired;
 	wait_after_failure(informer, "list", &response->err, response->retry_after_ns);
@@ -351,12 +352,12 @@ static void start_list(struct informer *informer)
 		url_escape(&query, informer->continue_token);
 	}
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = informer->config.resource,
-		.namespace_name = informer->config.namespace_name,
-		.query = strbuf_text(&query),
-		.accept = informer->config.metadata_only ? METADATA_LIST : NULL,
-		.timeout_ns = LIST_TIMEOUT_SECONDS * NSEC_PER_SEC,
+	        .method = "GET",
+	        .resource = informer->config.resource,
+	        .namespace_name = informer->config.namespace_name,
+	        .query = strbuf_text(&query),
+	        .accept = informer->config.metadata_only ? METADATA_LIST : NULL,
+	        .timeout_ns = LIST_TIMEOUT_SECONDS * NSEC_PER_SEC,
 	};
 	informer->call = rest_start(informer->client, &request, on_list_done, informer);
 }
@@ -382,8 +383,8 @@ static void on_watch_event(void *context, enum watch_event_type type, const stru
 		tell_new_handlers(informer);
 		if (decode(informer, tree, &object, &err) < 0)
 			log_error("Cannot decode a watched object",
-				  kv_str("resource", informer->config.resource->plural),
-				  kv_obj("object", object_namespace(tree), object_name(tree)), kv_err(&err));
+			          kv_str("resource", informer->config.resource->plural),
+			          kv_obj("object", object_namespace(tree), object_name(tree)), kv_err(&err));
 		else if (type == WATCH_DELETED)
 			apply_removal(informer, object->key);
 		else
@@ -404,7 +405,8 @@ static void on_watch_end(void *context, const struct err *err)
 	if (lasted_ns >= GOOD_WATCH_NS)
 		note_good_watch(informer);
 	if (err->code == ERR_EXPIRED || err->code == ERR_GONE) {
-		log_v(2, "Watch version is too old, listing again", kv_str("resource", informer->config.resource->plural),
+		log_v(2, "Watch version is too old, listing again",
+		      kv_str("resource", informer->config.resource->plural),
 		      kv_str("resourceVersion", informer->version));
 		informer->must_list = true;
 		proceed_after(informer, informer->watch_was_good ? 0 : next_delay_ns(informer));
@@ -414,8 +416,8 @@ static void on_watch_end(void *context, const struct err *err)
 		proceed_after(informer, next_delay_ns(informer));
 	} else {
 		// A server that refuses the watch itself is asked by a list, which shows why.
-		informer->must_list = err->code == ERR_BAD_REQUEST || err->code == ERR_INVALID ||
-				      err->code == ERR_NOT_FOUND;
+		informer->must_list =
+		        err->code == ERR_BAD_REQUEST || err->code == ERR_INVALID || err->code == ERR_NOT_FOUND;
 		wait_after_failure(informer, "watch", err, 0);
 	}
 }
@@ -428,12 +430,12 @@ static void start_watch(struct informer *informer)
 	strbuf_append_text(&query, informer->selector_query);
 	strbuf_printf(&query, "%sallowWatchBookmarks=true&timeoutSeconds=%u", query.length ? "&" : "", seconds);
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = informer->config.resource,
-		.namespace_name = informer->config.namespace_name,
-		.query = strbuf_text(&query),
-		.accept = informer->config.metadata_only ? METADATA_OBJECT : NULL,
-		.timeout_ns = (seconds + WATCH_GRACE_SECONDS) * NSEC_PER_SEC,
+	        .method = "GET",
+	        .resource = informer->config.resource,
+	        .namespace_name = informer->config.namespace_name,
+	        .query = strbuf_text(&query),
+	        .accept = informer->config.metadata_only ? METADATA_OBJECT : NULL,
+	        .timeout_ns = (seconds + WATCH_GRACE_SECONDS) * NSEC_PER_SEC,
 	};
 	informer->watch_began_ns = loop_now_ns(rest_client_loop(informer->client));
 	informer->watch_was_good = false;
@@ -523,7 +525,7 @@ struct api_object *informer_get(const struct informer *informer, const char *nam
 	char key[640]; // a namespace of 63 and a name of 253 bytes at most
 	bool is_global = !namespace_name || !namespace_name[0];
 	int length = is_global ? snprintf(key, sizeof(key), "%s", name)
-			       : snprintf(key, sizeof(key), "%s/%s", namespace_name, name);
+	                       : snprintf(key, sizeof(key), "%s/%s", namespace_name, name);
 	return length < (int)sizeof(key) ? store_get(informer->store, key) : NULL;
 }
 
@@ -538,13 +540,13 @@ struct api_object *informer_next(const struct informer *informer, size_t *cursor
 }
 
 void informer_add_index(struct informer *informer, const char *index_name,
-			void (*keys)(const struct api_object *object, struct informer_index_values *values))
+                        void (*keys)(const struct api_object *object, struct informer_index_values *values))
 {
 	store_add_index(informer->store, index_name, keys);
 }
 
 struct api_object *const *informer_by_index(const struct informer *informer, const char *index_name, const char *value,
-					    size_t *ret_count)
+                                            size_t *ret_count)
 {
 	return store_by_index(informer->store, index_name, value, ret_count);
 }

@@ -24,10 +24,10 @@ struct api_object {
 	struct arena *arena;
 	const char *namespace_name; // "" for cluster scope
 	const char *name;
-	const char *key;            // "namespace/name" or "name"
+	const char *key; // "namespace/name" or "name"
 	const char *uid;
 	const char *resource_version;
-	const void *view;           // the kind's typed view: (const struct core_v1_pod *)object->view
+	const void *view; // the kind's typed view: (const struct core_v1_pod *)object->view
 	const struct schema_resource *resource;
 };
 
@@ -36,10 +36,10 @@ struct api_object *api_object_unref(struct api_object *object);
 DEFINE_CLEANUP(struct api_object *, api_object_unref)
 // Decodes a tree into an object of its own; one reference for the caller.
 NODISCARD int api_object_new(const struct schema_resource *resource, const struct json *value,
-			     struct api_object **ret_object, struct err *err);
+                             struct api_object **ret_object, struct err *err);
 // The same of the metadata alone: the view is a meta_v1_partial_object_metadata without labels and annotations.
 NODISCARD int api_object_new_metadata(const struct schema_resource *resource, const struct json *value,
-				      struct api_object **ret_object, struct err *err);
+                                      struct api_object **ret_object, struct err *err);
 
 struct informer_config {
 	const struct schema_resource *resource;
@@ -58,7 +58,7 @@ struct informer *informer_free(struct informer *informer);
 struct informer_handler {
 	struct list node;
 	void (*changed)(struct informer_handler *handler, struct api_object *old_object, struct api_object *new_object);
-	void (*synced)(struct informer_handler *handler); // once, after the first full list; may be NULL
+	void (*synced)(struct informer_handler *handler);     // once, after the first full list; may be NULL
 	void (*progressed)(struct informer_handler *handler); // the revision moved, after `changed`; may be NULL
 };
 void informer_add_handler(struct informer *informer, struct informer_handler *handler);
@@ -84,14 +84,15 @@ struct informer_index_values {
 	size_t capacity;
 };
 void informer_add_index(struct informer *informer, const char *index_name,
-			void (*keys)(const struct api_object *object, struct informer_index_values *values));
+                        void (*keys)(const struct api_object *object, struct informer_index_values *values));
 // The objects under an index value; *ret_count of them, borrowed until the next turn.
 struct api_object *const *informer_by_index(const struct informer *informer, const char *index_name, const char *value,
-					    size_t *ret_count);
+                                            size_t *ret_count);
 // Ready-made: by namespace ("namespace"), by controller owner's uid ("controller"), pods by spec.nodeName ("node").
 void informer_index_by_namespace(const struct api_object *object, struct informer_index_values *values);
 void informer_index_by_controller(const struct api_object *object, struct informer_index_values *values);
-void informer_index_pods_by_node(const struct api_object *object, struct informer_index_values *values); // "" = none yet
+void informer_index_pods_by_node(const struct api_object *object,
+                                 struct informer_index_values *values); // "" = none yet
 
 // Common metadata of any view (the generated views all start alike: type meta, then metadata).
 struct meta_v1_object_meta;

@@ -41,9 +41,9 @@ static const struct {
 	const char *inner; // what holds an entry's fields
 	const char *paths[3];
 } sections[] = {
-	{"clusters", "cluster", {"certificate-authority"}},
-	{"users", "user", {"client-certificate", "client-key", "tokenFile"}},
-	{"contexts", "context", {NULL}},
+        {"clusters", "cluster", {"certificate-authority"}},
+        {"users", "user", {"client-certificate", "client-key", "tokenFile"}},
+        {"contexts", "context", {NULL}},
 };
 
 static void make_absolute(struct arena *arena, struct json *fields, const char *key, const char *folder)
@@ -67,7 +67,7 @@ static void resolve_paths(struct arena *arena, struct json *document, const char
 {
 	const char *folder = folder_of(arena, path);
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
-		json_for_each_item(entry, json_get(document, sections[i].list)) {
+		json_for_each_item (entry, json_get(document, sections[i].list)) {
 			struct json *fields = json_get(entry, sections[i].inner);
 			for (size_t k = 0; k < ARRAY_SIZE(sections[i].paths) && sections[i].paths[k]; k++)
 				make_absolute(arena, fields, sections[i].paths[k], folder);
@@ -87,12 +87,14 @@ static int read_document(struct arena *arena, const char *path, struct json **re
 		return err_wrap(err, "error loading config file \"%s\"", path);
 	struct json *document = count > 0 ? documents[0].value : json_object(arena);
 	if (!json_is(document, JSON_OBJECT))
-		return err_set(err, ERR_INVALID, "error loading config file \"%s\": the document is not an object", path);
+		return err_set(err, ERR_INVALID, "error loading config file \"%s\": the document is not an object",
+		               path);
 	const char *kind = json_get_text(document, "kind");
 	const char *version = json_get_text(document, "apiVersion");
 	if ((kind && strcmp(kind, "Config") != 0) || (version && strcmp(version, "v1") != 0))
-		return err_set(err, ERR_INVALID, "error loading config file \"%s\": no kind \"%s\" is registered for version \"%s\"",
-			       path, kind ? kind : "", version ? version : "");
+		return err_set(err, ERR_INVALID,
+		               "error loading config file \"%s\": no kind \"%s\" is registered for version \"%s\"",
+		               path, kind ? kind : "", version ? version : "");
 	resolve_paths(arena, document, path);
 	*ret_document = document;
 	return 0;
@@ -102,7 +104,7 @@ static int read_document(struct arena *arena, const char *path, struct json **re
 
 static struct json *find_entry(const struct json *document, const char *list, const char *name)
 {
-	json_for_each_item(entry, json_get(document, list)) {
+	json_for_each_item (entry, json_get(document, list)) {
 		const char *entry_name = json_get_text(entry, "name");
 		if (entry_name && strcmp(entry_name, name) == 0)
 			return entry;
@@ -114,7 +116,7 @@ static void merge_document(struct arena *arena, struct json *merged, const struc
 {
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		struct json *list = json_ensure_array(arena, merged, sections[i].list);
-		json_for_each_item(entry, json_get(document, sections[i].list)) {
+		json_for_each_item (entry, json_get(document, sections[i].list)) {
 			const char *name = json_get_text(entry, "name");
 			if (name && !find_entry(merged, sections[i].list, name))
 				json_append(arena, list, entry);
@@ -180,7 +182,7 @@ static const char *text_or_null(const struct json *fields, const char *key)
 
 // Base64 as Go reads it: line breaks don't count.
 static int decode_data(struct arena *arena, const struct json *fields, const char *key, const char **ret_text,
-		       struct err *err)
+                       struct err *err)
 {
 	const char *encoded = text_or_null(fields, key);
 	if (!encoded)
@@ -200,7 +202,7 @@ static int decode_data(struct arena *arena, const struct json *fields, const cha
 }
 
 static int take_cluster(struct arena *arena, const struct json *document, const char *name,
-			struct client_config *config, struct err *err)
+                        struct client_config *config, struct err *err)
 {
 	const struct json *entry = find_entry(document, "clusters", name);
 	if (!entry)
@@ -213,13 +215,15 @@ static int take_cluster(struct arena *arena, const struct json *document, const 
 	if (decode_data(arena, cluster, "certificate-authority-data", &config->ca_data, err) < 0)
 		return err_wrap(err, "cluster \"%s\"", name);
 	if (config->insecure_skip_tls_verify && (config->ca_file || config->ca_data))
-		return err_set(err, ERR_INVALID,
-			       "cluster \"%s\": specifying a root certificates file with the insecure flag is not allowed", name);
+		return err_set(
+		        err, ERR_INVALID,
+		        "cluster \"%s\": specifying a root certificates file with the insecure flag is not allowed",
+		        name);
 	return 0;
 }
 
 static int take_user(struct arena *arena, const struct json *document, const char *name, struct client_config *config,
-		     struct err *err)
+                     struct err *err)
 {
 	const struct json *entry = find_entry(document, "users", name);
 	if (!entry)
@@ -227,8 +231,9 @@ static int take_user(struct arena *arena, const struct json *document, const cha
 	const struct json *user = json_get(entry, "user");
 	if (json_is(json_get(user, "exec"), JSON_OBJECT) || json_is(json_get(user, "auth-provider"), JSON_OBJECT))
 		return err_set(err, ERR_INVALID,
-			       "user \"%s\": credential plugins (exec, auth-provider) are not supported; use a certificate or a token",
-			       name);
+		               "user \"%s\": credential plugins (exec, auth-provider) are not supported; use a "
+		               "certificate or a token",
+		               name);
 	config->certificate_file = text_or_null(user, "client-certificate");
 	config->private_key_file = text_or_null(user, "client-key");
 	config->bearer_token = text_or_null(user, "token");
@@ -239,8 +244,10 @@ static int take_user(struct arena *arena, const struct json *document, const cha
 		return err_wrap(err, "user \"%s\"", name);
 	if ((config->certificate_file || config->certificate_data) &&
 	    !(config->private_key_file || config->private_key_data))
-		return err_set(err, ERR_INVALID, "user \"%s\": client-key-data or client-key must be specified to use the clientCert authentication method",
-			       name);
+		return err_set(err, ERR_INVALID,
+		               "user \"%s\": client-key-data or client-key must be specified to use the clientCert "
+		               "authentication method",
+		               name);
 	return 0;
 }
 
@@ -255,7 +262,7 @@ static void drop_shadowed_files(struct client_config *config)
 }
 
 static int choose(struct arena *arena, const struct json *document, const struct kubeconfig_overrides *overrides,
-		  struct client_config *config, struct err *err)
+                  struct client_config *config, struct err *err)
 {
 	const char *context_name = overrides->context ? overrides->context : text_or_null(document, "current-context");
 	const struct json *entry = context_name ? find_entry(document, "contexts", context_name) : NULL;
@@ -275,7 +282,7 @@ static int choose(struct arena *arena, const struct json *document, const struct
 }
 
 static void copy_overrides(struct arena *arena, const struct kubeconfig_overrides *overrides,
-			   struct client_config *config)
+                           struct client_config *config)
 {
 	if (overrides->server)
 		config->server = arena_strdup(arena, overrides->server);
@@ -287,8 +294,8 @@ static void copy_overrides(struct arena *arena, const struct kubeconfig_override
 		config->server = arena_printf(arena, "http://%s", config->server);
 }
 
-int kubeconfig_load(struct arena *arena, const struct kubeconfig_overrides *overrides,
-		    struct client_config *ret_config, struct err *err)
+int kubeconfig_load(struct arena *arena, const struct kubeconfig_overrides *overrides, struct client_config *ret_config,
+                    struct err *err)
 {
 	struct json *document;
 	if (kubeconfig_read(arena, overrides->path, &document, err) < 0)
@@ -301,7 +308,9 @@ int kubeconfig_load(struct arena *arena, const struct kubeconfig_overrides *over
 			*ret_config = config;
 			return 0;
 		}
-		return err_set(err, ERR_INVALID, "invalid configuration: no configuration has been provided, try setting KUBECONFIG or --kubeconfig");
+		return err_set(err, ERR_INVALID,
+		               "invalid configuration: no configuration has been provided, try setting KUBECONFIG or "
+		               "--kubeconfig");
 	}
 	copy_overrides(arena, overrides, &config);
 	*ret_config = config;
@@ -313,17 +322,19 @@ int kubeconfig_load_in_cluster(struct arena *arena, struct client_config *ret_co
 	const char *host = getenv("KUBERNETES_SERVICE_HOST");
 	const char *port = getenv("KUBERNETES_SERVICE_PORT");
 	if (!host || !host[0] || !port || !port[0])
-		return err_set(err, ERR_NOT_FOUND, "unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined");
+		return err_set(err, ERR_NOT_FOUND,
+		               "unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and "
+		               "KUBERNETES_SERVICE_PORT must be defined");
 	bool is_ipv6 = strchr(host, ':') != NULL;
 	char *namespace_name = NULL;
 	size_t length;
 	if (read_file(arena, SERVICE_ACCOUNT_FOLDER "namespace", &namespace_name, &length, NULL) == 0)
 		namespace_name[strcspn(namespace_name, "\n")] = '\0';
 	*ret_config = (struct client_config){
-		.server = arena_printf(arena, is_ipv6 ? "https://[%s]:%s" : "https://%s:%s", host, port),
-		.ca_file = SERVICE_ACCOUNT_FOLDER "ca.crt",
-		.bearer_token_file = SERVICE_ACCOUNT_FOLDER "token",
-		.namespace_name = namespace_name && namespace_name[0] ? namespace_name : "default",
+	        .server = arena_printf(arena, is_ipv6 ? "https://[%s]:%s" : "https://%s:%s", host, port),
+	        .ca_file = SERVICE_ACCOUNT_FOLDER "ca.crt",
+	        .bearer_token_file = SERVICE_ACCOUNT_FOLDER "token",
+	        .namespace_name = namespace_name && namespace_name[0] ? namespace_name : "default",
 	};
 	return 0;
 }

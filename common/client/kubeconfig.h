@@ -26,7 +26,7 @@ struct client_config { // everything a client needs to talk to one cluster; text
 };
 
 struct kubeconfig_overrides { // command-line flags; NULL = not given
-	const char *path;      // --kubeconfig
+	const char *path;     // --kubeconfig
 	const char *context;
 	const char *cluster;
 	const char *user;
@@ -37,7 +37,7 @@ struct kubeconfig_overrides { // command-line flags; NULL = not given
 // Order: --kubeconfig, $KUBECONFIG, ~/.kube/config, in-cluster. Relative paths
 // are relative to the file that names them.
 NODISCARD int kubeconfig_load(struct arena *arena, const struct kubeconfig_overrides *overrides,
-			      struct client_config *ret_config, struct err *err);
+                              struct client_config *ret_config, struct err *err);
 
 // The service account's configuration inside a pod (KUBERNETES_SERVICE_HOST and the
 // mounted token). ERR_NOT_FOUND outside of one.

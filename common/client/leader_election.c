@@ -39,10 +39,10 @@ struct leader_election {
 	struct rest_call *call;
 	struct loop_timer retry_timer;
 	struct loop_timer deadline_timer;
-	struct arena *arena; // of `lease`
-	struct json *lease;  // as last read or written, NULL = none known
+	struct arena *arena;  // of `lease`
+	struct json *lease;   // as last read or written, NULL = none known
 	struct json *written; // what the running write sends, in `arena`
-	int64_t observed_ns; // monotonic: when the lease last changed before our eyes
+	int64_t observed_ns;  // monotonic: when the lease last changed before our eyes
 	bool skipped_read;
 	bool is_leader;
 	bool lost;
@@ -83,8 +83,9 @@ static void observe(struct leader_election *election, const struct json *lease)
 		election->observed_ns = loop_now_ns(election->loop);
 	const char *before = holder_of(election->lease);
 	if (strcmp(before, holder_of(copy)) != 0)
-		log_info("New leader elected", kv_obj("lease", election->config.lease_namespace, election->config.lease_name),
-			 kv_str("identity", holder_of(copy)));
+		log_info("New leader elected",
+		         kv_obj("lease", election->config.lease_namespace, election->config.lease_name),
+		         kv_str("identity", holder_of(copy)));
 	arena_free(election->arena);
 	election->arena = arena;
 	election->lease = copy;
@@ -112,7 +113,7 @@ static void on_deadline(struct loop_timer *timer)
 {
 	struct leader_election *election = container_of(timer, struct leader_election, deadline_timer);
 	log_error("Failed to renew the lease within the renew deadline",
-		  kv_obj("lease", election->config.lease_namespace, election->config.lease_name));
+	          kv_obj("lease", election->config.lease_namespace, election->config.lease_name));
 	lose(election);
 }
 
@@ -128,7 +129,7 @@ static void retry_later(struct leader_election *election)
 static void round_failed(struct leader_election *election, const char *action, const struct err *err)
 {
 	log_error("Leader election round failed", kv_str("action", action),
-		  kv_obj("lease", election->config.lease_namespace, election->config.lease_name), kv_err(err));
+	          kv_obj("lease", election->config.lease_namespace, election->config.lease_name), kv_err(err));
 	retry_later(election);
 }
 
@@ -140,7 +141,7 @@ static void round_won(struct leader_election *election)
 	retry_later(election);
 	if (is_new) {
 		log_info("Successfully acquired lease",
-			 kv_obj("lease", election->config.lease_namespace, election->config.lease_name));
+		         kv_obj("lease", election->config.lease_namespace, election->config.lease_name));
 		election->config.on_started(election->config.context);
 	}
 }
@@ -207,11 +208,11 @@ static void on_write_done(void *context, const struct rest_response *response)
 static struct rest_request lease_request(const struct leader_election *election, const char *method)
 {
 	return (struct rest_request){
-		.method = method,
-		.resource = election->resource,
-		.namespace_name = election->config.lease_namespace,
-		.name = election->config.lease_name,
-		.timeout_ns = election->config.renew_deadline_ns / 2,
+	        .method = method,
+	        .resource = election->resource,
+	        .namespace_name = election->config.lease_namespace,
+	        .name = election->config.lease_name,
+	        .timeout_ns = election->config.renew_deadline_ns / 2,
 	};
 }
 
@@ -220,8 +221,8 @@ static void start_write(struct leader_election *election)
 	if (!election->arena)
 		election->arena = arena_new(4096);
 	bool exists = election->lease != NULL;
-	election->written = exists ? json_clone(election->arena, election->lease)
-				   : new_lease(election, election->arena);
+	election->written =
+	        exists ? json_clone(election->arena, election->lease) : new_lease(election, election->arena);
 	fill_spec(election, election->arena, election->written);
 	AUTO_STRBUF struct strbuf body = STRBUF_INIT(1 << 20);
 	json_write(&body, election->written);
@@ -317,7 +318,8 @@ static void release(struct leader_election *election)
 	struct err err = ERR_INIT;
 	if (rest_run(election->client, arena, &request, &response, &err) < 0)
 		log_warning("Failed to release the lease",
-			    kv_obj("lease", election->config.lease_namespace, election->config.lease_name), kv_err(&err));
+		            kv_obj("lease", election->config.lease_namespace, election->config.lease_name),
+		            kv_err(&err));
 }
 
 struct leader_election *leader_election_free(struct leader_election *election)

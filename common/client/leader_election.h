@@ -13,10 +13,10 @@ struct leader_election;
 struct leader_election_config {
 	const char *lease_namespace; // "kube-system"
 	const char *lease_name;
-	const char *identity;        // host name _ uuid
-	int64_t lease_duration_ns;   // 0 = 15 s
-	int64_t renew_deadline_ns;   // 0 = 10 s
-	int64_t retry_period_ns;     // 0 = 2 s
+	const char *identity;      // host name _ uuid
+	int64_t lease_duration_ns; // 0 = 15 s
+	int64_t renew_deadline_ns; // 0 = 10 s
+	int64_t retry_period_ns;   // 0 = 2 s
 	void (*on_started)(void *context);
 	void (*on_lost)(void *context);
 	void *context;

@@ -39,7 +39,7 @@ static char *base_url_of(const char *server)
 static void add_impersonation(struct rest_client *client, const char *what, const char *who)
 {
 	client->impersonation_headers[client->impersonation_count++] =
-		arena_printf(client->arena, "Impersonate-%s: %s", what, who);
+	        arena_printf(client->arena, "Impersonate-%s: %s", what, who);
 }
 
 static void copy_impersonation(struct rest_client *client, const struct client_config *config)
@@ -60,13 +60,11 @@ static void copy_config(struct rest_client *client, const struct client_config *
 {
 	client->config = *config;
 	const char **texts[] = {
-		&client->config.server,           &client->config.ca_file,
-		&client->config.ca_data,          &client->config.certificate_file,
-		&client->config.certificate_data, &client->config.private_key_file,
-		&client->config.private_key_data, &client->config.bearer_token,
-		&client->config.bearer_token_file, &client->config.tls_server_name,
-		&client->config.namespace_name,   &client->config.context_name,
-		&client->config.as_user,          &client->config.as_uid,
+	        &client->config.server,           &client->config.ca_file,          &client->config.ca_data,
+	        &client->config.certificate_file, &client->config.certificate_data, &client->config.private_key_file,
+	        &client->config.private_key_data, &client->config.bearer_token,     &client->config.bearer_token_file,
+	        &client->config.tls_server_name,  &client->config.namespace_name,   &client->config.context_name,
+	        &client->config.as_user,          &client->config.as_uid,
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		*texts[i] = arena_strdup(client->arena, *texts[i]);
@@ -76,23 +74,25 @@ static void copy_config(struct rest_client *client, const struct client_config *
 static struct tls_client_config tls_config_of(const struct client_config *config)
 {
 	return (struct tls_client_config){
-		.ca_file = config->ca_file,
-		.ca_data = config->ca_data,
-		.certificate_file = config->certificate_file,
-		.certificate_data = config->certificate_data,
-		.private_key_file = config->private_key_file,
-		.private_key_data = config->private_key_data,
-		.server_name = config->tls_server_name,
-		.insecure_skip_verify = config->insecure_skip_tls_verify,
+	        .ca_file = config->ca_file,
+	        .ca_data = config->ca_data,
+	        .certificate_file = config->certificate_file,
+	        .certificate_data = config->certificate_data,
+	        .private_key_file = config->private_key_file,
+	        .private_key_data = config->private_key_data,
+	        .server_name = config->tls_server_name,
+	        .insecure_skip_verify = config->insecure_skip_tls_verify,
 	};
 }
 
 int rest_client_new(struct loop *loop, const struct client_config *config, const char *user_agent,
-		    struct rest_client **ret_client, struct err *err)
+                    struct rest_client **ret_client, struct err *err)
 {
-	if (!config->server || (strncmp(config->server, "https://", 8) != 0 && strncmp(config->server, "http://", 7) != 0))
-		return err_set(err, ERR_INVALID, "\"%s\" is not the URL of an API server: it must begin with https:// or http://",
-			       config->server ? config->server : "");
+	if (!config->server ||
+	    (strncmp(config->server, "https://", 8) != 0 && strncmp(config->server, "http://", 7) != 0))
+		return err_set(err, ERR_INVALID,
+		               "\"%s\" is not the URL of an API server: it must begin with https:// or http://",
+		               config->server ? config->server : "");
 	struct rest_client *client = NEW(struct rest_client);
 	client->loop = loop;
 	client->arena = arena_new(0);
@@ -100,10 +100,10 @@ int rest_client_new(struct loop *loop, const struct client_config *config, const
 	copy_config(client, config);
 	client->base_url = base_url_of(config->server);
 	const struct http_client_config http_config = {
-		.tls = tls_config_of(&client->config),
-		.bearer_token = client->config.bearer_token,
-		.bearer_token_file = client->config.bearer_token_file,
-		.user_agent = user_agent,
+	        .tls = tls_config_of(&client->config),
+	        .bearer_token = client->config.bearer_token,
+	        .bearer_token_file = client->config.bearer_token_file,
+	        .user_agent = user_agent,
 	};
 	client->http = http_client_new(loop, &http_config);
 	*ret_client = client;
@@ -115,7 +115,7 @@ struct rest_client *rest_client_free(struct rest_client *client)
 	if (!client)
 		return NULL;
 	struct rest_call *call;
-	list_for_each(call, &client->calls, node)
+	list_for_each (call, &client->calls, node)
 		rest_cancel(call);
 	http_client_free(client->http);
 	SSL_CTX_free(client->upgrade_tls);
@@ -194,11 +194,11 @@ char *rest_request_path(const struct rest_request *request)
 // --- the call ----------------------------------------------------------------------
 
 static const char *const content_types[] = {
-	[REST_JSON] = "application/json",
-	[REST_JSON_PATCH] = "application/json-patch+json",
-	[REST_MERGE_PATCH] = "application/merge-patch+json",
-	[REST_STRATEGIC_MERGE_PATCH] = "application/strategic-merge-patch+json",
-	[REST_APPLY_PATCH] = "application/apply-patch+yaml",
+        [REST_JSON] = "application/json",
+        [REST_JSON_PATCH] = "application/json-patch+json",
+        [REST_MERGE_PATCH] = "application/merge-patch+json",
+        [REST_STRATEGIC_MERGE_PATCH] = "application/strategic-merge-patch+json",
+        [REST_APPLY_PATCH] = "application/apply-patch+yaml",
 };
 
 static void collect_headers(struct rest_call *call, const struct rest_request *request)
@@ -206,10 +206,10 @@ static void collect_headers(struct rest_call *call, const struct rest_request *r
 	size_t count = 0;
 	call->headers = ARENA_ARRAY(call->arena, const char *, call->client->impersonation_count + 3);
 	call->headers[count++] =
-		arena_printf(call->arena, "Accept: %s", request->accept ? request->accept : "application/json");
+	        arena_printf(call->arena, "Accept: %s", request->accept ? request->accept : "application/json");
 	if (request->body)
 		call->headers[count++] =
-			arena_printf(call->arena, "Content-Type: %s", content_types[request->body_type]);
+		        arena_printf(call->arena, "Content-Type: %s", content_types[request->body_type]);
 	for (size_t i = 0; i < call->client->impersonation_count; i++)
 		call->headers[count++] = call->client->impersonation_headers[i];
 }
@@ -223,8 +223,8 @@ static const char *copy_bytes(struct arena *arena, const void *data, size_t leng
 	return copy;
 }
 
-struct rest_call *rest_call_new(struct rest_client *client, const struct rest_request *request,
-				const char *extra_query, void *context)
+struct rest_call *rest_call_new(struct rest_client *client, const struct rest_request *request, const char *extra_query,
+                                void *context)
 {
 	AUTO_STRBUF struct strbuf url = STRBUF_INIT(1 << 20);
 	strbuf_append_text(&url, client->base_url);
@@ -237,11 +237,11 @@ struct rest_call *rest_call_new(struct rest_client *client, const struct rest_re
 	call->buffer = STRBUF_INIT(0);
 	collect_headers(call, request);
 	call->config = (struct http_call_config){
-		.method = arena_strdup(call->arena, request->method),
-		.url = arena_strndup(call->arena, strbuf_text(&url), url.length),
-		.headers = call->headers,
-		.timeout_ns = request->timeout_ns ? request->timeout_ns : DEFAULT_TIMEOUT_SECONDS * NSEC_PER_SEC,
-		.context = call,
+	        .method = arena_strdup(call->arena, request->method),
+	        .url = arena_strndup(call->arena, strbuf_text(&url), url.length),
+	        .headers = call->headers,
+	        .timeout_ns = request->timeout_ns ? request->timeout_ns : DEFAULT_TIMEOUT_SECONDS * NSEC_PER_SEC,
+	        .context = call,
 	};
 	if (request->body) {
 		call->config.body = copy_bytes(call->arena, request->body, request->body_length);
@@ -293,19 +293,20 @@ static const struct {
 	int status;
 	const char *message;
 } plain_messages[] = {
-	{400, "the server rejected our request for an unknown reason"},
-	{401, "the server has asked for the client to provide credentials"},
-	{403, "the server does not allow access to the requested resource"},
-	{404, "the server could not find the requested resource"},
-	{405, "the server does not allow this method on the requested resource"},
-	{406, "the server was unable to respond with a content type that the client supports"},
-	{409, "the server reported a conflict"},
-	{413, "the request entity is too large"},
-	{415, "the body of the request was in an unknown format"},
-	{422, "the server rejected our request due to an error in our request"},
-	{429, "the server has received too many requests and has asked us to try again later"},
-	{503, "the server is currently unable to handle the request"},
-	{504, "the server was unable to return a response in the time allotted, but may still be processing the request"},
+        {400, "the server rejected our request for an unknown reason"},
+        {401, "the server has asked for the client to provide credentials"},
+        {403, "the server does not allow access to the requested resource"},
+        {404, "the server could not find the requested resource"},
+        {405, "the server does not allow this method on the requested resource"},
+        {406, "the server was unable to respond with a content type that the client supports"},
+        {409, "the server reported a conflict"},
+        {413, "the request entity is too large"},
+        {415, "the body of the request was in an unknown format"},
+        {422, "the server rejected our request due to an error in our request"},
+        {429, "the server has received too many requests and has asked us to try again later"},
+        {503, "the server is currently unable to handle the request"},
+        {504,
+         "the server was unable to return a response in the time allotted, but may still be processing the request"},
 };
 
 static const char *plain_message(int status)
@@ -331,15 +332,15 @@ bool rest_status_error(const struct json *status, int http_status, struct err *e
 	json_get_integer(status, "code", &code);
 	const char *message = json_get_text(status, "message");
 	(void)err_set(err, err_code_from_status(json_get_text(status, "reason"), (int)code), "%s",
-		      message && message[0] ? message : "unknown");
+	              message && message[0] ? message : "unknown");
 	return true;
 }
 
 static int64_t retry_after_ns(const struct rest_call *call, const struct json *object)
 {
 	int64_t seconds = 0;
-	if (is_status_object(object) &&
-	    json_get_integer(json_get(object, "details"), "retryAfterSeconds", &seconds) && seconds > 0)
+	if (is_status_object(object) && json_get_integer(json_get(object, "details"), "retryAfterSeconds", &seconds) &&
+	    seconds > 0)
 		return seconds * NSEC_PER_SEC;
 	const char *header = call->http ? http_call_response_header(call->http, "Retry-After") : NULL;
 	seconds = header ? strtoll(header, NULL, 10) : 0;
@@ -409,19 +410,19 @@ static void judge_status(struct rest_response *response)
 		(void)err_set(&response->err, err_code_from_status(NULL, status), "%s", message);
 	else
 		(void)err_set(&response->err, err_code_from_status(NULL, status),
-			      "an error on the server (status %d) has prevented the request from succeeding: %.*s", status,
-			      (int)(response->body_length < 100 ? response->body_length : 100),
-			      response->body ? response->body : "");
+		              "an error on the server (status %d) has prevented the request from succeeding: %.*s",
+		              status, (int)(response->body_length < 100 ? response->body_length : 100),
+		              response->body ? response->body : "");
 }
 
 void rest_response_fill(const struct rest_call *call, struct arena *arena, int status, const char *body,
-			size_t body_length, const struct err *transport_err, struct rest_response *response)
+                        size_t body_length, const struct err *transport_err, struct rest_response *response)
 {
 	*response = (struct rest_response){
-		.http_status = status,
-		.body = body,
-		.body_length = body_length,
-		.arena = arena,
+	        .http_status = status,
+	        .body = body,
+	        .body_length = body_length,
+	        .arena = arena,
 	};
 	if (transport_err && transport_err->code != ERR_NONE) {
 		describe_transport_failure(call, transport_err, &response->err);
@@ -481,7 +482,7 @@ static void on_call_done(void *context, int status, const char *body, size_t bod
 }
 
 struct rest_call *rest_start(struct rest_client *client, const struct rest_request *request,
-			     void (*on_done)(void *context, const struct rest_response *response), void *context)
+                             void (*on_done)(void *context, const struct rest_response *response), void *context)
 {
 	struct rest_call *call = rest_call_new(client, request, NULL, context);
 	call->on_done = on_done;
@@ -521,7 +522,7 @@ static void on_run_done(void *context, const struct rest_response *response)
 }
 
 int rest_run(struct rest_client *client, struct arena *arena, const struct rest_request *request,
-	     struct rest_response *ret_response, struct err *err)
+             struct rest_response *ret_response, struct err *err)
 {
 	struct rest_run_state state = {.arena = arena, .response = ret_response};
 	rest_start(client, request, on_run_done, &state);
@@ -541,13 +542,13 @@ static int refresh_authorization(struct rest_client *client, struct err *err)
 		strbuf_append_text(&token, client->config.bearer_token);
 	free(client->authorization);
 	client->authorization =
-		token.length ? xasprintf("Bearer %.*s", (int)strcspn(token.data, "\r\n"), token.data) : NULL;
+	        token.length ? xasprintf("Bearer %.*s", (int)strcspn(token.data, "\r\n"), token.data) : NULL;
 	return 0;
 }
 
 // "host", "host:port", "[v6]:port" up to the first slash; the rest is the base path.
 static void split_address(struct rest_client *client, const char *address, int default_port,
-			  struct rest_endpoint *endpoint)
+                          struct rest_endpoint *endpoint)
 {
 	size_t length = strcspn(address, "/");
 	char *host = arena_strndup(client->arena, address, length);

@@ -17,7 +17,7 @@ struct rest_client;
 struct rest_call;
 
 NODISCARD int rest_client_new(struct loop *loop, const struct client_config *config, const char *user_agent,
-			      struct rest_client **ret_client, struct err *err);
+                              struct rest_client **ret_client, struct err *err);
 struct rest_client *rest_client_free(struct rest_client *client); // abandons its calls
 struct loop *rest_client_loop(const struct rest_client *client);
 
@@ -39,13 +39,13 @@ struct rest_request {
 	const char *query;                      // encoded, without '?', NULL = none
 	const char *accept;                     // NULL = application/json
 	enum rest_body_type body_type;
-	const char *body;                       // copied
+	const char *body; // copied
 	size_t body_length;
-	int64_t timeout_ns;                     // 0 = 30 s
+	int64_t timeout_ns; // 0 = 30 s
 };
 
 struct rest_response {
-	int http_status;   // 0: no answer came
+	int http_status; // 0: no answer came
 	const char *body;
 	size_t body_length;
 	// Failure in one shape: the code from Status.reason and the Status message;
@@ -55,17 +55,17 @@ struct rest_response {
 	struct arena *arena;
 	struct json *object;
 	const char *const *warnings; // texts of the Warning headers, NULL-terminated; NULL = none
-	int64_t retry_after_ns; // from details.retryAfterSeconds or Retry-After, else 0
+	int64_t retry_after_ns;      // from details.retryAfterSeconds or Retry-After, else 0
 };
 
 // on_done: exactly once, never from inside rest_start. The response is borrowed for the call.
 struct rest_call *rest_start(struct rest_client *client, const struct rest_request *request,
-			     void (*on_done)(void *context, const struct rest_response *response), void *context);
+                             void (*on_done)(void *context, const struct rest_response *response), void *context);
 void rest_cancel(struct rest_call *call); // on_done does not come
 
 // For tools: runs the loop until the answer is there. The response's arena is the caller's `arena`.
 NODISCARD int rest_run(struct rest_client *client, struct arena *arena, const struct rest_request *request,
-		       struct rest_response *ret_response, struct err *err);
+                       struct rest_response *ret_response, struct err *err);
 
 // --- watch and other streams ---------------------------------------------------
 
@@ -86,12 +86,12 @@ struct watch_callbacks {
 
 // `request` names the collection; watch=true and the given resourceVersion are added to its query.
 struct rest_call *rest_watch(struct rest_client *client, const struct rest_request *request,
-			     const char *resource_version, const struct watch_callbacks *callbacks, void *context);
+                             const char *resource_version, const struct watch_callbacks *callbacks, void *context);
 
 // Raw streaming (logs -f).
 struct rest_call *rest_stream(struct rest_client *client, const struct rest_request *request,
-			      void (*on_data)(void *context, const char *data, size_t length),
-			      void (*on_done)(void *context, const struct rest_response *response), void *context);
+                              void (*on_data)(void *context, const char *data, size_t length),
+                              void (*on_done)(void *context, const struct rest_response *response), void *context);
 
 // A TLS context and address for upgrades (exec, attach, port-forward) with the same credentials.
 typedef struct ssl_ctx_st SSL_CTX;

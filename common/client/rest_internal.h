@@ -13,7 +13,7 @@ struct rest_client {
 	struct http_client *http;
 	struct arena *arena; // the texts of the configuration
 	struct client_config config;
-	char *base_url; // without a trailing slash
+	char *base_url;                     // without a trailing slash
 	const char **impersonation_headers; // NULL-terminated
 	size_t impersonation_count;
 	struct list calls;
@@ -45,8 +45,8 @@ struct rest_call {
 };
 
 // Copies the request; nothing is sent yet. `extra_query` may be NULL.
-struct rest_call *rest_call_new(struct rest_client *client, const struct rest_request *request,
-				const char *extra_query, void *context);
+struct rest_call *rest_call_new(struct rest_client *client, const struct rest_request *request, const char *extra_query,
+                                void *context);
 void rest_call_free(struct rest_call *call);
 // Calls out are framed by these two; rest_call_leave returns false when the call was cancelled inside and is gone.
 void rest_call_enter(struct rest_call *call);
@@ -54,6 +54,6 @@ bool rest_call_leave(struct rest_call *call);
 
 // Parses a body and judges the status into `response` (arena given by the caller).
 void rest_response_fill(const struct rest_call *call, struct arena *arena, int status, const char *body,
-			size_t body_length, const struct err *transport_err, struct rest_response *response);
+                        size_t body_length, const struct err *transport_err, struct rest_response *response);
 // A Status object into an error; false when it tells of success or is none.
 bool rest_status_error(const struct json *status, int http_status, struct err *err);

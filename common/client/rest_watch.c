@@ -19,11 +19,8 @@ enum {
 };
 
 static const char *const event_names[] = {
-	[WATCH_ADDED] = "ADDED",
-	[WATCH_MODIFIED] = "MODIFIED",
-	[WATCH_DELETED] = "DELETED",
-	[WATCH_BOOKMARK] = "BOOKMARK",
-	[WATCH_ERROR] = "ERROR",
+        [WATCH_ADDED] = "ADDED",       [WATCH_MODIFIED] = "MODIFIED", [WATCH_DELETED] = "DELETED",
+        [WATCH_BOOKMARK] = "BOOKMARK", [WATCH_ERROR] = "ERROR",
 };
 
 static bool is_success(int status)
@@ -52,7 +49,7 @@ static void finish_watch(struct rest_call *call, const struct err *err)
 }
 
 static int parse_event(struct rest_call *call, const char *line, size_t length, enum watch_event_type *ret_type,
-		       struct json **ret_object, struct err *err)
+                       struct json **ret_object, struct err *err)
 {
 	struct json *event;
 	arena_reset(call->event_arena);
@@ -68,7 +65,7 @@ static int parse_event(struct rest_call *call, const char *line, size_t length, 
 		}
 	}
 	return err_set(err, ERR_PARSE, "unable to decode an event from the watch stream: unknown type \"%s\"",
-		       name ? name : "");
+	               name ? name : "");
 }
 
 // False when the call is gone.
@@ -145,13 +142,14 @@ static void on_watch_done(void *context, int status, const char *body, size_t bo
 	if (is_success(status))
 		rest_response_fill(call, arena, status, NULL, 0, err, &response);
 	else
-		rest_response_fill(call, arena, status, strbuf_text(&call->buffer), call->buffer.length, err, &response);
+		rest_response_fill(call, arena, status, strbuf_text(&call->buffer), call->buffer.length, err,
+		                   &response);
 	call->http = NULL;
 	finish_watch(call, &response.err);
 }
 
 struct rest_call *rest_watch(struct rest_client *client, const struct rest_request *request,
-			     const char *resource_version, const struct watch_callbacks *callbacks, void *context)
+                             const char *resource_version, const struct watch_callbacks *callbacks, void *context)
 {
 	AUTO_STRBUF struct strbuf query = STRBUF_INIT(4096);
 	strbuf_append_text(&query, "watch=true");
@@ -200,8 +198,8 @@ static void on_stream_done(void *context, int status, const char *body, size_t b
 }
 
 struct rest_call *rest_stream(struct rest_client *client, const struct rest_request *request,
-			      void (*on_data)(void *context, const char *data, size_t length),
-			      void (*on_done)(void *context, const struct rest_response *response), void *context)
+                              void (*on_data)(void *context, const char *data, size_t length),
+                              void (*on_done)(void *context, const struct rest_response *response), void *context)
 {
 	struct rest_call *call = rest_call_new(client, request, NULL, context);
 	call->on_data = on_data;

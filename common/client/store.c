@@ -132,7 +132,8 @@ static void reindex(struct store_index *index, struct api_object *old_object, st
 	values_of(index, new_object, &after);
 	if (old_object && new_object && same_values(&before, &after)) {
 		for (size_t i = 0; i < before.values.count; i++) {
-			struct api_object **place = bucket_find(hashmap_get(index->buckets, before.room[i]), old_object);
+			struct api_object **place =
+			        bucket_find(hashmap_get(index->buckets, before.room[i]), old_object);
 			if (place)
 				*place = new_object;
 		}
@@ -170,7 +171,7 @@ void store_add_index(struct store *store, const char *name, store_index_function
 }
 
 struct api_object *const *store_by_index(const struct store *store, const char *name, const char *value,
-					 size_t *ret_count)
+                                         size_t *ret_count)
 {
 	struct store_index *index = find_index(store, name);
 	assert(index);

@@ -27,4 +27,4 @@ struct api_object *store_get(const struct store *store, const char *key); // bor
 size_t store_count(const struct store *store);
 struct api_object *store_next(const struct store *store, size_t *cursor); // borrowed; NULL at the end
 struct api_object *const *store_by_index(const struct store *store, const char *name, const char *value,
-					 size_t *ret_count);
+                                         size_t *ret_count);

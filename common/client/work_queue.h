@@ -35,5 +35,5 @@ enum work_result {
 void work_queue_done(struct work_queue *queue, const char *key, enum work_result result);
 
 size_t work_queue_depth(const struct work_queue *queue);
-void work_queue_pause(struct work_queue *queue);  // before leadership, and after losing it
+void work_queue_pause(struct work_queue *queue); // before leadership, and after losing it
 void work_queue_resume(struct work_queue *queue);

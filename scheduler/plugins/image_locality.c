@@ -25,12 +25,13 @@ static const char *normalized_name(struct arena *arena, const char *image)
 	return arena_printf(arena, "%s:latest", image);
 }
 
-static void add_images(struct cycle *cycle, struct wanted_images *wanted, const struct core_v1_container_array *containers)
+static void add_images(struct cycle *cycle, struct wanted_images *wanted,
+                       const struct core_v1_container_array *containers)
 {
 	for (size_t i = 0; i < containers->count; i++) {
 		const char *image = containers->items[i].image;
 		const struct image_state *state =
-			image ? cache_find_image(cycle->cache, normalized_name(cycle->arena, image)) : NULL;
+		        image ? cache_find_image(cycle->cache, normalized_name(cycle->arena, image)) : NULL;
 		wanted->container_count++;
 		if (state)
 			wanted->states[wanted->count++] = state;
@@ -42,7 +43,7 @@ static bool pre_score(struct cycle *cycle, void **state)
 	const struct core_v1_pod_spec *spec = &cycle->pod->pod->spec;
 	struct wanted_images *wanted = ARENA_NEW(cycle->arena, struct wanted_images);
 	wanted->states = ARENA_ARRAY(cycle->arena, const struct image_state *,
-				     spec->containers.count + spec->init_containers.count + 1);
+	                             spec->containers.count + spec->init_containers.count + 1);
 	add_images(cycle, wanted, &spec->init_containers);
 	add_images(cycle, wanted, &spec->containers);
 	*state = wanted;
@@ -75,8 +76,8 @@ static int64_t score(struct cycle *cycle, void *state, const struct node_info *n
 }
 
 const struct plugin plugin_image_locality = {
-	.name = "ImageLocality",
-	.weight = 1,
-	.pre_score = pre_score,
-	.score = score,
+        .name = "ImageLocality",
+        .weight = 1,
+        .pre_score = pre_score,
+        .score = score,
 };

@@ -36,7 +36,8 @@ static bool contains_name(const struct name_set *set, const char *name)
 }
 
 // The names that a term allows by "metadata.name In (…)"; false: it doesn't speak of names.
-static bool names_of_term(struct arena *arena, const struct core_v1_node_selector_term *term, struct name_set *ret_names)
+static bool names_of_term(struct arena *arena, const struct core_v1_node_selector_term *term,
+                          struct name_set *ret_names)
 {
 	bool found = false;
 	for (size_t i = 0; i < term->match_fields.count; i++) {
@@ -91,7 +92,7 @@ static bool pre_filter(struct cycle *cycle, void **state)
 }
 
 static enum filter_code filter(struct cycle *cycle, void *state, const struct node_info *node,
-			       struct filter_reasons *reasons)
+                               struct filter_reasons *reasons)
 {
 	(void)state;
 	if (pod_accepts_node(cycle->pod->pod, node))
@@ -110,7 +111,7 @@ static int64_t score(struct cycle *cycle, void *state, const struct node_info *n
 {
 	(void)state;
 	const struct core_v1_preferred_scheduling_term_array *terms =
-		&affinity_of(cycle)->preferred_during_scheduling_ignored_during_execution;
+	        &affinity_of(cycle)->preferred_during_scheduling_ignored_during_execution;
 	int64_t sum = 0;
 	for (size_t i = 0; i < terms->count; i++)
 		if (terms->items[i].weight && node_selector_term_matches(&terms->items[i].preference, node))
@@ -124,12 +125,12 @@ static void normalize(int64_t *scores, size_t count)
 }
 
 const struct plugin plugin_node_affinity = {
-	.name = "NodeAffinity",
-	.helped_by = EVENT_NODE_ADDED | EVENT_NODE_LABELS,
-	.weight = 2,
-	.pre_filter = pre_filter,
-	.filter = filter,
-	.pre_score = pre_score,
-	.score = score,
-	.normalize = normalize,
+        .name = "NodeAffinity",
+        .helped_by = EVENT_NODE_ADDED | EVENT_NODE_LABELS,
+        .weight = 2,
+        .pre_filter = pre_filter,
+        .filter = filter,
+        .pre_score = pre_score,
+        .score = score,
+        .normalize = normalize,
 };

@@ -13,7 +13,7 @@ static bool pre_filter(struct cycle *cycle, void **state)
 }
 
 static enum filter_code filter(struct cycle *cycle, void *state, const struct node_info *node,
-			       struct filter_reasons *reasons)
+                               struct filter_reasons *reasons)
 {
 	(void)state;
 	if (strcmp(cycle->pod->pod->spec.node_name, node->name) == 0)
@@ -22,8 +22,8 @@ static enum filter_code filter(struct cycle *cycle, void *state, const struct no
 }
 
 const struct plugin plugin_node_name = {
-	.name = "NodeName",
-	.helped_by = EVENT_NODE_ADDED,
-	.pre_filter = pre_filter,
-	.filter = filter,
+        .name = "NodeName",
+        .helped_by = EVENT_NODE_ADDED,
+        .pre_filter = pre_filter,
+        .filter = filter,
 };

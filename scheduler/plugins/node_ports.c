@@ -33,19 +33,19 @@ static bool pre_filter(struct cycle *cycle, void **state)
 }
 
 static enum filter_code filter(struct cycle *cycle, void *state, const struct node_info *node,
-			       struct filter_reasons *reasons)
+                               struct filter_reasons *reasons)
 {
 	(void)state;
 	for (size_t i = 0; i < node->pod_count; i++)
 		if (node->pods[i]->port_count && pod_conflicts(node->pods[i], cycle->pod))
 			return filter_refuse(reasons, FILTER_REFUSE,
-					     "node(s) didn't have free ports for the requested pod ports");
+			                     "node(s) didn't have free ports for the requested pod ports");
 	return FILTER_PASS;
 }
 
 const struct plugin plugin_node_ports = {
-	.name = "NodePorts",
-	.helped_by = EVENT_NODE_ADDED | EVENT_POD_DELETED,
-	.pre_filter = pre_filter,
-	.filter = filter,
+        .name = "NodePorts",
+        .helped_by = EVENT_NODE_ADDED | EVENT_POD_DELETED,
+        .pre_filter = pre_filter,
+        .filter = filter,
 };

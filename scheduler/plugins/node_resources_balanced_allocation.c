@@ -31,8 +31,8 @@ static int64_t score(struct cycle *cycle, void *state, const struct node_info *n
 }
 
 const struct plugin plugin_node_resources_balanced_allocation = {
-	.name = "NodeResourcesBalancedAllocation",
-	.weight = 1,
-	.pre_score = pre_score,
-	.score = score,
+        .name = "NodeResourcesBalancedAllocation",
+        .weight = 1,
+        .pre_score = pre_score,
+        .score = score,
 };

@@ -27,7 +27,7 @@ static void check(struct shortage *shortage, const char *text, int64_t asked, in
 }
 
 static enum filter_code filter(struct cycle *cycle, void *state, const struct node_info *node,
-			       struct filter_reasons *reasons)
+                               struct filter_reasons *reasons)
 {
 	(void)state;
 	const struct resources *asked = &cycle->pod->requests;
@@ -75,9 +75,10 @@ static int64_t score(struct cycle *cycle, void *state, const struct node_info *n
 }
 
 const struct plugin plugin_node_resources_fit = {
-	.name = "NodeResourcesFit",
-	.helped_by = EVENT_NODE_ADDED | EVENT_NODE_ALLOCATABLE | EVENT_POD_DELETED | EVENT_POD_SHRUNK | EVENT_SELF_UPDATED,
-	.weight = 1,
-	.filter = filter,
-	.score = score,
+        .name = "NodeResourcesFit",
+        .helped_by =
+                EVENT_NODE_ADDED | EVENT_NODE_ALLOCATABLE | EVENT_POD_DELETED | EVENT_POD_SHRUNK | EVENT_SELF_UPDATED,
+        .weight = 1,
+        .filter = filter,
+        .score = score,
 };

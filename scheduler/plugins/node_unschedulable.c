@@ -5,7 +5,7 @@
 #include "scheduler/tolerations.h"
 
 static enum filter_code filter(struct cycle *cycle, void *state, const struct node_info *node,
-			       struct filter_reasons *reasons)
+                               struct filter_reasons *reasons)
 {
 	static const struct core_v1_taint cordon = {.key = "node.kubernetes.io/unschedulable", .effect = "NoSchedule"};
 	(void)state;
@@ -15,7 +15,7 @@ static enum filter_code filter(struct cycle *cycle, void *state, const struct no
 }
 
 const struct plugin plugin_node_unschedulable = {
-	.name = "NodeUnschedulable",
-	.helped_by = EVENT_NODE_ADDED | EVENT_NODE_TAINTS | EVENT_SELF_UPDATED,
-	.filter = filter,
+        .name = "NodeUnschedulable",
+        .helped_by = EVENT_NODE_ADDED | EVENT_NODE_TAINTS | EVENT_SELF_UPDATED,
+        .filter = filter,
 };

@@ -11,7 +11,7 @@ static const char *or_empty(const char *text)
 }
 
 static enum filter_code filter(struct cycle *cycle, void *state, const struct node_info *node,
-			       struct filter_reasons *reasons)
+                               struct filter_reasons *reasons)
 {
 	(void)state;
 	const struct core_v1_taint_array *taints = &node->node->spec.taints;
@@ -21,8 +21,8 @@ static enum filter_code filter(struct cycle *cycle, void *state, const struct no
 			continue;
 		if (tolerations_tolerate(&cycle->pod->pod->spec.tolerations, taint))
 			continue;
-		const char *text = arena_printf(cycle->arena, "node(s) had untolerated taint {%s: %s}", or_empty(taint->key),
-						or_empty(taint->value));
+		const char *text = arena_printf(cycle->arena, "node(s) had untolerated taint {%s: %s}",
+		                                or_empty(taint->key), or_empty(taint->value));
 		return filter_refuse(reasons, FILTER_REFUSE_FOR_EVER, text);
 	}
 	return FILTER_PASS;
@@ -63,11 +63,11 @@ static void normalize(int64_t *scores, size_t count)
 }
 
 const struct plugin plugin_taint_toleration = {
-	.name = "TaintToleration",
-	.helped_by = EVENT_NODE_ADDED | EVENT_NODE_TAINTS | EVENT_SELF_UPDATED,
-	.weight = 3,
-	.filter = filter,
-	.pre_score = pre_score,
-	.score = score,
-	.normalize = normalize,
+        .name = "TaintToleration",
+        .helped_by = EVENT_NODE_ADDED | EVENT_NODE_TAINTS | EVENT_SELF_UPDATED,
+        .weight = 3,
+        .filter = filter,
+        .pre_score = pre_score,
+        .score = score,
+        .normalize = normalize,
 };

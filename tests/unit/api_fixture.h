@@ -3,11 +3,11 @@
 // An HTTPS server with a handler of the test's own and a rest_client that talks to
 // it, both on one loop whose clock moves only when told. Real sockets, real TLS.
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -82,20 +82,21 @@ static inline void api_fixture_make_certificate(struct api_fixture *fixture)
 }
 
 static inline void api_fixture_serve(struct api_fixture *fixture, int port,
-				     void (*handler)(void *context, struct http_exchange *exchange), void *context)
+                                     void (*handler)(void *context, struct http_exchange *exchange), void *context)
 {
 	struct err err = ERR_INIT;
-	const struct tls_server_config tls = {
-		.certificate_file = fixture->certificate_path, .private_key_file = fixture->key_path, .offer_http2 = true};
+	const struct tls_server_config tls = {.certificate_file = fixture->certificate_path,
+	                                      .private_key_file = fixture->key_path,
+	                                      .offer_http2 = true};
 	struct loop *const loops[] = {fixture->loop};
 	const struct http_server_config config = {
-		.bind_address = "127.0.0.1",
-		.port = port,
-		.loops = loops,
-		.loop_count = 1,
-		.tls = &tls,
-		.handler = handler,
-		.context = context,
+	        .bind_address = "127.0.0.1",
+	        .port = port,
+	        .loops = loops,
+	        .loop_count = 1,
+	        .tls = &tls,
+	        .handler = handler,
+	        .context = context,
 	};
 	if (http_server_new(&config, &fixture->server, &err) < 0)
 		fail_msg("%s", err.message);
@@ -103,7 +104,7 @@ static inline void api_fixture_serve(struct api_fixture *fixture, int port,
 }
 
 static inline void api_fixture_open(struct api_fixture *fixture,
-				    void (*handler)(void *context, struct http_exchange *exchange), void *context)
+                                    void (*handler)(void *context, struct http_exchange *exchange), void *context)
 {
 	struct err err = ERR_INIT;
 	memset(fixture, 0, sizeof(*fixture));
@@ -115,7 +116,7 @@ static inline void api_fixture_open(struct api_fixture *fixture,
 	api_fixture_serve(fixture, 0, handler, context);
 	AUTO_FREE char *url = xasprintf("https://127.0.0.1:%d/", fixture->port);
 	const struct client_config config = {
-		.server = url, .ca_file = fixture->certificate_path, .bearer_token = "the-token"};
+	        .server = url, .ca_file = fixture->certificate_path, .bearer_token = "the-token"};
 	if (rest_client_new(fixture->loop, &config, "test/v1 (linux/amd64)", &fixture->client, &err) < 0)
 		fail_msg("%s", err.message);
 }
@@ -155,18 +156,18 @@ static inline void api_fixture_close(struct api_fixture *fixture)
 }
 
 // Runs until the condition holds; a generous bound of real turns makes a hang a failure.
-#define api_fixture_until(fixture, condition)                        \
-	do {                                                         \
-		int turns_ = 0;                                      \
-		while (!(condition)) {                               \
+#define api_fixture_until(fixture, condition)                            \
+	do {                                                             \
+		int turns_ = 0;                                          \
+		while (!(condition)) {                                   \
 			api_fixture_step((fixture), NSEC_PER_MSEC * 20); \
-			if (++turns_ > 30000)                        \
-				fail_msg("never came: %s", #condition); \
-		}                                                    \
+			if (++turns_ > 30000)                            \
+				fail_msg("never came: %s", #condition);  \
+		}                                                        \
 	} while (0)
 
 static inline void api_fixture_respond(struct http_exchange *exchange, int status, const struct http_header *headers,
-				       size_t header_count, const char *text)
+                                       size_t header_count, const char *text)
 {
 	AUTO(blob_unref) struct blob *body = blob_new(text, strlen(text));
 	http_exchange_respond(exchange, status, headers, header_count, body);
@@ -186,11 +187,12 @@ static inline void api_fixture_answer(struct http_exchange *exchange, int status
 }
 
 static inline void api_fixture_answer_status(struct http_exchange *exchange, int code, const char *reason,
-					     const char *message)
+                                             const char *message)
 {
-	AUTO_FREE char *text = xasprintf("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"message\":\"%s\","
-					 "\"reason\":\"%s\",\"code\":%d}",
-					 message, reason, code);
+	AUTO_FREE char *text =
+	        xasprintf("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"message\":\"%s\","
+	                  "\"reason\":\"%s\",\"code\":%d}",
+	                  message, reason, code);
 	api_fixture_answer(exchange, code, text);
 }
 

@@ -33,7 +33,7 @@ static void patch_event(struct world *world, struct http_exchange *exchange, con
 		api_fixture_answer_status(exchange, 404, "NotFound", "no such event");
 		return;
 	}
-	json_for_each_member(member, patch)
+	json_for_each_member (member, patch)
 		json_set(world->arena, event, member->key, member->value);
 	world->last = event;
 	world->patches++;
@@ -79,13 +79,13 @@ static void close_world(struct world *world)
 static struct event_target pod(const char *name)
 {
 	return (struct event_target){
-		.api_version = "v1",
-		.kind = "Pod",
-		.namespace_name = "ns",
-		.name = name,
-		.uid = "uid-1",
-		.resource_version = "7",
-		.field_path = "spec.containers{web}",
+	        .api_version = "v1",
+	        .kind = "Pod",
+	        .namespace_name = "ns",
+	        .name = name,
+	        .uid = "uid-1",
+	        .resource_version = "7",
+	        .field_path = "spec.containers{web}",
 	};
 }
 
@@ -114,7 +114,7 @@ static void test_shape_of_an_event(void **state)
 	api_fixture_until(&world.api, world.creates == 1);
 	const struct json *event = world.last;
 	assert_ptr_equal(strstr(json_get_text(json_get(event, "metadata"), "name"), "a."),
-			 json_get_text(json_get(event, "metadata"), "name"));
+	                 json_get_text(json_get(event, "metadata"), "name"));
 	assert_string_equal(json_get_text(json_get(event, "metadata"), "namespace"), "ns");
 	const struct json *about = json_get(event, "involvedObject");
 	assert_string_equal(json_get_text(about, "kind"), "Pod");
@@ -248,12 +248,12 @@ static void test_queue_and_message_are_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shape_of_an_event),
-		cmocka_unit_test(test_same_event_is_counted),
-		cmocka_unit_test(test_many_alike_are_combined),
-		cmocka_unit_test(test_spam_of_one_object_is_dropped),
-		cmocka_unit_test(test_unavailable_server_is_tried_again),
-		cmocka_unit_test(test_queue_and_message_are_bounded),
+	        cmocka_unit_test(test_shape_of_an_event),
+	        cmocka_unit_test(test_same_event_is_counted),
+	        cmocka_unit_test(test_many_alike_are_combined),
+	        cmocka_unit_test(test_spam_of_one_object_is_dropped),
+	        cmocka_unit_test(test_unavailable_server_is_tried_again),
+	        cmocka_unit_test(test_queue_and_message_are_bounded),
 	};
 	return cmocka_run_group_tests_name("event_recorder", tests, NULL, NULL);
 }

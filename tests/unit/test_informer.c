@@ -75,11 +75,12 @@ static bool happens(struct world *world, unsigned percent)
 
 static void write_object(struct strbuf *out, int name, const struct object *object)
 {
-	strbuf_printf(out,
-		      "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"n%d\",\"namespace\":\"%s\","
-		      "\"uid\":\"u%d-%d\",\"resourceVersion\":\"%ld\",\"managedFields\":[{\"manager\":\"m\"}]},"
-		      "\"data\":{\"revision\":\"%ld\"}}",
-		      name, name % 2 ? "odd" : "even", name, object->generation, object->revision, object->revision);
+	strbuf_printf(
+	        out,
+	        "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"n%d\",\"namespace\":\"%s\","
+	        "\"uid\":\"u%d-%d\",\"resourceVersion\":\"%ld\",\"managedFields\":[{\"manager\":\"m\"}]},"
+	        "\"data\":{\"revision\":\"%ld\"}}",
+	        name, name % 2 ? "odd" : "even", name, object->generation, object->revision, object->revision);
 }
 
 static void send_change(struct http_exchange *exchange, const struct change *change)
@@ -119,9 +120,10 @@ static void on_watcher_gone(void *context)
 
 static void send_bookmark(struct world *world, struct http_exchange *exchange)
 {
-	AUTO_FREE char *text = xasprintf("{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\","
-					 "\"metadata\":{\"resourceVersion\":\"%ld\"}}}\n",
-					 world->revision);
+	AUTO_FREE char *text =
+	        xasprintf("{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\","
+	                  "\"metadata\":{\"resourceVersion\":\"%ld\"}}}\n",
+	                  world->revision);
 	api_fixture_write(exchange, text);
 }
 
@@ -153,7 +155,8 @@ static void answer_list(struct world *world, struct http_exchange *exchange, con
 		long revision;
 		assert_int_equal(sscanf(token, "%ld:%d", &revision, &start), 2);
 		if (revision != world->snapshot_revision || happens(world, world->expire_chance)) {
-			api_fixture_answer_status(exchange, 410, "Expired", "The provided continue parameter is too old");
+			api_fixture_answer_status(exchange, 410, "Expired",
+			                          "The provided continue parameter is too old");
 			return;
 		}
 	} else {
@@ -191,8 +194,9 @@ static void answer_watch(struct world *world, struct http_exchange *exchange, co
 	}
 	http_exchange_start(exchange, 200, headers, 1);
 	if (from < world->compacted) {
-		const char *error = "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"status\":\"Failure\",\"code\":410,"
-				    "\"reason\":\"Expired\",\"message\":\"too old resource version\"}}\n";
+		const char *error =
+		        "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"status\":\"Failure\",\"code\":410,"
+		        "\"reason\":\"Expired\",\"message\":\"too old resource version\"}}\n";
 		api_fixture_write(exchange, error);
 		http_exchange_end(exchange);
 		return;
@@ -285,9 +289,9 @@ static void open_world(struct world *world, uint64_t seed)
 static void start_informer(struct world *world)
 {
 	const struct informer_config config = {
-		.resource = schema_find_resource("", "v1", "configmaps"),
-		.label_selector = "app in (a,b)",
-		.field_selector = "metadata.name!=x",
+	        .resource = schema_find_resource("", "v1", "configmaps"),
+	        .label_selector = "app in (a,b)",
+	        .field_selector = "metadata.name!=x",
 	};
 	world->informer = informer_new(world->api.client, &config);
 	informer_add_index(world->informer, "parity", index_by_parity);
@@ -332,7 +336,7 @@ static void check_store(const struct world *world)
 	for (int i = 0; i < 2; i++) {
 		size_t count;
 		struct api_object *const *items =
-			informer_by_index(world->informer, "parity", i ? "odd" : "even", &count);
+		        informer_by_index(world->informer, "parity", i ? "odd" : "even", &count);
 		assert_int_equal(count, parity[i]);
 		for (size_t k = 0; k < count; k++)
 			assert_string_equal(items[k]->namespace_name, i ? "odd" : "even");
@@ -361,7 +365,8 @@ static void test_list_then_watch(void **state)
 	settle(&world);
 	assert_true(informer_has_synced(world.informer));
 	assert_int_equal(world.lists, NAMES / SERVER_PAGE);
-	assert_non_null(strstr(world.last_list_query, "labelSelector=app%20in%20%28a%2Cb%29&fieldSelector=metadata.name%21%3Dx"));
+	assert_non_null(strstr(world.last_list_query,
+	                       "labelSelector=app%20in%20%28a%2Cb%29&fieldSelector=metadata.name%21%3Dx"));
 	assert_non_null(strstr(world.last_list_query, "limit=500&continue="));
 	api_fixture_until(&world.api, world.watchers[0] != NULL);
 	change_object(&world, 3);
@@ -476,7 +481,7 @@ struct late_handler {
 };
 
 static void on_late_changed(struct informer_handler *handler, struct api_object *old_object,
-			    struct api_object *new_object)
+                            struct api_object *new_object)
 {
 	struct late_handler *late = container_of(handler, struct late_handler, handler);
 	assert_null(old_object);
@@ -514,11 +519,11 @@ static void test_late_handler_hears_of_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_list_then_watch),
-		cmocka_unit_test(test_every_change_once_over_broken_watches),
-		cmocka_unit_test(test_converges_over_any_break),
-		cmocka_unit_test(test_server_that_is_away_and_comes_back),
-		cmocka_unit_test(test_late_handler_hears_of_all),
+	        cmocka_unit_test(test_list_then_watch),
+	        cmocka_unit_test(test_every_change_once_over_broken_watches),
+	        cmocka_unit_test(test_converges_over_any_break),
+	        cmocka_unit_test(test_server_that_is_away_and_comes_back),
+	        cmocka_unit_test(test_late_handler_hears_of_all),
 	};
 	return cmocka_run_group_tests_name("informer", tests, NULL, NULL);
 }

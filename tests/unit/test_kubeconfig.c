@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,32 +47,32 @@ static const char *write_config(struct fixture *fixture, const char *name, const
 }
 
 static const char full[] = "apiVersion: v1\n"
-			   "kind: Config\n"
-			   "current-context: main\n"
-			   "clusters:\n"
-			   "- name: c1\n"
-			   "  cluster:\n"
-			   "    server: https://127.0.0.1:6443\n"
-			   "    certificate-authority-data: Q0EgdGV4dA==\n"
-			   "    certificate-authority: ca.crt\n"
-			   "    tls-server-name: api\n"
-			   "- name: c2\n"
-			   "  cluster: {server: 'https://second:1', certificate-authority: pki/ca.crt}\n"
-			   "contexts:\n"
-			   "- {name: main, context: {cluster: c1, user: u1, namespace: shop}}\n"
-			   "- {name: other, context: {cluster: c2, user: u2}}\n"
-			   "- {name: lost, context: {cluster: nowhere, user: u1}}\n"
-			   "users:\n"
-			   "- name: u1\n"
-			   "  user: {client-certificate: a.crt, client-key: /abs/a.key}\n"
-			   "- name: u2\n"
-			   "  user: {token: secret, tokenFile: t, as: somebody}\n"
-			   "- name: u3\n"
-			   "  user: {exec: {command: x}}\n"
-			   "- name: u4\n"
-			   "  user: {client-certificate-data: '!!'}\n"
-			   "- name: u5\n"
-			   "  user: {client-certificate: only.crt}\n";
+                           "kind: Config\n"
+                           "current-context: main\n"
+                           "clusters:\n"
+                           "- name: c1\n"
+                           "  cluster:\n"
+                           "    server: https://127.0.0.1:6443\n"
+                           "    certificate-authority-data: Q0EgdGV4dA==\n"
+                           "    certificate-authority: ca.crt\n"
+                           "    tls-server-name: api\n"
+                           "- name: c2\n"
+                           "  cluster: {server: 'https://second:1', certificate-authority: pki/ca.crt}\n"
+                           "contexts:\n"
+                           "- {name: main, context: {cluster: c1, user: u1, namespace: shop}}\n"
+                           "- {name: other, context: {cluster: c2, user: u2}}\n"
+                           "- {name: lost, context: {cluster: nowhere, user: u1}}\n"
+                           "users:\n"
+                           "- name: u1\n"
+                           "  user: {client-certificate: a.crt, client-key: /abs/a.key}\n"
+                           "- name: u2\n"
+                           "  user: {token: secret, tokenFile: t, as: somebody}\n"
+                           "- name: u3\n"
+                           "  user: {exec: {command: x}}\n"
+                           "- name: u4\n"
+                           "  user: {client-certificate-data: '!!'}\n"
+                           "- name: u5\n"
+                           "  user: {client-certificate: only.crt}\n";
 
 static void test_current_context(void **state)
 {
@@ -130,22 +130,23 @@ static void test_errors_name_what_is_wrong(void **state)
 		struct kubeconfig_overrides overrides;
 		const char *message;
 	} cases[] = {
-		{{.path = path, .context = "none"}, "context \"none\" does not exist"},
-		{{.path = path, .context = "lost"}, "cluster \"nowhere\" does not exist"},
-		{{.path = path, .user = "none"}, "auth info \"none\" does not exist"},
-		{{.path = path, .user = "u3"}, "credential plugins"},
-		{{.path = path, .user = "u4"}, "illegal base64 data"},
-		{{.path = path, .user = "u5"}, "client-key-data or client-key must be specified"},
-		{{.path = "/nowhere/config"}, "/nowhere/config"},
-		{{.path = write_config(&fixture, "bad", "a: [")}, "error loading config file"},
-		{{.path = write_config(&fixture, "kind", "kind: Pod")}, "no kind \"Pod\" is registered"},
-		{{.path = write_config(&fixture, "empty", "")}, "no configuration has been provided"},
-		{{.path = NULL}, "no configuration has been provided"},
-		{{.path = write_config(&fixture, "both",
-				       "current-context: x\ncontexts: [{name: x, context: {cluster: c}}]\n"
-				       "clusters: [{name: c, cluster: {server: 'https://a', insecure-skip-tls-verify: true, "
-				       "certificate-authority: x}}]")},
-		 "specifying a root certificates file with the insecure flag is not allowed"},
+	        {{.path = path, .context = "none"}, "context \"none\" does not exist"},
+	        {{.path = path, .context = "lost"}, "cluster \"nowhere\" does not exist"},
+	        {{.path = path, .user = "none"}, "auth info \"none\" does not exist"},
+	        {{.path = path, .user = "u3"}, "credential plugins"},
+	        {{.path = path, .user = "u4"}, "illegal base64 data"},
+	        {{.path = path, .user = "u5"}, "client-key-data or client-key must be specified"},
+	        {{.path = "/nowhere/config"}, "/nowhere/config"},
+	        {{.path = write_config(&fixture, "bad", "a: [")}, "error loading config file"},
+	        {{.path = write_config(&fixture, "kind", "kind: Pod")}, "no kind \"Pod\" is registered"},
+	        {{.path = write_config(&fixture, "empty", "")}, "no configuration has been provided"},
+	        {{.path = NULL}, "no configuration has been provided"},
+	        {{.path = write_config(
+	                  &fixture, "both",
+	                  "current-context: x\ncontexts: [{name: x, context: {cluster: c}}]\n"
+	                  "clusters: [{name: c, cluster: {server: 'https://a', insecure-skip-tls-verify: true, "
+	                  "certificate-authority: x}}]")},
+	         "specifying a root certificates file with the insecure flag is not allowed"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct client_config config;
@@ -165,8 +166,8 @@ static void test_environment_list_is_merged(void **state)
 	struct err err = ERR_INIT;
 	open_folder(&fixture);
 	const char *first = write_config(&fixture, "first",
-					 "clusters: [{name: c1, cluster: {server: 'https://first'}}]\n"
-					 "contexts: [{name: mine, context: {cluster: c1, user: u2}}]\n");
+	                                 "clusters: [{name: c1, cluster: {server: 'https://first'}}]\n"
+	                                 "contexts: [{name: mine, context: {cluster: c1, user: u2}}]\n");
 	const char *second = write_config(&fixture, "second", full);
 	setenv("KUBECONFIG", arena_printf(fixture.arena, "%s/none:%s:%s", fixture.folder, first, second), 1);
 	const struct kubeconfig_overrides none = {0};
@@ -208,11 +209,9 @@ static void test_home_then_in_cluster(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_current_context),
-		cmocka_unit_test(test_overrides),
-		cmocka_unit_test(test_errors_name_what_is_wrong),
-		cmocka_unit_test(test_environment_list_is_merged),
-		cmocka_unit_test(test_home_then_in_cluster),
+	        cmocka_unit_test(test_current_context),           cmocka_unit_test(test_overrides),
+	        cmocka_unit_test(test_errors_name_what_is_wrong), cmocka_unit_test(test_environment_list_is_merged),
+	        cmocka_unit_test(test_home_then_in_cluster),
 	};
 	return cmocka_run_group_tests_name("kubeconfig", tests, NULL, NULL);
 }

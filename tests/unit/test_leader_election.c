@@ -22,7 +22,7 @@ struct world {
 	struct arena *arena;
 	struct json *lease; // NULL = none
 	long version;
-	bool silent;  // no request is answered
+	bool silent; // no request is answered
 	struct http_exchange *held[64];
 	size_t held_count;
 	bool refuses; // writes are answered 500
@@ -42,7 +42,8 @@ static void store_lease(struct world *world, const struct http_request *request)
 	struct err err = ERR_INIT;
 	assert_int_equal(json_parse(world->arena, request->body, request->body_length, NULL, &world->lease, &err), 0);
 	AUTO_FREE char *version = xasprintf("%ld", ++world->version);
-	json_set_text(world->arena, json_ensure_object(world->arena, world->lease, "metadata"), "resourceVersion", version);
+	json_set_text(world->arena, json_ensure_object(world->arena, world->lease, "metadata"), "resourceVersion",
+	              version);
 }
 
 static bool is_conflict(struct world *world, const struct http_request *request)
@@ -61,7 +62,7 @@ static void handle(void *context, struct http_exchange *exchange)
 	bool reads = strcmp(request->method, "GET") == 0;
 	bool creates = strcmp(request->method, "POST") == 0;
 	assert_string_equal(request->path, creates ? "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
-						   : "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/x");
+	                                           : "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/x");
 	if (world->silent) {
 		assert_true(world->held_count < ARRAY_SIZE(world->held));
 		world->held[world->held_count++] = http_exchange_ref(exchange);
@@ -125,12 +126,12 @@ static struct candidate *join(struct world *world, int index)
 {
 	struct candidate *candidate = &world->candidates[index];
 	const struct leader_election_config config = {
-		.lease_namespace = "kube-system",
-		.lease_name = "x",
-		.identity = candidate->identity,
-		.on_started = on_started,
-		.on_lost = on_lost,
-		.context = candidate,
+	        .lease_namespace = "kube-system",
+	        .lease_name = "x",
+	        .identity = candidate->identity,
+	        .on_started = on_started,
+	        .on_lost = on_lost,
+	        .context = candidate,
 	};
 	candidate->election = leader_election_new(world->api.client, &config);
 	return candidate;
@@ -286,11 +287,11 @@ static void test_leader_that_was_replaced_steps_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_makes_and_renews_the_lease),
-		cmocka_unit_test(test_another_takes_over_after_the_lease),
-		cmocka_unit_test(test_released_lease_is_taken_at_once),
-		cmocka_unit_test(test_leader_that_cannot_renew_steps_down),
-		cmocka_unit_test(test_leader_that_was_replaced_steps_down),
+	        cmocka_unit_test(test_makes_and_renews_the_lease),
+	        cmocka_unit_test(test_another_takes_over_after_the_lease),
+	        cmocka_unit_test(test_released_lease_is_taken_at_once),
+	        cmocka_unit_test(test_leader_that_cannot_renew_steps_down),
+	        cmocka_unit_test(test_leader_that_was_replaced_steps_down),
 	};
 	return cmocka_run_group_tests_name("leader_election", tests, NULL, NULL);
 }

@@ -45,8 +45,9 @@ static void handle(void *context, struct http_exchange *exchange)
 		api_fixture_respond(exchange, 404, NULL, 0, "404 page");
 	} else if (strstr(request->path, "busy") && server->refusals_left > 0) {
 		const struct http_header headers[] = {{"content-type", "application/json"}, {"retry-after", "3"}};
-		const char *text = "{\"kind\":\"Status\",\"status\":\"Failure\",\"reason\":\"TooManyRequests\",\"message\":"
-				   "\"slow down\",\"code\":429,\"details\":{\"retryAfterSeconds\":3}}";
+		const char *text =
+		        "{\"kind\":\"Status\",\"status\":\"Failure\",\"reason\":\"TooManyRequests\",\"message\":"
+		        "\"slow down\",\"code\":429,\"details\":{\"retryAfterSeconds\":3}}";
 		server->refusals_left--;
 		api_fixture_respond(exchange, 429, headers, 2, text);
 	} else if (strstr(request->path, "broken")) {
@@ -76,7 +77,7 @@ static void on_done(void *context, const struct rest_response *response)
 	outcome->err = response->err;
 	outcome->retry_after_ns = response->retry_after_ns;
 	snprintf(outcome->text, sizeof(outcome->text), "%.*s", (int)response->body_length,
-		 response->body ? response->body : "");
+	         response->body ? response->body : "");
 	const char *kind = json_get_text(response->object, "kind");
 	snprintf(outcome->kind, sizeof(outcome->kind), "%s", kind ? kind : "");
 }
@@ -92,8 +93,8 @@ static void close_server(struct server *server)
 	if (server->held)
 		server->held = http_exchange_unref(server->held);
 	api_fixture_close(&server->api);
-	char *texts[] = {server->method, server->path,  server->query,        server->body,
-			 server->content_type, server->agent, server->authorization};
+	char *texts[] = {server->method,       server->path,  server->query,        server->body,
+	                 server->content_type, server->agent, server->authorization};
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free(texts[i]);
 }
@@ -117,15 +118,15 @@ static void test_paths(void **state)
 		struct rest_request request;
 		const char *path;
 	} cases[] = {
-		{{.resource = pods}, "/api/v1/pods"},
-		{{.resource = pods, .namespace_name = "ns", .name = "a b"}, "/api/v1/namespaces/ns/pods/a%20b"},
-		{{.resource = pods, .namespace_name = "ns", .name = "a", .subresource = "binding"},
-		 "/api/v1/namespaces/ns/pods/a/binding"},
-		{{.resource = deployments, .namespace_name = "x", .query = "limit=5"},
-		 "/apis/apps/v1/namespaces/x/deployments?limit=5"},
-		{{.resource = nodes, .namespace_name = "ignored", .name = "n"}, "/api/v1/nodes/n"},
-		{{.path = "/version"}, "/version"},
-		{{.path = "/logs?a=b", .query = "c=d"}, "/logs?a=b&c=d"},
+	        {{.resource = pods}, "/api/v1/pods"},
+	        {{.resource = pods, .namespace_name = "ns", .name = "a b"}, "/api/v1/namespaces/ns/pods/a%20b"},
+	        {{.resource = pods, .namespace_name = "ns", .name = "a", .subresource = "binding"},
+	         "/api/v1/namespaces/ns/pods/a/binding"},
+	        {{.resource = deployments, .namespace_name = "x", .query = "limit=5"},
+	         "/apis/apps/v1/namespaces/x/deployments?limit=5"},
+	        {{.resource = nodes, .namespace_name = "ignored", .name = "n"}, "/api/v1/nodes/n"},
+	        {{.path = "/version"}, "/version"},
+	        {{.path = "/logs?a=b", .query = "c=d"}, "/logs?a=b&c=d"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		AUTO_FREE char *path = rest_request_path(&cases[i].request);
@@ -141,14 +142,14 @@ static void test_write_and_headers(void **state)
 	open_server(&server);
 	const char *body = "{\"spec\":{}}";
 	const struct rest_request request = {
-		.method = "PATCH",
-		.resource = schema_find_resource("", "v1", "pods"),
-		.namespace_name = "ns",
-		.name = "a",
-		.subresource = "status",
-		.body_type = REST_STRATEGIC_MERGE_PATCH,
-		.body = body,
-		.body_length = strlen(body),
+	        .method = "PATCH",
+	        .resource = schema_find_resource("", "v1", "pods"),
+	        .namespace_name = "ns",
+	        .name = "a",
+	        .subresource = "status",
+	        .body_type = REST_STRATEGIC_MERGE_PATCH,
+	        .body = body,
+	        .body_length = strlen(body),
 	};
 	rest_start(server.api.client, &request, on_done, &outcome);
 	api_fixture_until(&server.api, outcome.count > 0);
@@ -294,8 +295,9 @@ static void test_watch_endings(void **state)
 	struct watcher watcher = {0};
 	open_server(&server);
 	start_watch(&server, &watcher,
-		    EVENT("ADDED", "a") "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"status\":\"Failure\",\"reason\":"
-					"\"Expired\",\"message\":\"too old\",\"code\":410}}\n" EVENT("ADDED", "never"));
+	            EVENT("ADDED",
+	                  "a") "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"status\":\"Failure\",\"reason\":"
+	                       "\"Expired\",\"message\":\"too old\",\"code\":410}}\n" EVENT("ADDED", "never"));
 	api_fixture_until(&server.api, watcher.ends > 0);
 	assert_string_equal(watcher.seen, "0:a ");
 	assert_int_equal(watcher.end.code, ERR_EXPIRED);
@@ -356,15 +358,15 @@ static void test_bad_server_address(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_write_and_headers),
-		cmocka_unit_test(test_failures_have_one_shape),
-		cmocka_unit_test(test_too_many_requests_are_waited_out),
-		cmocka_unit_test(test_watch_splits_lines),
-		cmocka_unit_test(test_watch_endings),
-		cmocka_unit_test(test_watch_cancelled_inside_its_event),
-		cmocka_unit_test(test_endpoint),
-		cmocka_unit_test(test_bad_server_address),
+	        cmocka_unit_test(test_paths),
+	        cmocka_unit_test(test_write_and_headers),
+	        cmocka_unit_test(test_failures_have_one_shape),
+	        cmocka_unit_test(test_too_many_requests_are_waited_out),
+	        cmocka_unit_test(test_watch_splits_lines),
+	        cmocka_unit_test(test_watch_endings),
+	        cmocka_unit_test(test_watch_cancelled_inside_its_event),
+	        cmocka_unit_test(test_endpoint),
+	        cmocka_unit_test(test_bad_server_address),
 	};
 	return cmocka_run_group_tests_name("rest", tests, NULL, NULL);
 }

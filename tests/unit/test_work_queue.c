@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static void open_queue(struct fixture *fixture, unsigned max_in_progress)
 	assert_int_equal(loop_new(&fixture->clock.clock, &fixture->loop, &err), 0);
 	fixture->seen = STRBUF_INIT(1 << 20);
 	const struct work_queue_config config = {
-		.name = "test", .max_in_progress = max_in_progress, .process = process, .context = fixture};
+	        .name = "test", .max_in_progress = max_in_progress, .process = process, .context = fixture};
 	fixture->queue = work_queue_new(fixture->loop, &config);
 }
 
@@ -235,13 +235,13 @@ static void test_pause_and_resume(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order_and_no_duplicates),
-		cmocka_unit_test(test_added_while_worked_on_comes_again),
-		cmocka_unit_test(test_parallelism_is_bounded),
-		cmocka_unit_test(test_retries_back_off_and_are_forgotten),
-		cmocka_unit_test(test_overall_rate_of_retries),
-		cmocka_unit_test(test_add_after_keeps_the_earlier_time),
-		cmocka_unit_test(test_pause_and_resume),
+	        cmocka_unit_test(test_order_and_no_duplicates),
+	        cmocka_unit_test(test_added_while_worked_on_comes_again),
+	        cmocka_unit_test(test_parallelism_is_bounded),
+	        cmocka_unit_test(test_retries_back_off_and_are_forgotten),
+	        cmocka_unit_test(test_overall_rate_of_retries),
+	        cmocka_unit_test(test_add_after_keeps_the_earlier_time),
+	        cmocka_unit_test(test_pause_and_resume),
 	};
 	return cmocka_run_group_tests_name("work_queue", tests, NULL, NULL);
 }

@@ -2,11 +2,11 @@
 #pragma once
 // Nodes and pods from short YAML, for the tests of the scheduler.
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -34,9 +34,10 @@ static inline struct api_object *make_object(const char *plural, const char *tex
 // `rest`: further members of spec, in flow style ("nodeName: a, tolerations: […]"), "" for none.
 static inline struct pod_info *make_pod(const char *name, const char *requests, const char *rest)
 {
-	AUTO_FREE char *text = xasprintf("metadata: {name: %s, namespace: ns, uid: uid-%s, resourceVersion: '1'}\n"
-					 "spec: {containers: [{name: c, image: app, resources: {requests: {%s}}}]%s%s}\n",
-					 name, name, requests, rest[0] ? ", " : "", rest);
+	AUTO_FREE char *text =
+	        xasprintf("metadata: {name: %s, namespace: ns, uid: uid-%s, resourceVersion: '1'}\n"
+	                  "spec: {containers: [{name: c, image: app, resources: {requests: {%s}}}]%s%s}\n",
+	                  name, name, requests, rest[0] ? ", " : "", rest);
 	struct api_object *object = make_object("pods", text);
 	struct pod_info *info = pod_info_new(object);
 	api_object_unref(object);
@@ -44,16 +45,17 @@ static inline struct pod_info *make_pod(const char *name, const char *requests, 
 }
 
 // `allocatable` in flow style; `rest`: further members of the node ("spec: {…}"), "" for none.
-static inline struct api_object *make_node(const char *name, const char *allocatable, const char *labels, const char *rest)
+static inline struct api_object *make_node(const char *name, const char *allocatable, const char *labels,
+                                           const char *rest)
 {
 	AUTO_FREE char *text = xasprintf("metadata: {name: %s, uid: uid-%s, labels: {%s}}\n"
-					 "status: {allocatable: {%s}}\n%s\n",
-					 name, name, labels, allocatable, rest);
+	                                 "status: {allocatable: {%s}}\n%s\n",
+	                                 name, name, labels, allocatable, rest);
 	return make_object("nodes", text);
 }
 
 static inline void put_node(struct cache *cache, const char *name, const char *allocatable, const char *labels,
-			    const char *rest)
+                            const char *rest)
 {
 	struct api_object *node = make_node(name, allocatable, labels, rest);
 	cache_set_node(cache, node);

@@ -17,21 +17,24 @@ static void test_requests_of_a_pod(void **state)
 		const char *spec;
 		int64_t milli_cpu, memory_mib, nonzero_milli_cpu, nonzero_memory_mib;
 	} cases[] = {
-		{"{containers: [{name: a, resources: {requests: {cpu: 100m, memory: 1Mi}}}, {name: b}]}", 100, 1, 200, 201},
-		// The largest init container counts when it is more than all others together.
-		{"{containers: [{name: a, resources: {requests: {cpu: 100m, memory: 8Mi}}}],"
-		 " initContainers: [{name: i, resources: {requests: {cpu: 2, memory: 1Mi}}}]}",
-		 2000, 8, 2000, 8},
-		// A sidecar counts with the containers, and with each init container after it.
-		{"{containers: [{name: a, resources: {requests: {cpu: 100m, memory: 1Mi}}}],"
-		 " initContainers: [{name: s, restartPolicy: Always, resources: {requests: {cpu: 300m, memory: 1Mi}}},"
-		 " {name: i, resources: {requests: {cpu: 500m, memory: 1Mi}}}]}",
-		 800, 2, 800, 2},
-		{"{containers: [{name: a, resources: {requests: {cpu: 1, memory: 1Mi}}}], overhead: {cpu: 10m, memory: 3Mi}}",
-		 1010, 4, 1010, 4},
+	        {"{containers: [{name: a, resources: {requests: {cpu: 100m, memory: 1Mi}}}, {name: b}]}", 100, 1, 200,
+	         201},
+	        // The largest init container counts when it is more than all others together.
+	        {"{containers: [{name: a, resources: {requests: {cpu: 100m, memory: 8Mi}}}],"
+	         " initContainers: [{name: i, resources: {requests: {cpu: 2, memory: 1Mi}}}]}",
+	         2000, 8, 2000, 8},
+	        // A sidecar counts with the containers, and with each init container after it.
+	        {"{containers: [{name: a, resources: {requests: {cpu: 100m, memory: 1Mi}}}],"
+	         " initContainers: [{name: s, restartPolicy: Always, resources: {requests: {cpu: 300m, memory: 1Mi}}},"
+	         " {name: i, resources: {requests: {cpu: 500m, memory: 1Mi}}}]}",
+	         800, 2, 800, 2},
+	        {"{containers: [{name: a, resources: {requests: {cpu: 1, memory: 1Mi}}}], overhead: {cpu: 10m, memory: "
+	         "3Mi}}",
+	         1010, 4, 1010, 4},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		AUTO_FREE char *text = xasprintf("metadata: {name: p, namespace: ns, uid: u}\nspec: %s\n", cases[i].spec);
+		AUTO_FREE char *text =
+		        xasprintf("metadata: {name: p, namespace: ns, uid: u}\nspec: %s\n", cases[i].spec);
 		struct api_object *object = make_object("pods", text);
 		struct pod_info *info = pod_info_new(object);
 		assert_int_equal(info->requests.milli_cpu, cases[i].milli_cpu);
@@ -143,12 +146,14 @@ static void test_images_are_counted(void **state)
 {
 	(void)state;
 	struct cache *cache = cache_new();
-	struct api_object *node = make_object("nodes", "metadata: {name: n1, uid: u}\n"
-						       "status: {images: [{names: ['app:1', 'app@x'], sizeBytes: 5}]}\n");
+	struct api_object *node =
+	        make_object("nodes", "metadata: {name: n1, uid: u}\n"
+	                             "status: {images: [{names: ['app:1', 'app@x'], sizeBytes: 5}]}\n");
 	cache_set_node(cache, node);
 	cache_set_node(cache, node); // again: still counted once
 	api_object_unref(node);
-	node = make_object("nodes", "metadata: {name: n2, uid: v}\nstatus: {images: [{names: ['app:1'], sizeBytes: 5}]}\n");
+	node = make_object("nodes",
+	                   "metadata: {name: n2, uid: v}\nstatus: {images: [{names: ['app:1'], sizeBytes: 5}]}\n");
 	cache_set_node(cache, node);
 	api_object_unref(node);
 	assert_int_equal(cache_find_image(cache, "app:1")->node_count, 2);
@@ -162,12 +167,9 @@ static void test_images_are_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_requests_of_a_pod),
-		cmocka_unit_test(test_extended_resources_are_summed),
-		cmocka_unit_test(test_assume_confirm_forget),
-		cmocka_unit_test(test_nodes_and_pods_in_any_order),
-		cmocka_unit_test(test_known_nodes_stay_together),
-		cmocka_unit_test(test_images_are_counted),
+	        cmocka_unit_test(test_requests_of_a_pod),         cmocka_unit_test(test_extended_resources_are_summed),
+	        cmocka_unit_test(test_assume_confirm_forget),     cmocka_unit_test(test_nodes_and_pods_in_any_order),
+	        cmocka_unit_test(test_known_nodes_stay_together), cmocka_unit_test(test_images_are_counted),
 	};
 	return cmocka_run_group_tests_name("scheduler/cache", tests, NULL, NULL);
 }

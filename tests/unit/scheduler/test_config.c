@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include <string.h>
 #include <unistd.h>
@@ -35,14 +35,14 @@ static void test_everything_that_counts(void **state)
 	struct err err = ERR_INIT;
 	struct arena *arena = arena_new(0);
 	assert_int_equal(load(arena,
-			      HEAD "clientConnection: {kubeconfig: /etc/kubernetes/scheduler.conf}\n"
-				   "leaderElection: {leaderElect: false, leaseDuration: 30s, resourceName: mine}\n"
-				   "percentageOfNodesToScore: 40\n"
-				   "podInitialBackoffSeconds: 2\n"
-				   "podMaxBackoffSeconds: 60\n"
-				   "profiles: [{schedulerName: default-scheduler}, {schedulerName: second}]\n",
-			      &config, &err),
-			 0);
+	                      HEAD "clientConnection: {kubeconfig: /etc/kubernetes/scheduler.conf}\n"
+	                           "leaderElection: {leaderElect: false, leaseDuration: 30s, resourceName: mine}\n"
+	                           "percentageOfNodesToScore: 40\n"
+	                           "podInitialBackoffSeconds: 2\n"
+	                           "podMaxBackoffSeconds: 60\n"
+	                           "profiles: [{schedulerName: default-scheduler}, {schedulerName: second}]\n",
+	                      &config, &err),
+	                 0);
 	assert_string_equal(config.kubeconfig, "/etc/kubernetes/scheduler.conf");
 	assert_false(config.leader.enabled);
 	assert_int_equal(config.leader.lease_duration_ns, 30 * NSEC_PER_SEC);
@@ -79,15 +79,15 @@ static void test_what_is_refused(void **state)
 		const char *text;
 		const char *message;
 	} cases[] = {
-		{"", "no kind \"\" is registered"},
-		{"apiVersion: v1\nkind: Pod\n", "no kind \"Pod\" is registered for version \"v1\""},
-		{HEAD "percentageOfNodesToScore: 101\n", "not in valid range [0-100]"},
-		{HEAD "podInitialBackoffSeconds: 0\n", "must be greater than 0"},
-		{HEAD "podInitialBackoffSeconds: 20\n", "must be greater than or equal to PodInitialBackoffSeconds"},
-		{HEAD "leaderElection: {leaseDuration: soon}\n", "leaseDuration: Invalid value: \"soon\""},
-		{HEAD "profiles: [{}, {}]\n", "profiles[1].schedulerName: Duplicate value"},
-		{HEAD "profiles: [{plugins: {score: {disabled: [{name: '*'}]}}}]\n", "profiles[0].plugins: Forbidden"},
-		{HEAD "profiles: [\n", "yaml"},
+	        {"", "no kind \"\" is registered"},
+	        {"apiVersion: v1\nkind: Pod\n", "no kind \"Pod\" is registered for version \"v1\""},
+	        {HEAD "percentageOfNodesToScore: 101\n", "not in valid range [0-100]"},
+	        {HEAD "podInitialBackoffSeconds: 0\n", "must be greater than 0"},
+	        {HEAD "podInitialBackoffSeconds: 20\n", "must be greater than or equal to PodInitialBackoffSeconds"},
+	        {HEAD "leaderElection: {leaseDuration: soon}\n", "leaseDuration: Invalid value: \"soon\""},
+	        {HEAD "profiles: [{}, {}]\n", "profiles[1].schedulerName: Duplicate value"},
+	        {HEAD "profiles: [{plugins: {score: {disabled: [{name: '*'}]}}}]\n", "profiles[0].plugins: Forbidden"},
+	        {HEAD "profiles: [\n", "yaml"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct scheduler_config config;
@@ -103,9 +103,9 @@ static void test_what_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_everything_that_counts),
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_what_is_refused),
+	        cmocka_unit_test(test_everything_that_counts),
+	        cmocka_unit_test(test_defaults),
+	        cmocka_unit_test(test_what_is_refused),
 	};
 	return cmocka_run_group_tests_name("scheduler/config", tests, NULL, NULL);
 }

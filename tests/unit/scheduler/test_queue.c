@@ -177,12 +177,24 @@ static void test_random_operations(void **state)
 		AUTO_FREE char *uid = xasprintf("uid-%s", name);
 		now_ns += (int64_t)(random % 700) * NSEC_PER_MSEC;
 		switch (random % 6) {
-		case 0: add(queue, name, random & 64 ? "priority: 7" : "", now_ns); break;
-		case 1: queue_remove(queue, uid); break;
-		case 2: pop(queue, now_ns); break;
-		case 3: queue_put_failed(queue, uid, now_ns); break;
-		case 4: queue_put_refused(queue, uid, random >> 60, now_ns); break;
-		default: queue_on_event(queue, 1u << (random >> 40) % 10, "x", now_ns); break;
+		case 0:
+			add(queue, name, random & 64 ? "priority: 7" : "", now_ns);
+			break;
+		case 1:
+			queue_remove(queue, uid);
+			break;
+		case 2:
+			pop(queue, now_ns);
+			break;
+		case 3:
+			queue_put_failed(queue, uid, now_ns);
+			break;
+		case 4:
+			queue_put_refused(queue, uid, random >> 60, now_ns);
+			break;
+		default:
+			queue_on_event(queue, 1u << (random >> 40) % 10, "x", now_ns);
+			break;
 		}
 		size_t known = 0;
 		size_t counted = 0;
@@ -206,14 +218,14 @@ static void test_random_operations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_priority_then_age),
-		cmocka_unit_test(test_failed_pods_back_off),
-		cmocka_unit_test(test_refused_pods_wait_for_an_event_that_helps),
-		cmocka_unit_test(test_nothing_waits_for_ever),
-		cmocka_unit_test(test_gates_hold_a_pod),
-		cmocka_unit_test(test_own_update_counts_only_when_it_can_help),
-		cmocka_unit_test(test_removed_wherever_it_is),
-		cmocka_unit_test(test_random_operations),
+	        cmocka_unit_test(test_priority_then_age),
+	        cmocka_unit_test(test_failed_pods_back_off),
+	        cmocka_unit_test(test_refused_pods_wait_for_an_event_that_helps),
+	        cmocka_unit_test(test_nothing_waits_for_ever),
+	        cmocka_unit_test(test_gates_hold_a_pod),
+	        cmocka_unit_test(test_own_update_counts_only_when_it_can_help),
+	        cmocka_unit_test(test_removed_wherever_it_is),
+	        cmocka_unit_test(test_random_operations),
 	};
 	return cmocka_run_group_tests_name("scheduler/queue", tests, NULL, NULL);
 }

@@ -59,20 +59,21 @@ static void test_each_refusal_has_its_words(void **state)
 		const char *pod_rest;
 		const char *message;
 	} cases[] = {
-		{"spec: {unschedulable: true}", "", "", "0/1 nodes are available: 1 node(s) were unschedulable."},
-		{"", "", "nodeName: other", "0/1 nodes are available: 1 node(s) didn't match the requested node name."},
-		{"spec: {taints: [{key: team, value: red, effect: NoSchedule}]}", "", "",
-		 "0/1 nodes are available: 1 node(s) had untolerated taint {team: red}."},
-		{"spec: {taints: [{key: broken, effect: NoExecute}]}", "", "tolerations: [{key: broken, effect: NoSchedule, operator: Exists}]",
-		 "0/1 nodes are available: 1 node(s) had untolerated taint {broken: }."},
-		{"", "", "nodeSelector: {disk: ssd}",
-		 "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."},
-		{"", "cpu: 5", "", "0/1 nodes are available: 1 Insufficient cpu."},
-		{"", "cpu: 3500m", "", "0/1 nodes are available: 1 Insufficient cpu."},
-		{"", "cpu: 5, memory: 9Gi, ephemeral-storage: 11Gi, 'example.com/gpu': 1", "",
-		 "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient ephemeral-storage, 1 Insufficient "
-		 "example.com/gpu, 1 Insufficient memory."},
-		{"spec: {unschedulable: true}", "cpu: 5", "", "0/1 nodes are available: 1 node(s) were unschedulable."},
+	        {"spec: {unschedulable: true}", "", "", "0/1 nodes are available: 1 node(s) were unschedulable."},
+	        {"", "", "nodeName: other", "0/1 nodes are available: 1 node(s) didn't match the requested node name."},
+	        {"spec: {taints: [{key: team, value: red, effect: NoSchedule}]}", "", "",
+	         "0/1 nodes are available: 1 node(s) had untolerated taint {team: red}."},
+	        {"spec: {taints: [{key: broken, effect: NoExecute}]}", "",
+	         "tolerations: [{key: broken, effect: NoSchedule, operator: Exists}]",
+	         "0/1 nodes are available: 1 node(s) had untolerated taint {broken: }."},
+	        {"", "", "nodeSelector: {disk: ssd}",
+	         "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."},
+	        {"", "cpu: 5", "", "0/1 nodes are available: 1 Insufficient cpu."},
+	        {"", "cpu: 3500m", "", "0/1 nodes are available: 1 Insufficient cpu."},
+	        {"", "cpu: 5, memory: 9Gi, ephemeral-storage: 11Gi, 'example.com/gpu': 1", "",
+	         "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient ephemeral-storage, 1 Insufficient "
+	         "example.com/gpu, 1 Insufficient memory."},
+	        {"spec: {unschedulable: true}", "cpu: 5", "", "0/1 nodes are available: 1 node(s) were unschedulable."},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct fixture fixture;
@@ -94,7 +95,7 @@ static void test_reasons_are_counted_and_sorted(void **state)
 	put_node(fixture.cache, "n2", ROOM, "", "spec: {taints: [{key: a, value: b, effect: NoSchedule}]}");
 	put_node(fixture.cache, "n3", "cpu: 1, memory: 1Gi, pods: 10", "", "");
 	assert_string_equal(schedule(&fixture, "cpu: 2", ""),
-			    "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {a: b}.");
+	                    "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {a: b}.");
 	assert_int_equal(fixture.outcome.evaluated_count, 3);
 	close_cluster(&fixture);
 }
@@ -107,14 +108,15 @@ static void test_taints_that_are_tolerated(void **state)
 		const char *toleration;
 		bool fits;
 	} cases[] = {
-		{"{key: k, value: v, effect: NoSchedule}", "{key: k, value: v, effect: NoSchedule}", true},
-		{"{key: k, value: v, effect: NoSchedule}", "{key: k, value: v}", true},
-		{"{key: k, value: v, effect: NoSchedule}", "{key: k, operator: Equal, value: w}", false},
-		{"{key: k, value: v, effect: NoSchedule}", "{key: k, operator: Exists}", true},
-		{"{key: k, value: v, effect: NoSchedule}", "{operator: Exists}", true},
-		{"{key: k, value: v, effect: NoSchedule}", "{key: k, operator: Exists, effect: NoExecute}", false},
-		{"{key: k, value: v, effect: NoExecute}", "{key: k, operator: Exists, tolerationSeconds: 5, effect: NoExecute}", true},
-		{"{key: k, effect: PreferNoSchedule}", "{key: other}", true},
+	        {"{key: k, value: v, effect: NoSchedule}", "{key: k, value: v, effect: NoSchedule}", true},
+	        {"{key: k, value: v, effect: NoSchedule}", "{key: k, value: v}", true},
+	        {"{key: k, value: v, effect: NoSchedule}", "{key: k, operator: Equal, value: w}", false},
+	        {"{key: k, value: v, effect: NoSchedule}", "{key: k, operator: Exists}", true},
+	        {"{key: k, value: v, effect: NoSchedule}", "{operator: Exists}", true},
+	        {"{key: k, value: v, effect: NoSchedule}", "{key: k, operator: Exists, effect: NoExecute}", false},
+	        {"{key: k, value: v, effect: NoExecute}",
+	         "{key: k, operator: Exists, tolerationSeconds: 5, effect: NoExecute}", true},
+	        {"{key: k, effect: PreferNoSchedule}", "{key: other}", true},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct fixture fixture;
@@ -129,12 +131,14 @@ static void test_taints_that_are_tolerated(void **state)
 	struct fixture fixture;
 	open_cluster(&fixture);
 	put_node(fixture.cache, "cordoned", ROOM, "", "spec: {unschedulable: true}");
-	assert_string_equal(schedule(&fixture, "", "tolerations: [{key: node.kubernetes.io/unschedulable, operator: Exists}]"),
-			    "cordoned");
+	assert_string_equal(
+	        schedule(&fixture, "", "tolerations: [{key: node.kubernetes.io/unschedulable, operator: Exists}]"),
+	        "cordoned");
 	close_cluster(&fixture);
 }
 
-#define REQUIRED(terms) "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [" terms "]}}}"
+#define REQUIRED(terms) \
+	"affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [" terms "]}}}"
 
 static void test_node_affinity_operators(void **state)
 {
@@ -143,22 +147,26 @@ static void test_node_affinity_operators(void **state)
 		const char *pod;
 		bool fits;
 	} cases[] = {
-		{"nodeSelector: {zone: a, size: '10'}", true},
-		{"nodeSelector: {zone: a, size: '11'}", false},
-		{REQUIRED("{matchExpressions: [{key: zone, operator: In, values: [b, a]}]}"), true},
-		{REQUIRED("{matchExpressions: [{key: zone, operator: NotIn, values: [b, a]}]}"), false},
-		{REQUIRED("{matchExpressions: [{key: none, operator: NotIn, values: [b]}]}"), true},
-		{REQUIRED("{matchExpressions: [{key: none, operator: In, values: [b]}]}"), false},
-		{REQUIRED("{matchExpressions: [{key: zone, operator: Exists}]}"), true},
-		{REQUIRED("{matchExpressions: [{key: zone, operator: DoesNotExist}]}"), false},
-		{REQUIRED("{matchExpressions: [{key: size, operator: Gt, values: ['9']}]}"), true},
-		{REQUIRED("{matchExpressions: [{key: size, operator: Lt, values: ['10']}]}"), false},
-		{REQUIRED("{matchExpressions: [{key: zone, operator: Gt, values: ['1']}]}"), false},
-		{REQUIRED("{matchExpressions: [{key: zone, operator: In, values: [a]}, {key: size, operator: Lt, values: ['5']}]}"), false},
-		{REQUIRED("{matchExpressions: [{key: zone, operator: In, values: [b]}]}, {matchExpressions: [{key: size, operator: Exists}]}"), true},
-		{REQUIRED("{}"), false},
-		{REQUIRED("{matchFields: [{key: metadata.name, operator: In, values: [node-1]}]}"), true},
-		{REQUIRED("{matchFields: [{key: metadata.name, operator: NotIn, values: [node-1]}]}"), false},
+	        {"nodeSelector: {zone: a, size: '10'}", true},
+	        {"nodeSelector: {zone: a, size: '11'}", false},
+	        {REQUIRED("{matchExpressions: [{key: zone, operator: In, values: [b, a]}]}"), true},
+	        {REQUIRED("{matchExpressions: [{key: zone, operator: NotIn, values: [b, a]}]}"), false},
+	        {REQUIRED("{matchExpressions: [{key: none, operator: NotIn, values: [b]}]}"), true},
+	        {REQUIRED("{matchExpressions: [{key: none, operator: In, values: [b]}]}"), false},
+	        {REQUIRED("{matchExpressions: [{key: zone, operator: Exists}]}"), true},
+	        {REQUIRED("{matchExpressions: [{key: zone, operator: DoesNotExist}]}"), false},
+	        {REQUIRED("{matchExpressions: [{key: size, operator: Gt, values: ['9']}]}"), true},
+	        {REQUIRED("{matchExpressions: [{key: size, operator: Lt, values: ['10']}]}"), false},
+	        {REQUIRED("{matchExpressions: [{key: zone, operator: Gt, values: ['1']}]}"), false},
+	        {REQUIRED("{matchExpressions: [{key: zone, operator: In, values: [a]}, {key: size, operator: Lt, "
+	                  "values: ['5']}]}"),
+	         false},
+	        {REQUIRED("{matchExpressions: [{key: zone, operator: In, values: [b]}]}, {matchExpressions: [{key: "
+	                  "size, operator: Exists}]}"),
+	         true},
+	        {REQUIRED("{}"), false},
+	        {REQUIRED("{matchFields: [{key: metadata.name, operator: In, values: [node-1]}]}"), true},
+	        {REQUIRED("{matchFields: [{key: metadata.name, operator: NotIn, values: [node-1]}]}"), false},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct fixture fixture;
@@ -184,14 +192,16 @@ static void test_affinity_to_named_nodes(void **state)
 	const char *to_n3 = REQUIRED("{matchFields: [{key: metadata.name, operator: In, values: [n3]}]}");
 	assert_string_equal(schedule(&fixture, "", to_n2), "n2");
 	assert_int_equal(fixture.outcome.evaluated_count, 1);
-	assert_string_equal(schedule(&fixture, "cpu: 2", to_n3),
-			    "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity].");
-	assert_string_equal(schedule(&fixture, "", REQUIRED("{matchFields: [{key: metadata.name, operator: In, values: [gone]}]}")),
-			    "0/3 nodes are available: 3 node(s) didn't satisfy plugin(s) [NodeAffinity].");
+	assert_string_equal(
+	        schedule(&fixture, "cpu: 2", to_n3),
+	        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity].");
+	assert_string_equal(
+	        schedule(&fixture, "", REQUIRED("{matchFields: [{key: metadata.name, operator: In, values: [gone]}]}")),
+	        "0/3 nodes are available: 3 node(s) didn't satisfy plugin(s) [NodeAffinity].");
 	assert_string_equal(schedule(&fixture, "",
-				     REQUIRED("{matchFields: [{key: metadata.name, operator: In, values: [n1]}, "
-					      "{key: metadata.name, operator: In, values: [n2]}]}")),
-			    "0/3 nodes are available: pod affinity terms conflict.");
+	                             REQUIRED("{matchFields: [{key: metadata.name, operator: In, values: [n1]}, "
+	                                      "{key: metadata.name, operator: In, values: [n2]}]}")),
+	                    "0/3 nodes are available: pod affinity terms conflict.");
 	close_cluster(&fixture);
 }
 
@@ -201,10 +211,11 @@ static void test_pods_and_ports_run_out(void **state)
 	struct fixture fixture;
 	open_cluster(&fixture);
 	put_node(fixture.cache, "node-1", "cpu: 4, memory: 1Gi, pods: 2", "", "");
-	struct api_object *object = make_object("pods", "metadata: {name: web, namespace: ns, uid: u}\n"
-							"spec: {nodeName: node-1, containers: [{name: c, ports: ["
-							"{containerPort: 80, hostPort: 8080}, "
-							"{containerPort: 53, hostPort: 53, protocol: UDP, hostIP: 10.0.0.1}]}]}\n");
+	struct api_object *object =
+	        make_object("pods", "metadata: {name: web, namespace: ns, uid: u}\n"
+	                            "spec: {nodeName: node-1, containers: [{name: c, ports: ["
+	                            "{containerPort: 80, hostPort: 8080}, "
+	                            "{containerPort: 53, hostPort: 53, protocol: UDP, hostIP: 10.0.0.1}]}]}\n");
 	struct pod_info *info = pod_info_new(object);
 	cache_set_pod(fixture.cache, info);
 	pod_info_unref(info);
@@ -213,24 +224,25 @@ static void test_pods_and_ports_run_out(void **state)
 		const char *port;
 		bool fits;
 	} cases[] = {
-		{"{containerPort: 1, hostPort: 8080}", false},
-		{"{containerPort: 1, hostPort: 8080, hostIP: 127.0.0.1}", false},
-		{"{containerPort: 1, hostPort: 8080, protocol: UDP}", true},
-		{"{containerPort: 8080}", true},
-		{"{containerPort: 1, hostPort: 53, protocol: UDP, hostIP: 10.0.0.2}", true},
-		{"{containerPort: 1, hostPort: 53, protocol: UDP, hostIP: 10.0.0.1}", false},
-		{"{containerPort: 1, hostPort: 53, protocol: UDP}", false},
+	        {"{containerPort: 1, hostPort: 8080}", false},
+	        {"{containerPort: 1, hostPort: 8080, hostIP: 127.0.0.1}", false},
+	        {"{containerPort: 1, hostPort: 8080, protocol: UDP}", true},
+	        {"{containerPort: 8080}", true},
+	        {"{containerPort: 1, hostPort: 53, protocol: UDP, hostIP: 10.0.0.2}", true},
+	        {"{containerPort: 1, hostPort: 53, protocol: UDP, hostIP: 10.0.0.1}", false},
+	        {"{containerPort: 1, hostPort: 53, protocol: UDP}", false},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		AUTO_FREE char *text = xasprintf("metadata: {name: p, namespace: ns, uid: p}\n"
-						 "spec: {containers: [{name: c, ports: [%s]}]}\n",
-						 cases[i].port);
+		                                 "spec: {containers: [{name: c, ports: [%s]}]}\n",
+		                                 cases[i].port);
 		object = make_object("pods", text);
 		const char *answer = schedule_info(&fixture, pod_info_new(object));
 		api_object_unref(object);
-		assert_string_equal(answer, cases[i].fits ? "node-1"
-							  : "0/1 nodes are available: 1 node(s) didn't have free ports for "
-							    "the requested pod ports.");
+		assert_string_equal(answer, cases[i].fits
+		                                    ? "node-1"
+		                                    : "0/1 nodes are available: 1 node(s) didn't have free ports for "
+		                                      "the requested pod ports.");
 	}
 	put_pod(fixture.cache, "second", "node-1", "");
 	assert_string_equal(schedule(&fixture, "", ""), "0/1 nodes are available: 1 Too many pods.");
@@ -269,18 +281,19 @@ static void test_what_is_preferred(void **state)
 	put_node(fixture.cache, "a", ROOM, "zone: a", "");
 	put_node(fixture.cache, "b", ROOM, "zone: b", "");
 	put_pod(fixture.cache, "p", "b", "cpu: 1, memory: 2Gi");
-	assert_string_equal(schedule(&fixture, "",
-				     "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: "
-				     "[{weight: 10, preference: {matchExpressions: [{key: zone, operator: In, values: [b]}]}}, "
-				     "{weight: 1, preference: {matchExpressions: [{key: zone, operator: In, values: [a]}]}}]}}"),
-			    "b");
+	assert_string_equal(
+	        schedule(&fixture, "",
+	                 "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: "
+	                 "[{weight: 10, preference: {matchExpressions: [{key: zone, operator: In, values: [b]}]}}, "
+	                 "{weight: 1, preference: {matchExpressions: [{key: zone, operator: In, values: [a]}]}}]}}"),
+	        "b");
 	close_cluster(&fixture);
 	// The one that has the image.
 	open_cluster(&fixture);
 	put_node(fixture.cache, "without", ROOM, "", "");
 	struct api_object *node = make_object("nodes", "metadata: {name: with, uid: w}\n"
-						       "status: {allocatable: {" ROOM "},"
-						       " images: [{names: ['app:latest'], sizeBytes: 900000000}]}\n");
+	                                               "status: {allocatable: {" ROOM "},"
+	                                               " images: [{names: ['app:latest'], sizeBytes: 900000000}]}\n");
 	cache_set_node(fixture.cache, node);
 	api_object_unref(node);
 	assert_string_equal(schedule(&fixture, "", ""), "with");
@@ -337,16 +350,16 @@ static void test_large_clusters_are_sampled(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_nodes),
-		cmocka_unit_test(test_each_refusal_has_its_words),
-		cmocka_unit_test(test_reasons_are_counted_and_sorted),
-		cmocka_unit_test(test_taints_that_are_tolerated),
-		cmocka_unit_test(test_node_affinity_operators),
-		cmocka_unit_test(test_affinity_to_named_nodes),
-		cmocka_unit_test(test_pods_and_ports_run_out),
-		cmocka_unit_test(test_what_is_preferred),
-		cmocka_unit_test(test_equals_take_turns),
-		cmocka_unit_test(test_large_clusters_are_sampled),
+	        cmocka_unit_test(test_no_nodes),
+	        cmocka_unit_test(test_each_refusal_has_its_words),
+	        cmocka_unit_test(test_reasons_are_counted_and_sorted),
+	        cmocka_unit_test(test_taints_that_are_tolerated),
+	        cmocka_unit_test(test_node_affinity_operators),
+	        cmocka_unit_test(test_affinity_to_named_nodes),
+	        cmocka_unit_test(test_pods_and_ports_run_out),
+	        cmocka_unit_test(test_what_is_preferred),
+	        cmocka_unit_test(test_equals_take_turns),
+	        cmocka_unit_test(test_large_clusters_are_sampled),
 	};
 	return cmocka_run_group_tests_name("scheduler/schedule", tests, NULL, NULL);
 }

@@ -97,7 +97,7 @@ static void put(struct world *world, bool is_node, const char *yaml)
 	publish(world, stored, is_new ? "ADDED" : "MODIFIED");
 }
 
-static void delete(struct world *world, bool is_node, const char *name)
+static void delete (struct world *world, bool is_node, const char *name)
 {
 	struct stored *stored = find(world, is_node, name);
 	publish(world, stored, "DELETED");
@@ -193,11 +193,11 @@ static void answer_condition(struct world *world, struct http_exchange *exchange
 	struct stored *pod = find(world, false, name);
 	struct json *condition = json_path(patch, "status", "conditions")->items[0];
 	snprintf(world->last_condition, sizeof(world->last_condition), "%s=%s %s %s", json_get_text(condition, "type"),
-		 json_get_text(condition, "status"), json_get_text(condition, "reason"),
-		 json_get_text(condition, "message"));
+	         json_get_text(condition, "status"), json_get_text(condition, "reason"),
+	         json_get_text(condition, "message"));
 	world->conditions++;
 	assert_string_equal(http_request_header(http_exchange_request(exchange), "content-type"),
-			    "application/strategic-merge-patch+json");
+	                    "application/strategic-merge-patch+json");
 	if (pod) {
 		assert_string_equal(object_uid(patch), object_uid(pod->tree));
 		struct json *status = json_ensure_object(world->arena, pod->tree, "status");
@@ -216,7 +216,7 @@ static void answer_event(struct world *world, struct http_exchange *exchange)
 		world->failed_events += strcmp(reason, "FailedScheduling") == 0;
 		assert_string_equal(json_get_text(json_get(event, "source"), "component"), "default-scheduler");
 		snprintf(world->last_event, sizeof(world->last_event), "%s %s %s", json_get_text(event, "type"), reason,
-			 json_get_text(event, "message"));
+		         json_get_text(event, "message"));
 	}
 	api_fixture_answer(exchange, 201, "{}");
 }
@@ -250,16 +250,16 @@ static void handle(void *context, struct http_exchange *exchange)
 static void put_node(struct world *world, const char *name, int milli_cpu, const char *rest)
 {
 	AUTO_FREE char *yaml = xasprintf("metadata: {name: %s, uid: uid-%s}\n"
-					 "status: {allocatable: {cpu: %dm, memory: 64Gi, pods: 110}}\n%s\n",
-					 name, name, milli_cpu, rest);
+	                                 "status: {allocatable: {cpu: %dm, memory: 64Gi, pods: 110}}\n%s\n",
+	                                 name, name, milli_cpu, rest);
 	put(world, true, yaml);
 }
 
 static void put_pod(struct world *world, const char *name, int milli_cpu, const char *rest)
 {
 	AUTO_FREE char *yaml = xasprintf("metadata: {name: %s, namespace: ns, uid: uid-%s}\n"
-					 "spec: {containers: [{name: c, resources: {requests: {cpu: %dm}}}]%s%s}\n",
-					 name, name, milli_cpu, rest[0] ? ", " : "", rest);
+	                                 "spec: {containers: [{name: c, resources: {requests: {cpu: %dm}}}]%s%s}\n",
+	                                 name, name, milli_cpu, rest[0] ? ", " : "", rest);
 	put(world, false, yaml);
 }
 
@@ -343,8 +343,9 @@ static void test_binds_and_tells(void **state)
 	assert_string_equal(node_of(&world, "other"), "");
 	AUTO_STRBUF struct strbuf metrics = STRBUF_INIT(1 << 20);
 	metrics_write(world.metrics, &metrics);
-	assert_non_null(strstr(strbuf_text(&metrics),
-			       "scheduler_schedule_attempts_total{profile=\"default-scheduler\",result=\"scheduled\"} 2"));
+	assert_non_null(
+	        strstr(strbuf_text(&metrics),
+	               "scheduler_schedule_attempts_total{profile=\"default-scheduler\",result=\"scheduled\"} 2"));
 	assert_non_null(strstr(strbuf_text(&metrics), "scheduler_pending_pods{queue=\"active\"} 0"));
 	close_world(&world);
 }
@@ -359,7 +360,7 @@ static void test_says_why_not_and_tries_again_when_it_may_help(void **state)
 	put_pod(&world, "large", 2000, "");
 	start_scheduler(&world);
 	static const char why[] =
-		"0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {team: red}.";
+	        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {team: red}.";
 	api_fixture_until(&world.api, world.failed_events == 1 && world.conditions == 1);
 	AUTO_FREE char *event = xasprintf("Warning FailedScheduling %s", why);
 	AUTO_FREE char *condition = xasprintf("PodScheduled=False Unschedulable %s", why);
@@ -390,7 +391,7 @@ static void test_room_that_is_freed_is_used(void **state)
 	put_pod(&world, "second", 800, "");
 	start_scheduler(&world);
 	api_fixture_until(&world.api, world.conditions == 1 && both_watch(&world));
-	delete(&world, false, "first");
+	delete (&world, false, "first");
 	api_fixture_until(&world.api, world.bindings == 1);
 	assert_string_equal(node_of(&world, "second"), "node-1");
 	close_world(&world);
@@ -403,12 +404,14 @@ static void test_gated_deleted_and_vanished_pods(void **state)
 	open_world(&world);
 	put_pod(&world, "gated", 100, "schedulingGates: [{name: example.com/wait}]");
 	put_pod(&world, "gone", 100, "");
-	put(&world, false, "metadata: {name: dying, namespace: ns, uid: uid-dying, deletionTimestamp: '2024-01-01T00:00:00Z'}\n"
-			   "spec: {containers: [{name: c}]}\n");
+	put(&world, false,
+	    "metadata: {name: dying, namespace: ns, uid: uid-dying, deletionTimestamp: '2024-01-01T00:00:00Z'}\n"
+	    "spec: {containers: [{name: c}]}\n");
 	start_scheduler(&world);
 	api_fixture_until(&world.api, world.conditions == 1 && both_watch(&world));
-	assert_string_equal(world.last_condition, "PodScheduled=False Unschedulable no nodes available to schedule pods");
-	delete(&world, false, "gone");
+	assert_string_equal(world.last_condition,
+	                    "PodScheduled=False Unschedulable no nodes available to schedule pods");
+	delete (&world, false, "gone");
 	put_node(&world, "node-1", 1000, "");
 	settle(&world);
 	assert_int_equal(world.bindings, 0);
@@ -487,12 +490,12 @@ static void test_restarts_in_the_middle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_binds_and_tells),
-		cmocka_unit_test(test_says_why_not_and_tries_again_when_it_may_help),
-		cmocka_unit_test(test_room_that_is_freed_is_used),
-		cmocka_unit_test(test_gated_deleted_and_vanished_pods),
-		cmocka_unit_test(test_failed_bindings_are_tried_again),
-		cmocka_unit_test(test_restarts_in_the_middle),
+	        cmocka_unit_test(test_binds_and_tells),
+	        cmocka_unit_test(test_says_why_not_and_tries_again_when_it_may_help),
+	        cmocka_unit_test(test_room_that_is_freed_is_used),
+	        cmocka_unit_test(test_gated_deleted_and_vanished_pods),
+	        cmocka_unit_test(test_failed_bindings_are_tried_again),
+	        cmocka_unit_test(test_restarts_in_the_middle),
 	};
 	return cmocka_run_group_tests_name("scheduler/scheduler", tests, NULL, NULL);
 }
