@@ -3,11 +3,12 @@
 // An HTTPS server with a handler of the test's own and a rest_client that talks to
 // it, both on one loop whose clock moves only when told. Real sockets, real TLS.
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>

@@ -2,11 +2,12 @@
 #pragma once
 // Nodes and pods from short YAML, for the tests of the scheduler.
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <stdio.h>
 #include <string.h>
