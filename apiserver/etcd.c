@@ -37,30 +37,30 @@ struct method {
 };
 
 static const struct method methods[ETCD_METHOD_COUNT_] = {
-	[ETCD_RANGE] = {"/etcdserverpb.KV/Range", &etcd_range_request_message, &etcd_range_response_message},
-	[ETCD_TXN] = {"/etcdserverpb.KV/Txn", &etcd_txn_request_message, &etcd_txn_response_message},
-	[ETCD_COMPACT] = {"/etcdserverpb.KV/Compact", &etcd_compaction_request_message,
-			  &etcd_compaction_response_message},
-	[ETCD_LEASE_GRANT] = {"/etcdserverpb.Lease/LeaseGrant", &etcd_lease_grant_request_message,
-			      &etcd_lease_grant_response_message},
-	[ETCD_STATUS] = {"/etcdserverpb.Maintenance/Status", &etcd_status_request_message,
-			 &etcd_status_response_message},
+        [ETCD_RANGE] = {"/etcdserverpb.KV/Range", &etcd_range_request_message, &etcd_range_response_message},
+        [ETCD_TXN] = {"/etcdserverpb.KV/Txn", &etcd_txn_request_message, &etcd_txn_response_message},
+        [ETCD_COMPACT] = {"/etcdserverpb.KV/Compact", &etcd_compaction_request_message,
+                          &etcd_compaction_response_message},
+        [ETCD_LEASE_GRANT] = {"/etcdserverpb.Lease/LeaseGrant", &etcd_lease_grant_request_message,
+                              &etcd_lease_grant_response_message},
+        [ETCD_STATUS] = {"/etcdserverpb.Maintenance/Status", &etcd_status_request_message,
+                         &etcd_status_response_message},
 };
 
 // --- metrics -------------------------------------------------------------------
 
 static const char *const request_labels[] = {"operation", "type", NULL};
 static const double request_buckets[] = {0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2,
-					 3,     4,     5,    6,   8,   10,  15,  20,  30,  45,   60,  0};
+                                         3,     4,     5,    6,   8,   10,  15,  20,  30,  45,   60,  0};
 static const struct metric_family request_duration = {
-	"etcd_request_duration_seconds", "Etcd request latency in seconds for each operation and object type.",
-	METRIC_HISTOGRAM, request_labels, request_buckets};
-static const struct metric_family request_total = {
-	"etcd_requests_total", "Etcd request counts for each operation and object type.", METRIC_COUNTER,
-	request_labels, NULL};
-static const struct metric_family request_errors = {
-	"etcd_request_errors_total", "Etcd failed request counts for each operation and object type.", METRIC_COUNTER,
-	request_labels, NULL};
+        "etcd_request_duration_seconds", "Etcd request latency in seconds for each operation and object type.",
+        METRIC_HISTOGRAM, request_labels, request_buckets};
+static const struct metric_family request_total = {"etcd_requests_total",
+                                                   "Etcd request counts for each operation and object type.",
+                                                   METRIC_COUNTER, request_labels, NULL};
+static const struct metric_family request_errors = {"etcd_request_errors_total",
+                                                    "Etcd failed request counts for each operation and object type.",
+                                                    METRIC_COUNTER, request_labels, NULL};
 
 static void count_request(struct etcd *etcd, const char *operation, const char *type, int64_t duration_ns, bool failed)
 {
@@ -81,18 +81,18 @@ static const struct {
 	const char *text; // found within grpc-message
 	enum err_code code;
 } known_errors[] = {
-	{"required revision has been compacted", ERR_EXPIRED},
-	{"required revision is a future revision", ERR_TIMEOUT},
-	{"request timed out", ERR_TIMEOUT},
-	{"leader changed", ERR_TIMEOUT},
-	{"no leader", ERR_UNAVAILABLE},
-	{"not capable", ERR_UNAVAILABLE},
-	{"server stopped", ERR_TIMEOUT},
-	{"too many requests", ERR_TOO_MANY_REQUESTS},
-	{"request is too large", ERR_TOO_LARGE},
-	{"database space exceeded", ERR_INTERNAL},
-	{LEASE_NOT_FOUND, ERR_INTERNAL},
-	{"corrupt cluster", ERR_INTERNAL},
+        {"required revision has been compacted", ERR_EXPIRED},
+        {"required revision is a future revision", ERR_TIMEOUT},
+        {"request timed out", ERR_TIMEOUT},
+        {"leader changed", ERR_TIMEOUT},
+        {"no leader", ERR_UNAVAILABLE},
+        {"not capable", ERR_UNAVAILABLE},
+        {"server stopped", ERR_TIMEOUT},
+        {"too many requests", ERR_TOO_MANY_REQUESTS},
+        {"request is too large", ERR_TOO_LARGE},
+        {"database space exceeded", ERR_INTERNAL},
+        {LEASE_NOT_FOUND, ERR_INTERNAL},
+        {"corrupt cluster", ERR_INTERNAL},
 };
 
 static enum err_code code_of(enum grpc_status status, const char *message, bool sent)
@@ -195,7 +195,8 @@ static void on_call_done(void *context, enum grpc_status status, const char *mes
 		(void)err_set(&err, ERR_INTERNAL, "etcd: empty answer to %s", call->method->path);
 	} else {
 		response = arena_zalloc(arena, call->method->response->size);
-		if (protobuf_decode(arena, call->method->response, call->response, call->response_length, response, &err))
+		if (protobuf_decode(arena, call->method->response, call->response, call->response_length, response,
+		                    &err))
 			response = NULL;
 	}
 	count_request(etcd, call->operation, call->type, loop_now_ns(etcd->loop) - call->started_ns, !response);
@@ -205,7 +206,7 @@ static void on_call_done(void *context, enum grpc_status status, const char *mes
 }
 
 void etcd_call(struct etcd *etcd, enum etcd_method method, const void *request, int64_t timeout_ns,
-	       const char *operation, const char *type, etcd_done *done, void *context)
+               const char *operation, const char *type, etcd_done *done, void *context)
 {
 	static const struct grpc_call_callbacks callbacks = {.on_message = on_call_message, .on_done = on_call_done};
 	struct call *call = NEW(struct call);
@@ -219,8 +220,8 @@ void etcd_call(struct etcd *etcd, enum etcd_method method, const void *request, 
 	list_append(&etcd->running, &call->node);
 	AUTO_STRBUF struct strbuf encoded = STRBUF_INIT(SIZE_MAX / 2);
 	protobuf_encode(&encoded, call->method->request, request);
-	(void)grpc_call_start(etcd->calls, call->method->path, (const uint8_t *)encoded.data, encoded.length, timeout_ns,
-			      &callbacks, call);
+	(void)grpc_call_start(etcd->calls, call->method->path, (const uint8_t *)encoded.data, encoded.length,
+	                      timeout_ns, &callbacks, call);
 }
 
 // --- watches ---------------------------------------------------------------------
@@ -274,10 +275,10 @@ static void on_watch_done(void *context, enum grpc_status status, const char *me
 }
 
 struct etcd_watch *etcd_watch_start(struct etcd *etcd, const struct etcd_watch_create_request *create,
-				    const struct etcd_watch_callbacks *callbacks, void *context)
+                                    const struct etcd_watch_callbacks *callbacks, void *context)
 {
 	static const struct grpc_call_callbacks stream_callbacks = {.on_message = on_watch_message,
-								    .on_done = on_watch_done};
+	                                                            .on_done = on_watch_done};
 	struct etcd_watch *watch = NEW(struct etcd_watch);
 	watch->etcd = etcd;
 	watch->callbacks = *callbacks;
@@ -321,11 +322,11 @@ int etcd_new(struct loop *loop, const struct etcd_config *config, struct etcd **
 	list_init(&etcd->running);
 	list_init(&etcd->watch_list);
 	struct grpc_client_config grpc = {
-		.endpoints = config->endpoints,
-		.tls = &config->tls,
-		.connect_wait_ns = CONNECT_WAIT_NS,
-		.on_state = config->on_state,
-		.context = config->context,
+	        .endpoints = config->endpoints,
+	        .tls = &config->tls,
+	        .connect_wait_ns = CONNECT_WAIT_NS,
+	        .on_state = config->on_state,
+	        .context = config->context,
 	};
 	int outcome = grpc_client_new(loop, &grpc, &etcd->calls, err);
 	if (!outcome) {
@@ -348,10 +349,10 @@ struct etcd *etcd_free(struct etcd *etcd)
 	grpc_client_free(etcd->calls);
 	grpc_client_free(etcd->watches);
 	struct call *call;
-	list_for_each(call, &etcd->running, node)
+	list_for_each (call, &etcd->running, node)
 		call_free(call);
 	struct etcd_watch *watch;
-	list_for_each(watch, &etcd->watch_list, node)
+	list_for_each (watch, &etcd->watch_list, node)
 		watch_free(watch);
 	arena_free(etcd->arena);
 	free(etcd);

@@ -27,7 +27,7 @@ enum etcd_method {
 struct etcd_config {
 	const char *const *endpoints; // NULL-terminated
 	struct tls_client_config tls;
-	struct metrics_registry *metrics; // may be NULL
+	struct metrics_registry *metrics;                // may be NULL
 	void (*on_state)(void *context, bool connected); // of the calls' connection; may be NULL
 	void *context;
 };
@@ -44,14 +44,14 @@ typedef void etcd_done(void *context, const void *response, const struct err *er
 
 // `operation` and `type` label the metrics ("get", "pods"). Exactly once, never from inside.
 void etcd_call(struct etcd *etcd, enum etcd_method method, const void *request, int64_t timeout_ns,
-	       const char *operation, const char *type, etcd_done *done, void *context);
+               const char *operation, const char *type, etcd_done *done, void *context);
 
 struct etcd_watch_callbacks {
 	void (*on_response)(void *context, const struct etcd_watch_response *response); // borrowed for the call
 	void (*on_end)(void *context, const struct err *err); // once; the watch is gone afterwards
 };
 struct etcd_watch *etcd_watch_start(struct etcd *etcd, const struct etcd_watch_create_request *create,
-				    const struct etcd_watch_callbacks *callbacks, void *context);
+                                    const struct etcd_watch_callbacks *callbacks, void *context);
 // on_end does not come. Safe from inside its callbacks. Accepts NULL; returns NULL.
 struct etcd_watch *etcd_watch_cancel(struct etcd_watch *watch);
 

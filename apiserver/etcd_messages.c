@@ -14,177 +14,182 @@
 #define WIRE_BYTES 2
 #define WIRE_FIXED32 5
 
-#define FIELD(type, number, kind, member) {number, kind, offsetof(struct type, member), NULL}
-#define SUB_FIELD(type, number, kind, member, sub) {number, kind, offsetof(struct type, member), &sub##_message}
-#define MESSAGE(name)                                             \
-	const struct protobuf_message name##_message = {          \
-		sizeof(struct name), name##_fields, ARRAY_SIZE(name##_fields)}
+#define FIELD(type, number, kind, member)                         \
+	{                                                         \
+		number, kind, offsetof(struct type, member), NULL \
+	}
+#define SUB_FIELD(type, number, kind, member, sub)                          \
+	{                                                                   \
+		number, kind, offsetof(struct type, member), &sub##_message \
+	}
+#define MESSAGE(name) \
+	const struct protobuf_message name##_message = {sizeof(struct name), name##_fields, ARRAY_SIZE(name##_fields)}
 
 static const struct protobuf_field etcd_header_fields[] = {
-	FIELD(etcd_header, 1, PROTOBUF_VARINT64, cluster_id),
-	FIELD(etcd_header, 2, PROTOBUF_VARINT64, member_id),
-	FIELD(etcd_header, 3, PROTOBUF_VARINT64, revision),
-	FIELD(etcd_header, 4, PROTOBUF_VARINT64, raft_term),
+        FIELD(etcd_header, 1, PROTOBUF_VARINT64, cluster_id),
+        FIELD(etcd_header, 2, PROTOBUF_VARINT64, member_id),
+        FIELD(etcd_header, 3, PROTOBUF_VARINT64, revision),
+        FIELD(etcd_header, 4, PROTOBUF_VARINT64, raft_term),
 };
 static MESSAGE(etcd_header);
 
 static const struct protobuf_field etcd_key_value_fields[] = {
-	FIELD(etcd_key_value, 1, PROTOBUF_BYTES, key),
-	FIELD(etcd_key_value, 2, PROTOBUF_VARINT64, create_revision),
-	FIELD(etcd_key_value, 3, PROTOBUF_VARINT64, mod_revision),
-	FIELD(etcd_key_value, 4, PROTOBUF_VARINT64, version),
-	FIELD(etcd_key_value, 5, PROTOBUF_BYTES, value),
-	FIELD(etcd_key_value, 6, PROTOBUF_VARINT64, lease),
+        FIELD(etcd_key_value, 1, PROTOBUF_BYTES, key),
+        FIELD(etcd_key_value, 2, PROTOBUF_VARINT64, create_revision),
+        FIELD(etcd_key_value, 3, PROTOBUF_VARINT64, mod_revision),
+        FIELD(etcd_key_value, 4, PROTOBUF_VARINT64, version),
+        FIELD(etcd_key_value, 5, PROTOBUF_BYTES, value),
+        FIELD(etcd_key_value, 6, PROTOBUF_VARINT64, lease),
 };
 static MESSAGE(etcd_key_value);
 
 static const struct protobuf_field etcd_range_request_fields[] = {
-	FIELD(etcd_range_request, 1, PROTOBUF_BYTES, key),
-	FIELD(etcd_range_request, 2, PROTOBUF_BYTES, range_end),
-	FIELD(etcd_range_request, 3, PROTOBUF_VARINT64, limit),
-	FIELD(etcd_range_request, 4, PROTOBUF_VARINT64, revision),
-	FIELD(etcd_range_request, 7, PROTOBUF_FLAG, serializable),
-	FIELD(etcd_range_request, 8, PROTOBUF_FLAG, keys_only),
-	FIELD(etcd_range_request, 9, PROTOBUF_FLAG, count_only),
+        FIELD(etcd_range_request, 1, PROTOBUF_BYTES, key),
+        FIELD(etcd_range_request, 2, PROTOBUF_BYTES, range_end),
+        FIELD(etcd_range_request, 3, PROTOBUF_VARINT64, limit),
+        FIELD(etcd_range_request, 4, PROTOBUF_VARINT64, revision),
+        FIELD(etcd_range_request, 7, PROTOBUF_FLAG, serializable),
+        FIELD(etcd_range_request, 8, PROTOBUF_FLAG, keys_only),
+        FIELD(etcd_range_request, 9, PROTOBUF_FLAG, count_only),
 };
 MESSAGE(etcd_range_request);
 
 static const struct protobuf_field etcd_range_response_fields[] = {
-	SUB_FIELD(etcd_range_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
-	SUB_FIELD(etcd_range_response, 2, PROTOBUF_REPEATED, kvs, etcd_key_value),
-	FIELD(etcd_range_response, 3, PROTOBUF_FLAG, more),
-	FIELD(etcd_range_response, 4, PROTOBUF_VARINT64, count),
+        SUB_FIELD(etcd_range_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
+        SUB_FIELD(etcd_range_response, 2, PROTOBUF_REPEATED, kvs, etcd_key_value),
+        FIELD(etcd_range_response, 3, PROTOBUF_FLAG, more),
+        FIELD(etcd_range_response, 4, PROTOBUF_VARINT64, count),
 };
 MESSAGE(etcd_range_response);
 
 static const struct protobuf_field etcd_put_request_fields[] = {
-	FIELD(etcd_put_request, 1, PROTOBUF_BYTES, key),
-	FIELD(etcd_put_request, 2, PROTOBUF_BYTES, value),
-	FIELD(etcd_put_request, 3, PROTOBUF_VARINT64, lease),
+        FIELD(etcd_put_request, 1, PROTOBUF_BYTES, key),
+        FIELD(etcd_put_request, 2, PROTOBUF_BYTES, value),
+        FIELD(etcd_put_request, 3, PROTOBUF_VARINT64, lease),
 };
 static MESSAGE(etcd_put_request);
 
 static const struct protobuf_field etcd_put_response_fields[] = {
-	SUB_FIELD(etcd_put_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
+        SUB_FIELD(etcd_put_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
 };
 static MESSAGE(etcd_put_response);
 
 static const struct protobuf_field etcd_delete_request_fields[] = {
-	FIELD(etcd_delete_request, 1, PROTOBUF_BYTES, key),
-	FIELD(etcd_delete_request, 2, PROTOBUF_BYTES, range_end),
-	FIELD(etcd_delete_request, 3, PROTOBUF_FLAG, prev_kv),
+        FIELD(etcd_delete_request, 1, PROTOBUF_BYTES, key),
+        FIELD(etcd_delete_request, 2, PROTOBUF_BYTES, range_end),
+        FIELD(etcd_delete_request, 3, PROTOBUF_FLAG, prev_kv),
 };
 static MESSAGE(etcd_delete_request);
 
 static const struct protobuf_field etcd_delete_response_fields[] = {
-	SUB_FIELD(etcd_delete_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
-	FIELD(etcd_delete_response, 2, PROTOBUF_VARINT64, deleted),
-	SUB_FIELD(etcd_delete_response, 3, PROTOBUF_REPEATED, prev_kvs, etcd_key_value),
+        SUB_FIELD(etcd_delete_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
+        FIELD(etcd_delete_response, 2, PROTOBUF_VARINT64, deleted),
+        SUB_FIELD(etcd_delete_response, 3, PROTOBUF_REPEATED, prev_kvs, etcd_key_value),
 };
 static MESSAGE(etcd_delete_response);
 
 static const struct protobuf_field etcd_compare_fields[] = {
-	FIELD(etcd_compare, 1, PROTOBUF_VARINT32, result),
-	FIELD(etcd_compare, 2, PROTOBUF_VARINT32, target),
-	FIELD(etcd_compare, 3, PROTOBUF_BYTES, key),
-	FIELD(etcd_compare, 4, PROTOBUF_VARINT64, version),
-	FIELD(etcd_compare, 5, PROTOBUF_VARINT64, create_revision),
-	FIELD(etcd_compare, 6, PROTOBUF_VARINT64, mod_revision),
+        FIELD(etcd_compare, 1, PROTOBUF_VARINT32, result),
+        FIELD(etcd_compare, 2, PROTOBUF_VARINT32, target),
+        FIELD(etcd_compare, 3, PROTOBUF_BYTES, key),
+        FIELD(etcd_compare, 4, PROTOBUF_VARINT64, version),
+        FIELD(etcd_compare, 5, PROTOBUF_VARINT64, create_revision),
+        FIELD(etcd_compare, 6, PROTOBUF_VARINT64, mod_revision),
 };
 static MESSAGE(etcd_compare);
 
 static const struct protobuf_field etcd_request_op_fields[] = {
-	SUB_FIELD(etcd_request_op, 1, PROTOBUF_MESSAGE, range, etcd_range_request),
-	SUB_FIELD(etcd_request_op, 2, PROTOBUF_MESSAGE, put, etcd_put_request),
-	SUB_FIELD(etcd_request_op, 3, PROTOBUF_MESSAGE, delete_range, etcd_delete_request),
+        SUB_FIELD(etcd_request_op, 1, PROTOBUF_MESSAGE, range, etcd_range_request),
+        SUB_FIELD(etcd_request_op, 2, PROTOBUF_MESSAGE, put, etcd_put_request),
+        SUB_FIELD(etcd_request_op, 3, PROTOBUF_MESSAGE, delete_range, etcd_delete_request),
 };
 static MESSAGE(etcd_request_op);
 
 static const struct protobuf_field etcd_txn_request_fields[] = {
-	SUB_FIELD(etcd_txn_request, 1, PROTOBUF_REPEATED, compare, etcd_compare),
-	SUB_FIELD(etcd_txn_request, 2, PROTOBUF_REPEATED, success, etcd_request_op),
-	SUB_FIELD(etcd_txn_request, 3, PROTOBUF_REPEATED, failure, etcd_request_op),
+        SUB_FIELD(etcd_txn_request, 1, PROTOBUF_REPEATED, compare, etcd_compare),
+        SUB_FIELD(etcd_txn_request, 2, PROTOBUF_REPEATED, success, etcd_request_op),
+        SUB_FIELD(etcd_txn_request, 3, PROTOBUF_REPEATED, failure, etcd_request_op),
 };
 MESSAGE(etcd_txn_request);
 
 static const struct protobuf_field etcd_response_op_fields[] = {
-	SUB_FIELD(etcd_response_op, 1, PROTOBUF_MESSAGE, range, etcd_range_response),
-	SUB_FIELD(etcd_response_op, 2, PROTOBUF_MESSAGE, put, etcd_put_response),
-	SUB_FIELD(etcd_response_op, 3, PROTOBUF_MESSAGE, delete_range, etcd_delete_response),
+        SUB_FIELD(etcd_response_op, 1, PROTOBUF_MESSAGE, range, etcd_range_response),
+        SUB_FIELD(etcd_response_op, 2, PROTOBUF_MESSAGE, put, etcd_put_response),
+        SUB_FIELD(etcd_response_op, 3, PROTOBUF_MESSAGE, delete_range, etcd_delete_response),
 };
 static MESSAGE(etcd_response_op);
 
 static const struct protobuf_field etcd_txn_response_fields[] = {
-	SUB_FIELD(etcd_txn_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
-	FIELD(etcd_txn_response, 2, PROTOBUF_FLAG, succeeded),
-	SUB_FIELD(etcd_txn_response, 3, PROTOBUF_REPEATED, responses, etcd_response_op),
+        SUB_FIELD(etcd_txn_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
+        FIELD(etcd_txn_response, 2, PROTOBUF_FLAG, succeeded),
+        SUB_FIELD(etcd_txn_response, 3, PROTOBUF_REPEATED, responses, etcd_response_op),
 };
 MESSAGE(etcd_txn_response);
 
 static const struct protobuf_field etcd_compaction_request_fields[] = {
-	FIELD(etcd_compaction_request, 1, PROTOBUF_VARINT64, revision),
-	FIELD(etcd_compaction_request, 2, PROTOBUF_FLAG, physical),
+        FIELD(etcd_compaction_request, 1, PROTOBUF_VARINT64, revision),
+        FIELD(etcd_compaction_request, 2, PROTOBUF_FLAG, physical),
 };
 MESSAGE(etcd_compaction_request);
 
 static const struct protobuf_field etcd_compaction_response_fields[] = {
-	SUB_FIELD(etcd_compaction_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
+        SUB_FIELD(etcd_compaction_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
 };
 MESSAGE(etcd_compaction_response);
 
 static const struct protobuf_field etcd_watch_create_request_fields[] = {
-	FIELD(etcd_watch_create_request, 1, PROTOBUF_BYTES, key),
-	FIELD(etcd_watch_create_request, 2, PROTOBUF_BYTES, range_end),
-	FIELD(etcd_watch_create_request, 3, PROTOBUF_VARINT64, start_revision),
-	FIELD(etcd_watch_create_request, 4, PROTOBUF_FLAG, progress_notify),
-	FIELD(etcd_watch_create_request, 6, PROTOBUF_FLAG, prev_kv),
+        FIELD(etcd_watch_create_request, 1, PROTOBUF_BYTES, key),
+        FIELD(etcd_watch_create_request, 2, PROTOBUF_BYTES, range_end),
+        FIELD(etcd_watch_create_request, 3, PROTOBUF_VARINT64, start_revision),
+        FIELD(etcd_watch_create_request, 4, PROTOBUF_FLAG, progress_notify),
+        FIELD(etcd_watch_create_request, 6, PROTOBUF_FLAG, prev_kv),
 };
 static MESSAGE(etcd_watch_create_request);
 
 static const struct protobuf_field etcd_watch_request_fields[] = {
-	SUB_FIELD(etcd_watch_request, 1, PROTOBUF_MESSAGE, create, etcd_watch_create_request),
+        SUB_FIELD(etcd_watch_request, 1, PROTOBUF_MESSAGE, create, etcd_watch_create_request),
 };
 MESSAGE(etcd_watch_request);
 
 static const struct protobuf_field etcd_event_fields[] = {
-	FIELD(etcd_event, 1, PROTOBUF_VARINT32, type),
-	SUB_FIELD(etcd_event, 2, PROTOBUF_MESSAGE, kv, etcd_key_value),
-	SUB_FIELD(etcd_event, 3, PROTOBUF_MESSAGE, prev_kv, etcd_key_value),
+        FIELD(etcd_event, 1, PROTOBUF_VARINT32, type),
+        SUB_FIELD(etcd_event, 2, PROTOBUF_MESSAGE, kv, etcd_key_value),
+        SUB_FIELD(etcd_event, 3, PROTOBUF_MESSAGE, prev_kv, etcd_key_value),
 };
 static MESSAGE(etcd_event);
 
 static const struct protobuf_field etcd_watch_response_fields[] = {
-	SUB_FIELD(etcd_watch_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
-	FIELD(etcd_watch_response, 2, PROTOBUF_VARINT64, watch_id),
-	FIELD(etcd_watch_response, 3, PROTOBUF_FLAG, created),
-	FIELD(etcd_watch_response, 4, PROTOBUF_FLAG, canceled),
-	FIELD(etcd_watch_response, 5, PROTOBUF_VARINT64, compact_revision),
-	FIELD(etcd_watch_response, 6, PROTOBUF_BYTES, cancel_reason),
-	SUB_FIELD(etcd_watch_response, 11, PROTOBUF_REPEATED, events, etcd_event),
+        SUB_FIELD(etcd_watch_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
+        FIELD(etcd_watch_response, 2, PROTOBUF_VARINT64, watch_id),
+        FIELD(etcd_watch_response, 3, PROTOBUF_FLAG, created),
+        FIELD(etcd_watch_response, 4, PROTOBUF_FLAG, canceled),
+        FIELD(etcd_watch_response, 5, PROTOBUF_VARINT64, compact_revision),
+        FIELD(etcd_watch_response, 6, PROTOBUF_BYTES, cancel_reason),
+        SUB_FIELD(etcd_watch_response, 11, PROTOBUF_REPEATED, events, etcd_event),
 };
 MESSAGE(etcd_watch_response);
 
 static const struct protobuf_field etcd_lease_grant_request_fields[] = {
-	FIELD(etcd_lease_grant_request, 1, PROTOBUF_VARINT64, ttl_seconds),
-	FIELD(etcd_lease_grant_request, 2, PROTOBUF_VARINT64, id),
+        FIELD(etcd_lease_grant_request, 1, PROTOBUF_VARINT64, ttl_seconds),
+        FIELD(etcd_lease_grant_request, 2, PROTOBUF_VARINT64, id),
 };
 MESSAGE(etcd_lease_grant_request);
 
 static const struct protobuf_field etcd_lease_grant_response_fields[] = {
-	SUB_FIELD(etcd_lease_grant_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
-	FIELD(etcd_lease_grant_response, 2, PROTOBUF_VARINT64, id),
-	FIELD(etcd_lease_grant_response, 3, PROTOBUF_VARINT64, ttl_seconds),
-	FIELD(etcd_lease_grant_response, 4, PROTOBUF_BYTES, error),
+        SUB_FIELD(etcd_lease_grant_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
+        FIELD(etcd_lease_grant_response, 2, PROTOBUF_VARINT64, id),
+        FIELD(etcd_lease_grant_response, 3, PROTOBUF_VARINT64, ttl_seconds),
+        FIELD(etcd_lease_grant_response, 4, PROTOBUF_BYTES, error),
 };
 MESSAGE(etcd_lease_grant_response);
 
 const struct protobuf_message etcd_status_request_message = {sizeof(struct etcd_status_request), NULL, 0};
 
 static const struct protobuf_field etcd_status_response_fields[] = {
-	SUB_FIELD(etcd_status_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
-	FIELD(etcd_status_response, 2, PROTOBUF_BYTES, version),
-	FIELD(etcd_status_response, 3, PROTOBUF_VARINT64, database_bytes),
-	FIELD(etcd_status_response, 4, PROTOBUF_VARINT64, leader),
+        SUB_FIELD(etcd_status_response, 1, PROTOBUF_MESSAGE, header, etcd_header),
+        FIELD(etcd_status_response, 2, PROTOBUF_BYTES, version),
+        FIELD(etcd_status_response, 3, PROTOBUF_VARINT64, database_bytes),
+        FIELD(etcd_status_response, 4, PROTOBUF_VARINT64, leader),
 };
 MESSAGE(etcd_status_response);
 
@@ -246,7 +251,7 @@ static size_t field_size(const struct protobuf_field *field, const void *member)
 		const struct etcd_repeated *repeated = member;
 		for (size_t i = 0; i < repeated->count; i++)
 			size += delimited_size(field, message_size(field->message, (const char *)repeated->items +
-											   i * field->message->size));
+			                                                                   i * field->message->size));
 		return size;
 	}
 	uint64_t number = scalar(field, member);
@@ -365,10 +370,10 @@ static void *append_item(struct arena *arena, struct etcd_repeated *repeated, si
 }
 
 static bool decode(struct arena *arena, const struct protobuf_message *message, struct reader reader, void *value,
-		   unsigned depth);
+                   unsigned depth);
 
 static bool decode_delimited(struct arena *arena, const struct protobuf_field *field, struct reader *reader,
-			     void *member, unsigned depth)
+                             void *member, unsigned depth)
 {
 	struct etcd_bytes bytes;
 	if (!get_bytes(reader, &bytes))
@@ -401,7 +406,7 @@ static bool decode_scalar(const struct protobuf_field *field, struct reader *rea
 }
 
 static bool decode(struct arena *arena, const struct protobuf_message *message, struct reader reader, void *value,
-		   unsigned depth)
+                   unsigned depth)
 {
 	while (reader.position < reader.end) {
 		uint64_t tag;
@@ -424,7 +429,7 @@ static bool decode(struct arena *arena, const struct protobuf_message *message, 
 }
 
 int protobuf_decode(struct arena *arena, const struct protobuf_message *message, const void *data, size_t length,
-		    void *ret_value, struct err *err)
+                    void *ret_value, struct err *err)
 {
 	memset(ret_value, 0, message->size);
 	struct reader reader = {data, (const uint8_t *)data + length};

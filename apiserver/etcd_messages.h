@@ -50,7 +50,7 @@ struct etcd_repeated {
 void protobuf_encode(struct strbuf *out, const struct protobuf_message *message, const void *value);
 // Zero values, unset. Bytes are borrowed from `data`; the rest is in the arena. Unknown fields are skipped.
 NODISCARD int protobuf_decode(struct arena *arena, const struct protobuf_message *message, const void *data,
-			      size_t length, void *ret_value, struct err *err);
+                              size_t length, void *ret_value, struct err *err);
 
 // --- common --------------------------------------------------------------------
 

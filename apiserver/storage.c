@@ -31,13 +31,13 @@ struct resource_slot {
 };
 
 static const char *const objects_labels[] = {"resource", NULL};
-static const struct metric_family objects_family = {
-	"apiserver_storage_objects",
-	"Number of stored objects at the time of last check split by kind.", METRIC_GAUGE, objects_labels, NULL};
+static const struct metric_family objects_family = {"apiserver_storage_objects",
+                                                    "Number of stored objects at the time of last check split by kind.",
+                                                    METRIC_GAUGE, objects_labels, NULL};
 static const char *const size_labels[] = {"storage_cluster_id", NULL};
-static const struct metric_family size_family = {
-	"apiserver_storage_size_bytes", "Size of the storage database file physically allocated in bytes.",
-	METRIC_GAUGE, size_labels, NULL};
+static const struct metric_family size_family = {"apiserver_storage_size_bytes",
+                                                 "Size of the storage database file physically allocated in bytes.",
+                                                 METRIC_GAUGE, size_labels, NULL};
 
 // --- names ------------------------------------------------------------------------
 
@@ -101,11 +101,11 @@ void storage_add_resource(struct storage *storage, const struct schema_resource 
 	struct resource_slot *slot = hashmap_get(storage->resources, resource->storage_prefix);
 	if (!slot) {
 		struct watch_cache_config config = {
-			.resource = resource,
-			.window_bytes = storage->window_bytes,
-			.watched_revision = &storage->watched_revision,
-			.ports = storage->ports,
-			.metrics = storage->metrics,
+		        .resource = resource,
+		        .window_bytes = storage->window_bytes,
+		        .watched_revision = &storage->watched_revision,
+		        .ports = storage->ports,
+		        .metrics = storage->metrics,
 		};
 		slot = NEW(struct resource_slot);
 		slot->cache = watch_cache_new(&config);
@@ -145,7 +145,7 @@ bool storage_etcd_healthy(const struct storage *storage)
 // --- watches and looks --------------------------------------------------------------
 
 int storage_watch_open(struct storage *storage, const struct storage_watch_config *config,
-		       struct storage_watch **ret_watch, struct err *err)
+                       struct storage_watch **ret_watch, struct err *err)
 {
 	struct watch_cache *cache = storage_find_cache(storage, config->resource);
 	if (!cache)
@@ -156,7 +156,7 @@ int storage_watch_open(struct storage *storage, const struct storage_watch_confi
 }
 
 struct stored_object *storage_peek(struct storage *storage, const struct schema_resource *resource,
-				   const char *namespace_name, const char *name)
+                                   const char *namespace_name, const char *name)
 {
 	struct watch_cache *cache = storage_find_cache(storage, resource);
 	if (!cache)
@@ -168,7 +168,7 @@ struct stored_object *storage_peek(struct storage *storage, const struct schema_
 }
 
 size_t storage_peek_all(struct storage *storage, const struct schema_resource *resource, const char *namespace_name,
-			struct stored_object ***ret_objects)
+                        struct stored_object ***ret_objects)
 {
 	struct watch_cache *cache = storage_find_cache(storage, resource);
 	struct watch_cache_view view;
@@ -266,7 +266,8 @@ static void collect_metrics(void *context)
 	while (hashmap_next(storage->resources, &cursor)) {
 		const struct resource_slot *slot = cursor.value;
 		const char *const values[] = {watch_cache_resource(slot->cache)};
-		metric_set(metric_get(storage->metrics, &objects_family, values), (double)watch_cache_count(slot->cache));
+		metric_set(metric_get(storage->metrics, &objects_family, values),
+		           (double)watch_cache_count(slot->cache));
 	}
 	pthread_rwlock_unlock(&storage->lock);
 }
@@ -350,13 +351,13 @@ int storage_new(const struct storage_config *config, struct storage **ret_storag
 	writes_init(storage);
 	feed_init(storage);
 	struct etcd_config etcd = {
-		.endpoints = config->etcd_endpoints,
-		.tls = {.ca_file = config->etcd_ca_file,
-			.certificate_file = config->etcd_certificate_file,
-			.private_key_file = config->etcd_private_key_file},
-		.metrics = config->metrics,
-		.on_state = on_etcd_state,
-		.context = storage,
+	        .endpoints = config->etcd_endpoints,
+	        .tls = {.ca_file = config->etcd_ca_file,
+	                .certificate_file = config->etcd_certificate_file,
+	                .private_key_file = config->etcd_private_key_file},
+	        .metrics = config->metrics,
+	        .on_state = on_etcd_state,
+	        .context = storage,
 	};
 	outcome = etcd_new(loop, &etcd, &storage->etcd, err);
 	if (!outcome) {

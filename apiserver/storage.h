@@ -28,10 +28,10 @@ struct stored_object {
 	const char *name;
 	const char *uid;
 	// "key\0value\0…" pairs, sorted by key, for selectors without parsing.
-	const char *const *labels;  // NULL-terminated: key, value, key, value, NULL
-	const char *const *fields;  // values of resource->selectable_fields, in that order ("" when absent)
+	const char *const *labels; // NULL-terminated: key, value, key, value, NULL
+	const char *const *fields; // values of resource->selectable_fields, in that order ("" when absent)
 };
-struct stored_object *stored_object_ref(struct stored_object *object);     // atomic
+struct stored_object *stored_object_ref(struct stored_object *object); // atomic
 struct stored_object *stored_object_unref(struct stored_object *object);
 
 struct storage_config {
@@ -39,16 +39,16 @@ struct storage_config {
 	const char *etcd_ca_file;
 	const char *etcd_certificate_file;
 	const char *etcd_private_key_file;
-	const char *prefix;                // "/registry"
-	int64_t compaction_interval_ns;    // 0 = off
-	size_t event_window_bytes;         // per cache; 0 = default
+	const char *prefix;             // "/registry"
+	int64_t compaction_interval_ns; // 0 = off
+	size_t event_window_bytes;      // per cache; 0 = default
 	struct metrics_registry *metrics;
 };
 
 // Starts the storage thread; connects in the background.
 NODISCARD int storage_new(const struct storage_config *config, struct storage **ret_storage, struct err *err);
-// Ends the thread. Calls that are under way are answered with ERR_UNAVAILABLE (writes that may have happened: ERR_TIMEOUT) on
-// their loops, which must still turn once; watches must have been closed.
+// Ends the thread. Calls that are under way are answered with ERR_UNAVAILABLE (writes that may have happened:
+// ERR_TIMEOUT) on their loops, which must still turn once; watches must have been closed.
 struct storage *storage_free(struct storage *storage);
 
 // Caches of resources (built-in ones at start, custom ones as they come and go).
@@ -58,7 +58,7 @@ struct storage *storage_free(struct storage *storage);
 void storage_add_resource(struct storage *storage, const struct schema_resource *resource);
 void storage_remove_resource(struct storage *storage, const struct schema_resource *resource);
 
-bool storage_is_ready(const struct storage *storage);  // every cache has been listed; thread-safe
+bool storage_is_ready(const struct storage *storage);     // every cache has been listed; thread-safe
 bool storage_etcd_healthy(const struct storage *storage); // thread-safe
 
 // --- reads ---------------------------------------------------------------------
@@ -79,31 +79,31 @@ struct storage_read {
 	// list: only objects under this selectable field value (an index where there is one), NULL = no restriction
 	const char *field_label;
 	const char *field_value;
-	const char *continue_key;   // chunked lists: start after this key ("namespace/name"), with STORAGE_EXACT
-	size_t limit;               // 0 = all
+	const char *continue_key; // chunked lists: start after this key ("namespace/name"), with STORAGE_EXACT
+	size_t limit;             // 0 = all
 };
 
 struct storage_list {
 	struct stored_object **objects; // borrowed for the callback; reference what you keep
 	size_t count;
-	int64_t revision;               // of the list
+	int64_t revision; // of the list
 	bool more;
-	size_t remaining;               // after this chunk, without selectors
+	size_t remaining; // after this chunk, without selectors
 };
 
 // err: ERR_NOT_FOUND, ERR_EXPIRED, ERR_TIMEOUT (revision too new), ERR_UNAVAILABLE.
 void storage_get(struct storage *storage, const struct storage_read *read, struct loop *loop,
-		 void (*done)(void *context, struct stored_object *object, int64_t revision, const struct err *err),
-		 void *context);
+                 void (*done)(void *context, struct stored_object *object, int64_t revision, const struct err *err),
+                 void *context);
 void storage_list(struct storage *storage, const struct storage_read *read, struct loop *loop,
-		  void (*done)(void *context, const struct storage_list *list, const struct err *err), void *context);
+                  void (*done)(void *context, const struct storage_list *list, const struct err *err), void *context);
 
 // A look at the cache as it is, synchronous, thread-safe, for admission and allocators. NULL = none; unref it.
 struct stored_object *storage_peek(struct storage *storage, const struct schema_resource *resource,
-				   const char *namespace_name, const char *name);
+                                   const char *namespace_name, const char *name);
 // All of a namespace ("" = all) as the cache has them now; the caller unrefs each and frees the array.
 size_t storage_peek_all(struct storage *storage, const struct schema_resource *resource, const char *namespace_name,
-			struct stored_object ***ret_objects);
+                        struct stored_object ***ret_objects);
 
 // --- writes ----------------------------------------------------------------------
 
@@ -119,15 +119,15 @@ struct storage_write {
 	const char *namespace_name;
 	const char *name;
 	int64_t expected_revision;
-	struct blob *json;          // without resourceVersion; its reference is taken
-	int64_t lease_seconds;      // events: time to live, 0 = none
+	struct blob *json;     // without resourceVersion; its reference is taken
+	int64_t lease_seconds; // events: time to live, 0 = none
 };
 
 // Done once etcd has answered. ret `object` is the new stored object (on delete:
 // the last state with the delete's revision). The watch cache is not waited for.
 // ERR_UNAVAILABLE: certainly not written. ERR_TIMEOUT: may have been written.
 void storage_write(struct storage *storage, const struct storage_write *write, struct loop *loop,
-		   void (*done)(void *context, struct stored_object *object, const struct err *err), void *context);
+                   void (*done)(void *context, struct stored_object *object, const struct err *err), void *context);
 
 // --- watches ----------------------------------------------------------------------
 
@@ -150,7 +150,7 @@ struct storage_watch_config {
 	const char *name;           // NULL = all (from metadata.name selectors)
 	const char *field_label;    // indexed selectable field, e.g. spec.nodeName; NULL = none
 	const char *field_value;
-	int64_t after_revision;     // events with a larger revision
+	int64_t after_revision; // events with a larger revision
 	struct loop *loop;
 	// There is something to read: call storage_watch_next until it returns false.
 	// Called at most once until then.
@@ -160,7 +160,7 @@ struct storage_watch_config {
 
 // ERR_EXPIRED when after_revision has left the window. Thread-safe; belongs to `loop` afterwards.
 NODISCARD int storage_watch_open(struct storage *storage, const struct storage_watch_config *config,
-				 struct storage_watch **ret_watch, struct err *err);
+                                 struct storage_watch **ret_watch, struct err *err);
 // The next event, referenced until the following call. False: none now. err set: the watch
 // ended (fell behind the window, cache reset): close it.
 bool storage_watch_next(struct storage_watch *watch, struct storage_event *ret_event, struct err *err);

@@ -52,7 +52,7 @@ static void on_moved(void *context, const void *response, const struct err *err)
 		return;
 	struct etcd_compaction_request request = {.revision = last};
 	etcd_call(storage->etcd, ETCD_COMPACT, &request, STORAGE_CALL_TIMEOUT_NS, "compact", "compaction", on_compacted,
-		  storage);
+	          storage);
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -63,12 +63,14 @@ static void on_timer(struct loop_timer *timer)
 	int length = snprintf(text, sizeof(text), "%" PRId64, compactor->revision);
 	struct etcd_bytes key = ETCD_TEXT(compact_key);
 	struct etcd_compare compare = {
-		.result = ETCD_EQUAL, .target = ETCD_TARGET_VERSION, .key = key, .version = compactor->version};
+	        .result = ETCD_EQUAL, .target = ETCD_TARGET_VERSION, .key = key, .version = compactor->version};
 	struct etcd_put_request put = {.key = key, .value = {text, (size_t)length}};
 	struct etcd_range_request get = {.key = key};
 	struct etcd_request_op success = {.put = &put}, failure = {.range = &get};
-	struct etcd_txn_request request = {.compare = {&compare, 1}, .success = {&success, 1}, .failure = {&failure, 1}};
-	etcd_call(storage->etcd, ETCD_TXN, &request, STORAGE_CALL_TIMEOUT_NS, "update", "compaction", on_moved, storage);
+	struct etcd_txn_request request = {
+	        .compare = {&compare, 1}, .success = {&success, 1}, .failure = {&failure, 1}};
+	etcd_call(storage->etcd, ETCD_TXN, &request, STORAGE_CALL_TIMEOUT_NS, "update", "compaction", on_moved,
+	          storage);
 }
 
 void compactor_init(struct storage *storage, int64_t interval_ns)

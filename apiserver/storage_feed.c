@@ -41,9 +41,9 @@ struct feed_cache {
 	struct watch_cache *cache;
 	struct list node; // on to_list, listing or settled
 	bool listed_once;
-	bool call_open;   // a page was asked for
-	bool restart;     // its answer is not wanted any more
-	bool removed;     // likewise, and the cache is gone
+	bool call_open; // a page was asked for
+	bool restart;   // its answer is not wanted any more
+	bool removed;   // likewise, and the cache is gone
 	int64_t list_revision;
 	int64_t page_objects;
 	struct strbuf next_key;
@@ -104,7 +104,8 @@ static void take_page(struct feed_cache *entry, const struct etcd_range_response
 	if (!entry->list_revision)
 		entry->list_revision = page->header->revision;
 	for (size_t i = 0; i < page->kvs.count; i++)
-		watch_cache_add_listed(entry->cache, relative_key(entry, kvs[i].key), kvs[i].value, kvs[i].mod_revision);
+		watch_cache_add_listed(entry->cache, relative_key(entry, kvs[i].key), kvs[i].value,
+		                       kvs[i].mod_revision);
 	if (!page->more || !page->kvs.count) {
 		finish_list(entry);
 		return;
@@ -145,7 +146,7 @@ static void on_page(void *context, const void *response, const struct err *err)
 	}
 	if (err) {
 		log_warning("Listing a resource from etcd failed; trying again",
-			    kv_str("resource", watch_cache_resource(entry->cache)), kv_err(err));
+		            kv_str("resource", watch_cache_resource(entry->cache)), kv_err(err));
 		// Perhaps a page of huge objects: smaller ones pass.
 		if (err->code == ERR_INTERNAL && entry->page_objects > 1)
 			entry->page_objects /= 2;
@@ -157,14 +158,14 @@ static void ask_page(struct feed_cache *entry)
 {
 	AUTO_FREE char *end = xasprintf("%s0", watch_cache_prefix(entry->cache)); // '0' follows '/'
 	struct etcd_range_request request = {
-		.key = {entry->next_key.data, entry->next_key.length},
-		.range_end = ETCD_TEXT(end),
-		.limit = entry->page_objects,
-		.revision = entry->list_revision,
+	        .key = {entry->next_key.data, entry->next_key.length},
+	        .range_end = ETCD_TEXT(end),
+	        .limit = entry->page_objects,
+	        .revision = entry->list_revision,
 	};
 	entry->call_open = true;
 	etcd_call(entry->storage->etcd, ETCD_RANGE, &request, 6 * STORAGE_CALL_TIMEOUT_NS, "list",
-		  watch_cache_resource(entry->cache), on_page, entry);
+	          watch_cache_resource(entry->cache), on_page, entry);
 }
 
 void feed_note_revision(struct storage *storage, int64_t revision)
@@ -179,7 +180,7 @@ static void start_lists(struct storage *storage)
 	struct feed_cache *entry;
 	if (feed->state != FEED_RUNNING || !feed->caught_up)
 		return;
-	list_for_each(entry, &feed->to_list, node) {
+	list_for_each (entry, &feed->to_list, node) {
 		if (feed->lists_running >= LISTS_AT_ONCE)
 			return;
 		if (entry->call_open)
@@ -199,7 +200,7 @@ static void start_lists(struct storage *storage)
 static void keep_changes(struct list *entries, int64_t watched_revision)
 {
 	struct feed_cache *entry;
-	list_for_each(entry, entries, node)
+	list_for_each (entry, entries, node)
 		watch_cache_start_list(entry->cache, watched_revision);
 }
 
@@ -209,11 +210,11 @@ static void relist_all(struct storage *storage, int64_t watched_revision)
 {
 	struct feed *feed = &storage->feed;
 	struct feed_cache *entry;
-	list_for_each(entry, &feed->settled, node)
+	list_for_each (entry, &feed->settled, node)
 		move_to(entry, &feed->to_list);
 	keep_changes(&feed->to_list, watched_revision);
 	keep_changes(&feed->listing, watched_revision);
-	list_for_each(entry, &feed->listing, node)
+	list_for_each (entry, &feed->listing, node)
 		entry->restart = true; // put back when its page comes
 	atomic_store(&storage->watched_revision, watched_revision);
 }
@@ -244,14 +245,14 @@ static void add_change(struct feed_cache *entry, const struct etcd_event *event)
 	}
 	const struct etcd_key_value *kv = event->kv, *previous = event->prev_kv;
 	entry->changes[entry->change_count++] = (struct watch_cache_change){
-		.deleted = event->type == ETCD_EVENT_DELETE,
-		.created = event->type == ETCD_EVENT_PUT && kv->version == 1,
-		.key = relative_key(entry, kv->key),
-		.value = kv->value,
-		.revision = kv->mod_revision,
-		.has_previous = previous != NULL,
-		.previous_value = previous ? previous->value : (struct etcd_bytes){0},
-		.previous_revision = previous ? previous->mod_revision : 0,
+	        .deleted = event->type == ETCD_EVENT_DELETE,
+	        .created = event->type == ETCD_EVENT_PUT && kv->version == 1,
+	        .key = relative_key(entry, kv->key),
+	        .value = kv->value,
+	        .revision = kv->mod_revision,
+	        .has_previous = previous != NULL,
+	        .previous_value = previous ? previous->value : (struct etcd_bytes){0},
+	        .previous_revision = previous ? previous->mod_revision : 0,
 	};
 }
 
@@ -273,7 +274,7 @@ static void take_events(struct storage *storage, const struct etcd_watch_respons
 			list_append(&touched, &entry->touched_node);
 		add_change(entry, &events[i]);
 	}
-	list_for_each(entry, &touched, touched_node) {
+	list_for_each (entry, &touched, touched_node) {
 		list_remove(&entry->touched_node);
 		watch_cache_apply(entry->cache, entry->changes, entry->change_count);
 		entry->change_count = 0;
@@ -302,7 +303,7 @@ static void on_compacted(struct storage *storage, int64_t compact_revision)
 {
 	struct feed *feed = &storage->feed;
 	log_info("etcd's history begins later than asked for", kv_int("asked", feed->start_revision),
-		 kv_int("compacted", compact_revision));
+	         kv_int("compacted", compact_revision));
 	feed->watch = etcd_watch_cancel(feed->watch);
 	relist_all(storage, compact_revision);
 	feed->start_revision = compact_revision + 1;
@@ -316,7 +317,7 @@ static void on_canceled(struct storage *storage, const struct etcd_watch_respons
 		return;
 	}
 	AUTO_FREE char *reason = xstrndup(response->cancel_reason.data ? response->cancel_reason.data : "",
-					  response->cancel_reason.length);
+	                                  response->cancel_reason.length);
 	log_error("etcd refuses the watch over its keys", kv_str("reason", reason));
 	pause_feed(storage);
 }
@@ -348,7 +349,8 @@ static void on_response(void *context, const struct etcd_watch_response *respons
 static void on_watch_end(void *context, const struct err *err)
 {
 	struct storage *storage = context;
-	log_info("The etcd watch ended; resuming", kv_int("revision", atomic_load(&storage->watched_revision)), kv_err(err));
+	log_info("The etcd watch ended; resuming", kv_int("revision", atomic_load(&storage->watched_revision)),
+	         kv_err(err));
 	storage->feed.watch = NULL;
 	pause_feed(storage);
 }
@@ -357,14 +359,29 @@ static void create_watch(struct storage *storage)
 {
 	static const struct etcd_watch_callbacks callbacks = {on_response, on_watch_end};
 	struct etcd_watch_create_request request = {
-		.key = {"\0", 1},
-		.range_end = {"\0", 1}, // all keys
-		.start_revision = storage->feed.start_revision,
-		.progress_notify = true,
-		.prev_kv = true,
+	        .key = {"\0", 1},
+	        .range_end = {"\0", 1}, // all keys
+	        .start_revision = storage->feed.start_revision,
+	        .progress_notify = true,
+	        .prev_kv = true,
 	};
 	storage->feed.state = FEED_CREATING;
 	storage->feed.watch = etcd_watch_start(storage->etcd, &request, &callbacks, storage);
+}
+
+// etcd's revisions don't continue those that were seen: they are what counts now.
+static void accept_history(struct storage *storage, int64_t revision)
+{
+	log_warning("etcd has another history than before; listing everything again", kv_int("revision", revision),
+	            kv_int("before", storage->feed.known_revision));
+	relist_all(storage, revision);
+	storage->feed.known_revision = revision;
+}
+
+void feed_history_lost(struct storage *storage, int64_t revision)
+{
+	accept_history(storage, revision);
+	pause_feed(storage);
 }
 
 static void on_revision(void *context, const void *response, const struct err *err)
@@ -372,20 +389,19 @@ static void on_revision(void *context, const void *response, const struct err *e
 	struct storage *storage = context;
 	struct feed *feed = &storage->feed;
 	const struct etcd_range_response *range = response;
+	if (feed->state != FEED_ASKING)
+		return; // begun anew meanwhile
 	if (err) {
 		log_v(2, "etcd does not answer; trying again", kv_err(err));
 		pause_feed(storage);
 		return;
 	}
-	int64_t now = range->header->revision, watched = atomic_load(&storage->watched_revision);
+	int64_t now = range->header->revision;
 	bool other_cluster = feed->cluster_id && feed->cluster_id != range->header->cluster_id;
 	feed->cluster_id = range->header->cluster_id;
-	if (now < feed->known_revision || other_cluster) {
-		log_warning("etcd has another history than before; listing everything again", kv_int("revision", now),
-			    kv_int("before", feed->known_revision));
-		relist_all(storage, now);
-		watched = feed->known_revision = now;
-	}
+	if (now < feed->asked_known || other_cluster)
+		accept_history(storage, now);
+	int64_t watched = atomic_load(&storage->watched_revision);
 	feed_note_revision(storage, now);
 	if (!feed->caught_up)
 		feed->history_until = now;
@@ -399,8 +415,10 @@ static void on_revision(void *context, const void *response, const struct err *e
 static void begin(struct storage *storage)
 {
 	storage->feed.state = FEED_ASKING;
+	storage->feed.asked_known = storage->feed.known_revision;
 	struct etcd_range_request request = {.key = ETCD_TEXT(storage->prefix), .count_only = true};
-	etcd_call(storage->etcd, ETCD_RANGE, &request, STORAGE_CALL_TIMEOUT_NS, "get", "revision", on_revision, storage);
+	etcd_call(storage->etcd, ETCD_RANGE, &request, STORAGE_CALL_TIMEOUT_NS, "get", "revision", on_revision,
+	          storage);
 }
 
 // --- caches come and go -------------------------------------------------------------------
@@ -457,7 +475,7 @@ void feed_init(struct storage *storage)
 static void free_entries(struct list *list)
 {
 	struct feed_cache *entry;
-	list_for_each(entry, list, node)
+	list_for_each (entry, list, node)
 		free_entry(entry);
 }
 

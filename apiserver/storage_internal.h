@@ -31,13 +31,14 @@ struct feed {
 	int64_t start_revision;
 	int64_t cluster_id;
 	int64_t known_revision; // the highest that etcd has told of, anywhere
+	int64_t asked_known;    // it, when the revision was asked for
 	int64_t history_until;  // first lists begin when the watch has come so far
 	bool caught_up;
 	struct loop_timer retry;
-	struct hashmap *caches;  // prefix → struct feed_cache
-	struct list to_list;     // caches that need a list
-	struct list listing;     // those whose list is under way
-	struct list settled;     // the others
+	struct hashmap *caches; // prefix → struct feed_cache
+	struct list to_list;    // caches that need a list
+	struct list listing;    // those whose list is under way
+	struct list settled;    // the others
 	size_t lists_running;
 	struct loop_timer list_retry;
 };
@@ -50,6 +51,7 @@ struct reads {
 	struct list waiting;       // wait for their cache to reach a revision
 	struct list exact;         // read from etcd
 	bool question_open;
+	int64_t asked_known; // etcd's highest known revision when the question was asked
 	struct loop_timer tick;
 };
 
@@ -74,7 +76,7 @@ struct storage {
 	struct metrics_registry *metrics;
 	struct watch_ports *ports;
 
-	pthread_rwlock_t lock; // for `resources`
+	pthread_rwlock_t lock;     // for `resources`
 	struct hashmap *resources; // storage prefix → struct resource_slot
 
 	_Atomic int64_t watched_revision;
@@ -106,6 +108,8 @@ void feed_done(struct storage *storage);
 void feed_add(struct storage *storage, struct watch_cache *cache); // takes the reference
 void feed_remove(struct storage *storage, struct watch_cache *cache);
 void feed_note_revision(struct storage *storage, int64_t revision); // of an answer's header
+// etcd's answer was behind what was known before it was asked: it lost history.
+void feed_history_lost(struct storage *storage, int64_t revision);
 void feed_tick(struct storage *storage, bool progress);
 void reads_init(struct storage *storage);
 void reads_done(struct storage *storage);

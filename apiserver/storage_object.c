@@ -51,9 +51,8 @@ static char **split_path(const char *path)
 static const char *absent_value(const struct schema_type *type, char *const *path)
 {
 	for (; type && *path; path++) {
-		const struct schema_field *field = type->kind == SCHEMA_STRUCT
-							   ? schema_find_field(type, *path, strlen(*path), NULL)
-							   : NULL;
+		const struct schema_field *field =
+		        type->kind == SCHEMA_STRUCT ? schema_find_field(type, *path, strlen(*path), NULL) : NULL;
 		if (!field)
 			return "";
 		type = field->type;
@@ -210,8 +209,8 @@ static struct text splice_value(struct arena *arena, struct json *tree, struct e
 {
 	const struct json *metadata = json_get(tree, "metadata");
 	size_t offset = json_is(metadata, JSON_OBJECT) && !json_get(metadata, "resourceVersion")
-				? find_metadata(value.data, value.length)
-				: 0;
+	                        ? find_metadata(value.data, value.length)
+	                        : 0;
 	return offset ? splice(value.data, value.length, offset, revision) : splice_tree(arena, tree, revision);
 }
 
@@ -229,8 +228,8 @@ static const struct json_member **sorted_labels(struct arena *arena, const struc
 	const struct json *labels = json_get(metadata, "labels");
 	size_t count = 0;
 	const struct json_member **sorted =
-		ARENA_ARRAY(arena, const struct json_member *, json_is(labels, JSON_OBJECT) ? labels->length + 1 : 1);
-	json_for_each_member(member, labels)
+	        ARENA_ARRAY(arena, const struct json_member *, json_is(labels, JSON_OBJECT) ? labels->length + 1 : 1);
+	json_for_each_member (member, labels)
 		if (json_is(member->value, JSON_STRING))
 			sorted[count++] = member;
 	qsort(sorted, count, sizeof(*sorted), compare_members);
@@ -286,10 +285,13 @@ static struct stored_object *build(const struct parts *parts, struct text text, 
 	const char **fields = labels + 2 * parts->label_count + 1;
 	char *at = (char *)(fields + parts->field_count);
 	*object = (struct object){
-		.public = {.json = blob_new_take(text.data, text.length), .revision = revision, .labels = labels, .fields = fields},
-		.revision_offset = (uint32_t)text.revision_offset,
-		.revision_length = (uint32_t)text.revision_length,
-		.size_bytes = (uint32_t)(size + text.length),
+	        .public = {.json = blob_new_take(text.data, text.length),
+	                   .revision = revision,
+	                   .labels = labels,
+	                   .fields = fields},
+	        .revision_offset = (uint32_t)text.revision_offset,
+	        .revision_length = (uint32_t)text.revision_length,
+	        .size_bytes = (uint32_t)(size + text.length),
 	};
 	atomic_init(&object->references, 1);
 	object->public.namespace_name = put_text(&at, parts->namespace_name, strlen(parts->namespace_name));
@@ -326,7 +328,7 @@ static int refuse_encoding(struct etcd_bytes key, struct etcd_bytes value, struc
 }
 
 static int parse_with(struct arena *arena, const struct storage_object_format *format, struct etcd_bytes key,
-		      struct etcd_bytes value, int64_t revision, struct stored_object **ret_object, struct err *err)
+                      struct etcd_bytes value, int64_t revision, struct stored_object **ret_object, struct err *err)
 {
 	struct json *tree = NULL;
 	int outcome = refuse_encoding(key, value, err);
@@ -335,20 +337,21 @@ static int parse_with(struct arena *arena, const struct storage_object_format *f
 	struct err parse_err = ERR_INIT;
 	if (json_parse(arena, value.data, value.length, NULL, &tree, &parse_err))
 		return err_set(err, ERR_INTERNAL, "stored object %.*s cannot be read: %s", (int)key.length, key.data,
-			       parse_err.message);
+		               parse_err.message);
 	if (tree->type != JSON_OBJECT || value.length > UINT32_MAX / 2)
-		return err_set(err, ERR_INTERNAL, "stored object %.*s cannot be read: not a JSON object", (int)key.length,
-			       key.data);
+		return err_set(err, ERR_INTERNAL, "stored object %.*s cannot be read: not a JSON object",
+		               (int)key.length, key.data);
 	const struct json *metadata = json_get(tree, "metadata");
 	const char *slash = memchr(key.data, '/', key.length);
 	size_t skipped = slash ? (size_t)(slash - key.data) + 1 : 0;
 	struct parts parts = {
-		.namespace_name = text_or(metadata, "namespace", slash ? arena_strndup(arena, key.data, skipped - 1) : ""),
-		.name = text_or(metadata, "name", arena_strndup(arena, key.data + skipped, key.length - skipped)),
-		.uid = text_or(metadata, "uid", ""),
-		.key = key,
-		.fields = ARENA_ARRAY(arena, const char *, format->field_count + 1),
-		.field_count = format->field_count,
+	        .namespace_name =
+	                text_or(metadata, "namespace", slash ? arena_strndup(arena, key.data, skipped - 1) : ""),
+	        .name = text_or(metadata, "name", arena_strndup(arena, key.data + skipped, key.length - skipped)),
+	        .uid = text_or(metadata, "uid", ""),
+	        .key = key,
+	        .fields = ARENA_ARRAY(arena, const char *, format->field_count + 1),
+	        .field_count = format->field_count,
 	};
 	parts.labels = sorted_labels(arena, metadata, &parts.label_count);
 	for (size_t i = 0; i < format->field_count; i++)
@@ -359,7 +362,7 @@ static int parse_with(struct arena *arena, const struct storage_object_format *f
 }
 
 int storage_object_parse(const struct storage_object_format *format, struct etcd_bytes key, struct etcd_bytes value,
-			 int64_t revision, struct stored_object **ret_object, struct err *err)
+                         int64_t revision, struct stored_object **ret_object, struct err *err)
 {
 	struct arena *arena = thread_arena();
 	int outcome = parse_with(arena, format, key, value, revision, ret_object, err);
@@ -386,11 +389,11 @@ struct stored_object *storage_object_with_revision(const struct stored_object *s
 	struct object *object = xmalloc(block);
 	memcpy(object + 1, old + 1, block - sizeof(*object));
 	*object = (struct object){
-		.public = old->public,
-		.revision_offset = old->revision_offset,
-		.revision_length = (uint32_t)digit_count,
-		.size_bytes = (uint32_t)(block + length),
-		.key = old->key,
+	        .public = old->public,
+	        .revision_offset = old->revision_offset,
+	        .revision_length = (uint32_t)digit_count,
+	        .size_bytes = (uint32_t)(block + length),
+	        .key = old->key,
 	};
 	object->public.json = blob_new_take(data, length);
 	object->public.revision = revision;
@@ -415,7 +418,7 @@ struct stored_object *stored_object_ref(struct stored_object *stored)
 {
 	if (stored)
 		atomic_fetch_add_explicit(&container_of(stored, struct object, public)->references, 1,
-					  memory_order_relaxed);
+		                          memory_order_relaxed);
 	return stored;
 }
 

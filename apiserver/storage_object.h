@@ -21,8 +21,8 @@ void storage_object_format_done(struct storage_object_format *format);
 // `revision` goes into its metadata. ERR_INTERNAL with a clear text when the value
 // can't be read (not JSON, upstream's protobuf, encrypted). One reference for the caller.
 NODISCARD int storage_object_parse(const struct storage_object_format *format, struct etcd_bytes key,
-				   struct etcd_bytes value, int64_t revision, struct stored_object **ret_object,
-				   struct err *err);
+                                   struct etcd_bytes value, int64_t revision, struct stored_object **ret_object,
+                                   struct err *err);
 
 // The same object with another resourceVersion (a deletion's). One reference for the caller.
 struct stored_object *storage_object_with_revision(const struct stored_object *object, int64_t revision);

@@ -44,7 +44,7 @@ struct read_op {
 	char *continue_key;
 	size_t limit;
 	enum storage_freshness freshness;
-	int64_t revision;    // asked for; of CONSISTENT etcd's, once it is known
+	int64_t revision; // asked for; of CONSISTENT etcd's, once it is known
 	int64_t deadline_ns;
 	bool has_view;
 	struct watch_cache_view view;
@@ -100,7 +100,7 @@ static struct range find_range(const struct read_op *op, const struct object_tre
 	}
 	if (op->continue_key) {
 		size_t after = object_tree_rank(tree, value, op->continue_key) +
-			       (object_tree_find(tree, value, op->continue_key) != NULL);
+		               (object_tree_find(tree, value, op->continue_key) != NULL);
 		if (after > range.low)
 			range.low = after < range.high ? after : range.high;
 	}
@@ -126,9 +126,9 @@ static void answer_list_from_view(struct read_op *op)
 	size_t wanted = op->limit && op->limit < total && !must_filter ? op->limit : total;
 	struct stored_object **objects = xcalloc(wanted + 1, sizeof(*objects));
 	struct storage_list list = {
-		.objects = objects,
-		.count = object_tree_copy(tree, range.low, wanted, objects),
-		.revision = op->freshness == STORAGE_EXACT ? op->revision : op->view.revision,
+	        .objects = objects,
+	        .count = object_tree_copy(tree, range.low, wanted, objects),
+	        .revision = op->freshness == STORAGE_EXACT ? op->revision : op->view.revision,
 	};
 	if (must_filter) {
 		total = list.count = filter(op, objects, list.count);
@@ -144,11 +144,11 @@ static void answer_list_from_view(struct read_op *op)
 static void answer_list(struct read_op *op)
 {
 	struct storage_list list = {
-		.objects = op->objects,
-		.count = op->object_count,
-		.revision = op->answer_revision,
-		.more = op->more,
-		.remaining = op->remaining,
+	        .objects = op->objects,
+	        .count = op->object_count,
+	        .revision = op->answer_revision,
+	        .more = op->more,
+	        .remaining = op->remaining,
 	};
 	if (op->err.code)
 		op->list_done(op->context, NULL, &op->err);
@@ -233,7 +233,7 @@ static void give_up(struct read_op *op)
 		return;
 	}
 	snprintf(text, sizeof(text), "Too large resource version: %" PRId64 ", current: %" PRId64, op->revision,
-		 atomic_load(&storage->watched_revision));
+	         atomic_load(&storage->watched_revision));
 	fail(op, ERR_TIMEOUT, text);
 }
 
@@ -242,7 +242,7 @@ static void on_wait_tick(struct loop_timer *timer)
 	struct storage *storage = container_of(timer, struct storage, reads.tick);
 	struct read_op *op;
 	int64_t now = loop_now_ns(storage->loop);
-	list_for_each(op, &storage->reads.waiting, node)
+	list_for_each (op, &storage->reads.waiting, node)
 		if (now >= op->deadline_ns)
 			give_up(op);
 	if (!list_is_empty(&storage->reads.waiting))
@@ -266,7 +266,7 @@ static void wait_for_cache(struct read_op *op)
 void reads_check_waiting(struct storage *storage)
 {
 	struct read_op *op;
-	list_for_each(op, &storage->reads.waiting, node) {
+	list_for_each (op, &storage->reads.waiting, node) {
 		if (!take_view(op))
 			continue;
 		list_remove(&op->node);
@@ -284,9 +284,11 @@ static void on_question(void *context, const void *response, const struct err *e
 	const struct etcd_range_response *range = response;
 	struct read_op *op;
 	storage->reads.question_open = false;
-	if (range)
+	if (range && range->header->revision < storage->reads.asked_known)
+		feed_history_lost(storage, range->header->revision);
+	else if (range)
 		feed_note_revision(storage, range->header->revision);
-	list_for_each(op, &storage->reads.asked, node) {
+	list_for_each (op, &storage->reads.asked, node) {
 		if (err) {
 			fail(op, err->code, err->message);
 			continue;
@@ -302,13 +304,15 @@ static void ask(struct storage *storage)
 {
 	struct reads *reads = &storage->reads;
 	struct read_op *op;
-	list_for_each(op, &reads->next_question, node) {
+	list_for_each (op, &reads->next_question, node) {
 		list_remove(&op->node);
 		list_append(&reads->asked, &op->node);
 	}
 	reads->question_open = true;
+	reads->asked_known = storage->feed.known_revision;
 	struct etcd_range_request request = {.key = ETCD_TEXT(storage->prefix), .count_only = true};
-	etcd_call(storage->etcd, ETCD_RANGE, &request, STORAGE_CALL_TIMEOUT_NS, "get", "revision", on_question, storage);
+	etcd_call(storage->etcd, ETCD_RANGE, &request, STORAGE_CALL_TIMEOUT_NS, "get", "revision", on_question,
+	          storage);
 }
 
 // --- an exact revision --------------------------------------------------------------------
@@ -339,7 +343,7 @@ static void on_exact(void *context, const void *response, const struct err *err)
 	if (err) {
 		bool expired = err->code == ERR_EXPIRED;
 		(void)err_set(&op->err, err->code, "%s",
-			      expired ? "The resourceVersion for the provided list is too old." : err->message);
+		              expired ? "The resourceVersion for the provided list is too old." : err->message);
 		hand_back(op);
 		return;
 	}
@@ -381,14 +385,14 @@ static void read_exact(struct read_op *op)
 		}
 	}
 	struct etcd_range_request request = {
-		.key = {key, strlen(key) + key_extra},
-		.range_end = {end, end ? strlen(end) : 0},
-		.limit = op->is_list ? (int64_t)op->limit : 0,
-		.revision = op->revision,
+	        .key = {key, strlen(key) + key_extra},
+	        .range_end = {end, end ? strlen(end) : 0},
+	        .limit = op->is_list ? (int64_t)op->limit : 0,
+	        .revision = op->revision,
 	};
 	list_append(&storage->reads.exact, &op->node);
 	etcd_call(storage->etcd, ETCD_RANGE, &request, STORAGE_CALL_TIMEOUT_NS, op->is_list ? "list" : "get",
-		  watch_cache_resource(op->cache), on_exact, op);
+	          watch_cache_resource(op->cache), on_exact, op);
 }
 
 // --- entering -------------------------------------------------------------------------
@@ -413,7 +417,7 @@ static void on_enter(struct loop_task *task)
 }
 
 static struct read_op *op_new(struct storage *storage, const struct storage_read *read, struct loop *loop,
-			      void *context)
+                              void *context)
 {
 	struct read_op *op = NEW(struct read_op);
 	list_init(&op->node);
@@ -449,8 +453,8 @@ static void start(struct read_op *op, const struct storage_read *read)
 }
 
 void storage_get(struct storage *storage, const struct storage_read *read, struct loop *loop,
-		 void (*done)(void *context, struct stored_object *object, int64_t revision, const struct err *err),
-		 void *context)
+                 void (*done)(void *context, struct stored_object *object, int64_t revision, const struct err *err),
+                 void *context)
 {
 	struct read_op *op = op_new(storage, read, loop, context);
 	op->get_done = done;
@@ -458,7 +462,7 @@ void storage_get(struct storage *storage, const struct storage_read *read, struc
 }
 
 void storage_list(struct storage *storage, const struct storage_read *read, struct loop *loop,
-		  void (*done)(void *context, const struct storage_list *list, const struct err *err), void *context)
+                  void (*done)(void *context, const struct storage_list *list, const struct err *err), void *context)
 {
 	struct read_op *op = op_new(storage, read, loop, context);
 	op->is_list = true;
@@ -483,7 +487,7 @@ void reads_done(struct storage *storage)
 	loop_timer_stop(&reads->tick);
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
 		struct read_op *op;
-		list_for_each(op, lists[i], node)
+		list_for_each (op, lists[i], node)
 			fail(op, ERR_UNAVAILABLE, "the apiserver is shutting down");
 	}
 }

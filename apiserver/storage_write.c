@@ -32,7 +32,7 @@ struct write_op {
 	enum storage_write_type type;
 	char *resource_name;
 	char *name;
-	char *key;  // in etcd
+	char *key;       // in etcd
 	size_t key_skip; // of it the storage prefix and slash
 	int64_t expected_revision;
 	struct blob *json; // what is written, or of a deletion the last state
@@ -106,7 +106,7 @@ static int64_t reuse_seconds(int64_t seconds)
 static struct lease_bucket *find_bucket(struct storage *storage, int64_t seconds)
 {
 	struct lease_bucket *bucket;
-	list_for_each(bucket, &storage->writes.leases, node)
+	list_for_each (bucket, &storage->writes.leases, node)
 		if (bucket->seconds == seconds)
 			return bucket;
 	bucket = NEW(struct lease_bucket);
@@ -135,7 +135,7 @@ static void on_granted(void *context, const void *response, const struct err *er
 		bucket->uses = 0;
 		bucket->granted_ns = loop_now_ns(storage->loop);
 	}
-	list_for_each(op, &bucket->waiting, node) {
+	list_for_each (op, &bucket->waiting, node) {
 		if (err) {
 			fail(op, err);
 			continue;
@@ -162,8 +162,8 @@ static void start_with_lease(struct write_op *op)
 		return;
 	bucket->granting = true;
 	struct etcd_lease_grant_request request = {.ttl_seconds = op->lease_seconds + reuse_seconds(op->lease_seconds)};
-	etcd_call(storage->etcd, ETCD_LEASE_GRANT, &request, STORAGE_CALL_TIMEOUT_NS, "leaseGrant", "events", on_granted,
-		  bucket);
+	etcd_call(storage->etcd, ETCD_LEASE_GRANT, &request, STORAGE_CALL_TIMEOUT_NS, "leaseGrant", "events",
+	          on_granted, bucket);
 }
 
 // --- transactions -----------------------------------------------------------------------
@@ -179,9 +179,9 @@ static void refuse(struct write_op *op, const struct etcd_txn_response *txn)
 		(void)err_set(&err, ERR_NOT_FOUND, "%s \"%s\" not found", op->resource_name, op->name);
 	else
 		(void)err_set(&err, ERR_CONFLICT,
-			      "Operation cannot be fulfilled on %s \"%s\": the object has been modified; please apply "
-			      "your changes to the latest version and try again",
-			      op->resource_name, op->name);
+		              "Operation cannot be fulfilled on %s \"%s\": the object has been modified; please apply "
+		              "your changes to the latest version and try again",
+		              op->resource_name, op->name);
 	fail(op, &err);
 }
 
@@ -194,7 +194,7 @@ static void take_last_state(struct write_op *op, const struct etcd_txn_response 
 		op->json = blob_new(last->value.data, last->value.length);
 	} else {
 		(void)err_set(&op->err, ERR_INTERNAL, "etcd deleted %s \"%s\" without telling its last state",
-			      op->resource_name, op->name);
+		              op->resource_name, op->name);
 	}
 }
 
@@ -226,13 +226,13 @@ static void on_transaction(void *context, const void *response, const struct err
 static void start_transaction(struct write_op *op, int64_t lease)
 {
 	static const char *const operations[] = {
-		[STORAGE_CREATE] = "create", [STORAGE_UPDATE] = "update", [STORAGE_DELETE] = "delete"};
+	        [STORAGE_CREATE] = "create", [STORAGE_UPDATE] = "update", [STORAGE_DELETE] = "delete"};
 	struct etcd_bytes key = ETCD_TEXT(op->key);
 	struct etcd_compare compare = {
-		.result = ETCD_EQUAL,
-		.target = ETCD_TARGET_MOD,
-		.key = key,
-		.mod_revision = op->type == STORAGE_CREATE ? 0 : op->expected_revision,
+	        .result = ETCD_EQUAL,
+	        .target = ETCD_TARGET_MOD,
+	        .key = key,
+	        .mod_revision = op->type == STORAGE_CREATE ? 0 : op->expected_revision,
 	};
 	struct etcd_put_request put = {.key = key, .lease = lease};
 	struct etcd_delete_request deletion = {.key = key, .prev_kv = true};
@@ -245,9 +245,10 @@ static void start_transaction(struct write_op *op, int64_t lease)
 		put.value = (struct etcd_bytes){op->json->data, op->json->length};
 		success.put = &put;
 	}
-	struct etcd_txn_request request = {.compare = {&compare, 1}, .success = {&success, 1}, .failure = {&failure, 1}};
+	struct etcd_txn_request request = {
+	        .compare = {&compare, 1}, .success = {&success, 1}, .failure = {&failure, 1}};
 	etcd_call(op->storage->etcd, ETCD_TXN, &request, STORAGE_CALL_TIMEOUT_NS, operations[op->type],
-		  watch_cache_resource(op->cache), on_transaction, op);
+	          watch_cache_resource(op->cache), on_transaction, op);
 }
 
 // --- entering -----------------------------------------------------------------------------
@@ -269,7 +270,7 @@ static void on_enter(struct loop_task *task)
 }
 
 void storage_write(struct storage *storage, const struct storage_write *write, struct loop *loop,
-		   void (*done)(void *context, struct stored_object *object, const struct err *err), void *context)
+                   void (*done)(void *context, struct stored_object *object, const struct err *err), void *context)
 {
 	struct write_op *op = NEW(struct write_op);
 	list_init(&op->node);
@@ -312,7 +313,7 @@ static void fail_all(struct list *ops, enum err_code code)
 	struct write_op *op;
 	struct err err = ERR_INIT;
 	(void)err_set(&err, code, "the apiserver is shutting down");
-	list_for_each(op, ops, node)
+	list_for_each (op, ops, node)
 		fail(op, &err);
 }
 
@@ -320,7 +321,7 @@ void writes_done(struct storage *storage)
 {
 	struct lease_bucket *bucket;
 	fail_all(&storage->writes.running, ERR_TIMEOUT);
-	list_for_each(bucket, &storage->writes.leases, node) {
+	list_for_each (bucket, &storage->writes.leases, node) {
 		fail_all(&bucket->waiting, ERR_UNAVAILABLE);
 		list_remove(&bucket->node);
 		free(bucket);

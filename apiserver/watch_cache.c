@@ -41,18 +41,18 @@ static const char *const indexed_fields[] = {"spec.nodeName"};
 
 static const char *const resource_label[] = {"resource", NULL};
 static const struct metric_family received_family = {
-	"apiserver_watch_cache_events_received_total",
-	"Counter of events received in watch cache broken by resource type.", METRIC_COUNTER, resource_label, NULL};
+        "apiserver_watch_cache_events_received_total",
+        "Counter of events received in watch cache broken by resource type.", METRIC_COUNTER, resource_label, NULL};
 static const struct metric_family dispatched_family = {
-	"apiserver_watch_cache_events_dispatched_total",
-	"Counter of events dispatched in watch cache broken by resource type.", METRIC_COUNTER, resource_label, NULL};
+        "apiserver_watch_cache_events_dispatched_total",
+        "Counter of events dispatched in watch cache broken by resource type.", METRIC_COUNTER, resource_label, NULL};
 static const struct metric_family initializations_family = {
-	"apiserver_watch_cache_initializations_total",
-	"Counter of watch cache initializations broken by resource type.", METRIC_COUNTER, resource_label, NULL};
+        "apiserver_watch_cache_initializations_total",
+        "Counter of watch cache initializations broken by resource type.", METRIC_COUNTER, resource_label, NULL};
 static const struct metric_family terminated_family = {
-	"apiserver_terminated_watchers_total",
-	"Counter of watchers closed due to unresponsiveness broken by resource type.", METRIC_COUNTER, resource_label,
-	NULL};
+        "apiserver_terminated_watchers_total",
+        "Counter of watchers closed due to unresponsiveness broken by resource type.", METRIC_COUNTER, resource_label,
+        NULL};
 
 static int64_t now_ns(void)
 {
@@ -99,8 +99,8 @@ struct watch_cache *watch_cache_new(const struct watch_cache_config *config)
 	struct watch_cache *cache = NEW(struct watch_cache);
 	atomic_init(&cache->references, 1);
 	cache->prefix = xstrdup(resource->storage_prefix);
-	cache->resource = *resource->group ? xasprintf("%s.%s", resource->plural, resource->group)
-					   : xstrdup(resource->plural);
+	cache->resource =
+	        *resource->group ? xasprintf("%s.%s", resource->plural, resource->group) : xstrdup(resource->plural);
 	cache->watched_revision = config->watched_revision;
 	cache->ports = config->ports;
 	set_up_fields(cache, resource);
@@ -214,18 +214,18 @@ void watch_cache_restart_list(struct watch_cache *cache)
 }
 
 static struct stored_object *parse(struct watch_cache *cache, struct etcd_bytes key, struct etcd_bytes value,
-				   int64_t revision)
+                                   int64_t revision)
 {
 	struct stored_object *object = NULL;
 	struct err err = ERR_INIT;
 	if (storage_object_parse(&cache->format, key, value, revision, &object, &err))
 		log_error("Skipping a stored object", kv_str("prefix", cache->prefix), kv_int("revision", revision),
-			  kv_err(&err));
+		          kv_err(&err));
 	return object;
 }
 
 void watch_cache_add_listed(struct watch_cache *cache, struct etcd_bytes key, struct etcd_bytes value,
-			    int64_t mod_revision)
+                            int64_t mod_revision)
 {
 	if (!watch_cache_key_is_usable(key))
 		return;
@@ -320,7 +320,7 @@ struct prepared {
 };
 
 static struct cache_event *event_new(enum storage_event_type type, int64_t revision, struct stored_object *object,
-				     struct stored_object *previous)
+                                     struct stored_object *previous)
 {
 	struct cache_event *event = NEW(struct cache_event);
 	atomic_init(&event->references, 1);
@@ -340,17 +340,17 @@ static struct stored_object *find_by_key(struct watch_cache *cache, const char *
 
 // The state before a change of history: what history told last, else etcd's prev_kv.
 static struct stored_object *history_previous(struct watch_cache *cache, const struct watch_cache_change *change,
-					      const char *key)
+                                              const char *key)
 {
 	struct stored_object *known = cache->history ? hashmap_get(cache->history, key) : NULL;
 	if (known && known->revision == change->previous_revision)
 		return stored_object_ref(known);
 	return change->has_previous ? parse(cache, change->key, change->previous_value, change->previous_revision)
-				    : NULL;
+	                            : NULL;
 }
 
 static struct stored_object *state_after(struct watch_cache *cache, const struct watch_cache_change *change,
-					 const char *key, bool history)
+                                         const char *key, bool history)
 {
 	if (change->deleted)
 		return NULL;
@@ -376,7 +376,8 @@ static struct prepared prepare(struct watch_cache *cache, const struct watch_cac
 {
 	struct prepared prepared = {.history = change->revision <= cache->list_revision};
 	AUTO_FREE char *key = xstrndup(change->key.data, change->key.length);
-	struct stored_object *previous = prepared.history ? history_previous(cache, change, key) : find_by_key(cache, key);
+	struct stored_object *previous =
+	        prepared.history ? history_previous(cache, change, key) : find_by_key(cache, key);
 	struct stored_object *object = state_after(cache, change, key, prepared.history);
 	prepared.gap = prepared.history && !change->created && !change->has_previous;
 	if (prepared.history)
@@ -396,7 +397,8 @@ static void update_trees(struct watch_cache *cache, const struct cache_event *ev
 	if (event->previous) {
 		for (size_t i = 0; i < cache->tree_count; i++) {
 			int field = cache->trees[i].field;
-			bool moves = field >= 0 && strcmp(event->previous->fields[field], event->object->fields[field]) != 0;
+			bool moves =
+			        field >= 0 && strcmp(event->previous->fields[field], event->object->fields[field]) != 0;
 			if (event->type == STORAGE_EVENT_DELETED || moves)
 				(void)object_tree_remove(&cache->trees[i], event->previous);
 		}
@@ -512,9 +514,9 @@ bool watch_cache_view(struct watch_cache *cache, int field, struct watch_cache_v
 			if (cache->trees[i].field == field)
 				tree = i;
 		*ret_view = (struct watch_cache_view){
-			.tree = object_tree_snapshot(&cache->trees[tree]),
-			.revision = version_revision(cache, watched),
-			.last_change = cache->last_revision,
+		        .tree = object_tree_snapshot(&cache->trees[tree]),
+		        .revision = version_revision(cache, watched),
+		        .last_change = cache->last_revision,
 		};
 	}
 	pthread_mutex_unlock(&cache->mutex);

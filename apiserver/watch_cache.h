@@ -24,8 +24,8 @@ struct watch_cache_config {
 	int64_t window_age_ns;                  // 0 = default
 	// The revision up to which the writer has applied every event of etcd to every cache. Borrowed.
 	const _Atomic int64_t *watched_revision;
-	struct watch_ports *ports;         // borrowed
-	struct metrics_registry *metrics;  // may be NULL
+	struct watch_ports *ports;        // borrowed
+	struct metrics_registry *metrics; // may be NULL
 };
 
 struct watch_cache *watch_cache_new(const struct watch_cache_config *config);
@@ -62,7 +62,7 @@ void watch_cache_start_list(struct watch_cache *cache, int64_t watched_revision)
 void watch_cache_restart_list(struct watch_cache *cache);
 // Keys as in changes.
 void watch_cache_add_listed(struct watch_cache *cache, struct etcd_bytes key, struct etcd_bytes value,
-			    int64_t mod_revision);
+                            int64_t mod_revision);
 // The list is whole, as of `revision`: becomes what is read; kept changes follow.
 void watch_cache_finish_list(struct watch_cache *cache, int64_t revision);
 // Changes in etcd's order, whole revisions at a time.
@@ -81,8 +81,8 @@ struct watch_cache_view {
 	int64_t revision;        // holds every event up to here
 	int64_t last_change;     // the last revision that changed it
 };
-bool watch_cache_has_data(struct watch_cache *cache);    // was listed once
-bool watch_cache_is_current(struct watch_cache *cache);  // and follows etcd's events
+bool watch_cache_has_data(struct watch_cache *cache);   // was listed once
+bool watch_cache_is_current(struct watch_cache *cache); // and follows etcd's events
 // `field` -1: by key. False when the cache was never listed. Ended by watch_cache_view_done.
 bool watch_cache_view(struct watch_cache *cache, int field, struct watch_cache_view *ret_view);
 void watch_cache_view_done(struct watch_cache_view *view);
@@ -92,7 +92,7 @@ size_t watch_cache_count(struct watch_cache *cache);
 
 // The watch functions of storage.h work on a cache:
 NODISCARD int watch_cache_watch_open(struct watch_cache *cache, const struct storage_watch_config *config,
-				     struct storage_watch **ret_watch, struct err *err);
+                                     struct storage_watch **ret_watch, struct err *err);
 size_t watch_cache_watcher_count(struct watch_cache *cache);
 
 // --- delivery ----------------------------------------------------------------------

@@ -34,7 +34,7 @@ struct tree_node {
 // --- order -----------------------------------------------------------------------
 
 static int compare(const struct object_tree *tree, const char *value, const char *key,
-		   const struct stored_object *object)
+                   const struct stored_object *object)
 {
 	if (tree->field >= 0) {
 		int order = strcmp(value, object->fields[tree->field]);
@@ -51,7 +51,7 @@ static const char *value_of(const struct object_tree *tree, const struct stored_
 
 // The first position whose object is not before (value, key).
 static size_t lower_bound(const struct object_tree *tree, const struct tree_node *node, const char *value,
-			  const char *key, bool *ret_equal)
+                          const char *key, bool *ret_equal)
 {
 	size_t low = 0, high = node->count;
 	*ret_equal = false;
@@ -72,7 +72,7 @@ static size_t lower_bound(const struct object_tree *tree, const struct tree_node
 
 // The child that holds, or would hold, (value, key).
 static size_t child_index(const struct object_tree *tree, const struct tree_node *node, const char *value,
-			  const char *key)
+                          const char *key)
 {
 	bool equal;
 	size_t position = lower_bound(tree, node, value, key, &equal);
@@ -83,8 +83,7 @@ static size_t child_index(const struct object_tree *tree, const struct tree_node
 
 static struct tree_node *node_new(bool is_leaf)
 {
-	struct tree_node *node =
-		xmalloc(sizeof(*node) + (is_leaf ? 0 : NODE_CAPACITY * sizeof(struct tree_node *)));
+	struct tree_node *node = xmalloc(sizeof(*node) + (is_leaf ? 0 : NODE_CAPACITY * sizeof(struct tree_node *)));
 	atomic_init(&node->references, 1);
 	node->count = 0;
 	node->is_leaf = is_leaf;
@@ -179,7 +178,7 @@ static struct tree_node *split(struct tree_node *node)
 
 // Puts into the subtree in the slot; returns the new right neighbour after a split.
 static struct tree_node *put(const struct object_tree *tree, struct tree_node **slot, struct stored_object *object,
-			     bool *ret_new)
+                             bool *ret_new)
 {
 	struct tree_node *node = own(slot);
 	const char *value = value_of(tree, object), *key = storage_object_key(object);

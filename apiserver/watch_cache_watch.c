@@ -109,7 +109,7 @@ static struct watch_port *port_use(struct watch_ports *ports, struct loop *loop)
 {
 	struct watch_port *port, *found = NULL;
 	pthread_mutex_lock(&ports->mutex);
-	list_for_each(port, &ports->ports, node)
+	list_for_each (port, &ports->ports, node)
 		if (port->loop == loop)
 			found = port;
 	if (!found) {
@@ -263,7 +263,7 @@ static size_t wake_bucket(struct list *bucket, const struct cache_event *event, 
 	size_t woken = 0;
 	if (!bucket)
 		return 0;
-	list_for_each(watch, bucket, bucket_node) {
+	list_for_each (watch, bucket, bucket_node) {
 		if (!matches(watch, event))
 			continue;
 		woken++;
@@ -276,7 +276,7 @@ static size_t wake_bucket(struct list *bucket, const struct cache_event *event, 
 }
 
 static size_t wake_named(struct watcher_index *index, const char *class, int field, const char *value,
-			 const struct cache_event *event, uint64_t number)
+                         const struct cache_event *event, uint64_t number)
 {
 	char key[BUCKET_KEY_BYTES];
 	bucket_key(key, class, field, value);
@@ -307,11 +307,11 @@ size_t watcher_index_dispatch(struct watch_cache *cache, const struct cache_even
 static void for_each_watch(struct watcher_index *index, void (*action)(struct storage_watch *watch))
 {
 	struct storage_watch *watch;
-	list_for_each(watch, &index->all, bucket_node)
+	list_for_each (watch, &index->all, bucket_node)
 		action(watch);
 	struct hashmap_cursor cursor = HASHMAP_CURSOR_INIT;
 	while (hashmap_next(index->buckets, &cursor))
-		list_for_each(watch, (struct list *)cursor.value, bucket_node)
+		list_for_each (watch, (struct list *)cursor.value, bucket_node)
 			action(watch);
 }
 
@@ -357,7 +357,7 @@ static int check_open(const struct watch_cache *cache, int64_t after_revision, s
 		return err_set(err, ERR_TOO_MANY_REQUESTS, "storage is (re)initializing");
 	if (after_revision < cache->window.low_revision)
 		return err_set(err, ERR_EXPIRED, "too old resource version: %" PRId64 " (%" PRId64 ")", after_revision,
-			       cache->window.low_revision + 1);
+		               cache->window.low_revision + 1);
 	return 0;
 }
 
@@ -371,7 +371,7 @@ static void free_watch(struct storage_watch *watch)
 }
 
 int watch_cache_watch_open(struct watch_cache *cache, const struct storage_watch_config *config,
-			   struct storage_watch **ret_watch, struct err *err)
+                           struct storage_watch **ret_watch, struct err *err)
 {
 	int field = config->field_label ? watch_cache_field(cache, config->field_label) : -1;
 	if (config->field_label && field < 0)
@@ -463,10 +463,10 @@ bool storage_watch_next(struct storage_watch *watch, struct storage_event *ret_e
 	}
 	struct cache_event *event = watch->current = watch->batch[watch->batch_next++];
 	*ret_event = (struct storage_event){
-		.type = event->type,
-		.revision = event->revision,
-		.object = event->object,
-		.previous = event->previous,
+	        .type = event->type,
+	        .revision = event->revision,
+	        .object = event->object,
+	        .previous = event->previous,
 	};
 	return true;
 }

@@ -97,7 +97,8 @@ static int parse_endpoint(const char *url, struct grpc_endpoint *endpoint, struc
 	}
 	if (outcome)
 		return err_set(err, ERR_INVALID,
-			       "invalid endpoint \"%s\": must be https://host:port, http://host:port or unix:/path", url);
+		               "invalid endpoint \"%s\": must be https://host:port, http://host:port or unix:/path",
+		               url);
 	return 0;
 }
 
@@ -114,14 +115,14 @@ static void copy_tls_config(struct grpc_client *client, const struct tls_client_
 {
 	client->has_tls_config = true;
 	client->tls_config = (struct tls_client_config){
-		.ca_file = xstrdup(config->ca_file),
-		.ca_data = xstrdup(config->ca_data),
-		.certificate_file = xstrdup(config->certificate_file),
-		.certificate_data = xstrdup(config->certificate_data),
-		.private_key_file = xstrdup(config->private_key_file),
-		.private_key_data = xstrdup(config->private_key_data),
-		.server_name = xstrdup(config->server_name),
-		.insecure_skip_verify = config->insecure_skip_verify,
+	        .ca_file = xstrdup(config->ca_file),
+	        .ca_data = xstrdup(config->ca_data),
+	        .certificate_file = xstrdup(config->certificate_file),
+	        .certificate_data = xstrdup(config->certificate_data),
+	        .private_key_file = xstrdup(config->private_key_file),
+	        .private_key_data = xstrdup(config->private_key_data),
+	        .server_name = xstrdup(config->server_name),
+	        .insecure_skip_verify = config->insecure_skip_verify,
 	};
 }
 
@@ -185,7 +186,7 @@ static void connect_next(struct grpc_client *client)
 {
 	assert(!client->current);
 	struct grpc_connection *connection =
-		grpc_connection_open(client, &client->endpoints[client->next_endpoint % client->endpoint_count]);
+	        grpc_connection_open(client, &client->endpoints[client->next_endpoint % client->endpoint_count]);
 	list_append(&client->connections, &connection->node);
 	client->current = connection;
 }
@@ -209,7 +210,7 @@ static void submit_waiting(struct grpc_client *client)
 	struct grpc_call *call;
 	if (!client->current || !client->current->ready || client->current->draining)
 		return;
-	list_for_each(call, &client->waiting, node) {
+	list_for_each (call, &client->waiting, node) {
 		if (!grpc_connection_submit(client->current, call))
 			return;
 		loop_timer_stop(&call->connect_wait);
@@ -246,7 +247,7 @@ void grpc_client_connection_lost(struct grpc_connection *connection, const char 
 	if (was_current)
 		client->current = NULL; // calls that are put back must not come here again
 	struct grpc_call *call;
-	list_for_each(call, &connection->calls, node) {
+	list_for_each (call, &connection->calls, node) {
 		call->connection = NULL;
 		if (call->sent)
 			grpc_call_finish(call, GRPC_UNAVAILABLE, text);
@@ -346,7 +347,7 @@ static void on_wake(struct loop_timer *timer)
 {
 	struct grpc_client *client = container_of(timer, struct grpc_client, wake);
 	struct grpc_connection *connection;
-	list_for_each(connection, &client->connections, node) {
+	list_for_each (connection, &client->connections, node) {
 		if (!connection->ready)
 			continue;
 		bool alive = grpc_connection_flush(connection);
@@ -375,13 +376,14 @@ static void on_deadline(struct loop_timer *timer)
 	}
 	bool never_connected = !call->sent && *client->last_error && !client->reported_connected;
 	grpc_call_finish(call, never_connected ? GRPC_UNAVAILABLE : GRPC_DEADLINE_EXCEEDED,
-			 never_connected ? client->last_error : "deadline exceeded");
+	                 never_connected ? client->last_error : "deadline exceeded");
 	grpc_client_deliver(client);
 }
 
 static void append_message(struct grpc_call *call, const uint8_t *message, size_t length)
 {
-	uint8_t prefix[5] = {0, (uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8), (uint8_t)length};
+	uint8_t prefix[5] = {0, (uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8),
+	                     (uint8_t)length};
 	assert(length <= UINT32_MAX);
 	strbuf_append(&call->output, prefix, sizeof(prefix));
 	if (length)
@@ -389,7 +391,7 @@ static void append_message(struct grpc_call *call, const uint8_t *message, size_
 }
 
 static struct grpc_call *new_call(struct grpc_client *client, const char *path,
-				  const struct grpc_call_callbacks *callbacks, void *context)
+                                  const struct grpc_call_callbacks *callbacks, void *context)
 {
 	struct grpc_call *call = NEW(struct grpc_call);
 	call->client = client;
@@ -403,7 +405,7 @@ static struct grpc_call *new_call(struct grpc_client *client, const char *path,
 }
 
 struct grpc_call *grpc_call_start(struct grpc_client *client, const char *path, const uint8_t *request, size_t length,
-				  int64_t timeout_ns, const struct grpc_call_callbacks *callbacks, void *context)
+                                  int64_t timeout_ns, const struct grpc_call_callbacks *callbacks, void *context)
 {
 	struct grpc_call *call = new_call(client, path, callbacks, context);
 	append_message(call, request, length);
@@ -414,7 +416,7 @@ struct grpc_call *grpc_call_start(struct grpc_client *client, const char *path, 
 }
 
 struct grpc_call *grpc_stream_start(struct grpc_client *client, const char *path,
-				    const struct grpc_call_callbacks *callbacks, void *context)
+                                    const struct grpc_call_callbacks *callbacks, void *context)
 {
 	struct grpc_call *call = new_call(client, path, callbacks, context);
 	call->is_stream = true;
@@ -451,7 +453,7 @@ bool grpc_client_is_connected(const struct grpc_client *client)
 }
 
 int grpc_client_new(struct loop *loop, const struct grpc_client_config *config, struct grpc_client **ret_client,
-		    struct err *err)
+                    struct err *err)
 {
 	struct grpc_client *client = NEW(struct grpc_client);
 	client->loop = loop;
@@ -475,7 +477,7 @@ int grpc_client_new(struct loop *loop, const struct grpc_client_config *config, 
 static void drop_calls(struct list *calls)
 {
 	struct grpc_call *call;
-	list_for_each(call, calls, node)
+	list_for_each (call, calls, node)
 		free_call(call);
 }
 
@@ -485,7 +487,7 @@ struct grpc_client *grpc_client_free(struct grpc_client *client)
 		return NULL;
 	assert(!client->delivering);
 	struct grpc_connection *connection;
-	list_for_each(connection, &client->connections, node) {
+	list_for_each (connection, &client->connections, node) {
 		drop_calls(&connection->calls);
 		grpc_connection_free(connection);
 	}

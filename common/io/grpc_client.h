@@ -32,17 +32,17 @@ enum grpc_status {
 };
 
 struct grpc_client_config {
-	const char *const *endpoints; // "https://127.0.0.1:2379", "http://…", "unix:/path"; NULL-terminated
+	const char *const *endpoints;        // "https://127.0.0.1:2379", "http://…", "unix:/path"; NULL-terminated
 	const struct tls_client_config *tls; // for https
-	size_t max_message_bytes;     // 0 = 512 MiB
-	int64_t connect_wait_ns;      // unary calls fail when there is no connection for so long; 0 = their own timeout
+	size_t max_message_bytes;            // 0 = 512 MiB
+	int64_t connect_wait_ns; // unary calls fail when there is no connection for so long; 0 = their own timeout
 	void (*on_state)(void *context, bool connected); // may be NULL
 	void *context;
 };
 
 // Connects in the background, fails over between endpoints, reconnects with back-off.
-NODISCARD int grpc_client_new(struct loop *loop, const struct grpc_client_config *config, struct grpc_client **ret_client,
-			      struct err *err);
+NODISCARD int grpc_client_new(struct loop *loop, const struct grpc_client_config *config,
+                              struct grpc_client **ret_client, struct err *err);
 // Drops its calls without their on_done. Not from inside one of its callbacks.
 struct grpc_client *grpc_client_free(struct grpc_client *client);
 bool grpc_client_is_connected(const struct grpc_client *client);
@@ -57,11 +57,11 @@ struct grpc_call_callbacks {
 
 // A unary call: one request message. Waits for the connection at most `timeout_ns`, which covers the whole call.
 struct grpc_call *grpc_call_start(struct grpc_client *client, const char *path /* "/etcdserverpb.KV/Range" */,
-				  const uint8_t *request, size_t length, int64_t timeout_ns,
-				  const struct grpc_call_callbacks *callbacks, void *context);
+                                  const uint8_t *request, size_t length, int64_t timeout_ns,
+                                  const struct grpc_call_callbacks *callbacks, void *context);
 // A stream kept open for more messages.
 struct grpc_call *grpc_stream_start(struct grpc_client *client, const char *path,
-				    const struct grpc_call_callbacks *callbacks, void *context);
+                                    const struct grpc_call_callbacks *callbacks, void *context);
 void grpc_stream_send(struct grpc_call *call, const uint8_t *message, size_t length);
 // Ends it (RST); on_done does not come. Safe from inside callbacks.
 void grpc_call_cancel(struct grpc_call *call);

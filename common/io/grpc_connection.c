@@ -92,7 +92,7 @@ static bool header_is(const uint8_t *name, size_t length, const char *wanted)
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_length,
-		     const uint8_t *value, size_t value_length, uint8_t flags, void *user_data)
+                     const uint8_t *value, size_t value_length, uint8_t flags, void *user_data)
 {
 	(void)flags;
 	(void)user_data;
@@ -113,7 +113,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 }
 
 static void fail_call(struct grpc_connection *connection, struct grpc_call *call, enum grpc_status status,
-		      const char *message)
+                      const char *message)
 {
 	grpc_connection_detach(connection, call, NGHTTP2_CANCEL);
 	grpc_call_finish(call, status, message);
@@ -135,7 +135,7 @@ static bool deliver_message(struct grpc_call *call, const uint8_t *message, size
 
 // Takes whole messages from the front of `data`; returns the bytes used, or SIZE_MAX when the call is over.
 static size_t take_messages(struct grpc_connection *connection, struct grpc_call *call, const uint8_t *data,
-			    size_t length, size_t *ret_wanted)
+                            size_t length, size_t *ret_wanted)
 {
 	size_t used = 0;
 	*ret_wanted = PREFIX_BYTES;
@@ -147,7 +147,8 @@ static size_t take_messages(struct grpc_connection *connection, struct grpc_call
 			return SIZE_MAX;
 		}
 		if (size > call->client->max_message_bytes) {
-			fail_call(connection, call, GRPC_RESOURCE_EXHAUSTED, "received message larger than the maximum");
+			fail_call(connection, call, GRPC_RESOURCE_EXHAUSTED,
+			          "received message larger than the maximum");
 			return SIZE_MAX;
 		}
 		if (length - used < PREFIX_BYTES + size) {
@@ -161,8 +162,8 @@ static size_t take_messages(struct grpc_connection *connection, struct grpc_call
 	return used;
 }
 
-static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data,
-			 size_t length, void *user_data)
+static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data, size_t length,
+                         void *user_data)
 {
 	(void)flags;
 	struct grpc_connection *connection = user_data;
@@ -200,8 +201,9 @@ static enum grpc_status status_from_http(int http_status)
 		int http;
 		enum grpc_status status;
 	} rows[] = {
-		{400, GRPC_INTERNAL},    {401, GRPC_UNAUTHENTICATED}, {403, GRPC_PERMISSION_DENIED}, {404, GRPC_UNKNOWN},
-		{429, GRPC_UNAVAILABLE}, {502, GRPC_UNAVAILABLE},     {503, GRPC_UNAVAILABLE},       {504, GRPC_UNAVAILABLE},
+	        {400, GRPC_INTERNAL},    {401, GRPC_UNAUTHENTICATED}, {403, GRPC_PERMISSION_DENIED},
+	        {404, GRPC_UNKNOWN},     {429, GRPC_UNAVAILABLE},     {502, GRPC_UNAVAILABLE},
+	        {503, GRPC_UNAVAILABLE}, {504, GRPC_UNAVAILABLE},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (rows[i].http == http_status)
@@ -260,7 +262,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 }
 
 static ssize_t read_request(nghttp2_session *session, int32_t stream_id, uint8_t *out, size_t capacity,
-			    uint32_t *data_flags, nghttp2_data_source *source, void *user_data)
+                            uint32_t *data_flags, nghttp2_data_source *source, void *user_data)
 {
 	(void)source;
 	(void)user_data;
@@ -293,20 +295,23 @@ bool grpc_connection_submit(struct grpc_connection *connection, struct grpc_call
 {
 	char timeout[32];
 	nghttp2_nv headers[9] = {
-		header(":method", "POST"),
-		header(":scheme", connection->endpoint->tls ? "https" : "http"),
-		header(":path", call->path),
-		header(":authority", connection->endpoint->authority),
-		header("te", "trailers"),
-		header("content-type", "application/grpc"),
-		header("user-agent", "caravel/" CARAVEL_VERSION),
+	        header(":method", "POST"),
+	        header(":scheme", connection->endpoint->tls ? "https" : "http"),
+	        header(":path", call->path),
+	        header(":authority", connection->endpoint->authority),
+	        header("te", "trailers"),
+	        header("content-type", "application/grpc"),
+	        header("user-agent", "caravel/" CARAVEL_VERSION),
 	};
 	size_t count = 7;
 	if (call->deadline_ns) {
 		int64_t left_ns = call->deadline_ns - loop_now_ns(call->client->loop);
 		// At most 8 digits: milliseconds reach 27 hours.
 		int64_t left_ms = left_ns / NSEC_PER_MSEC;
-		snprintf(timeout, sizeof(timeout), "%lldm", (long long)(left_ms < 1 ? 1 : left_ms > 99999999 ? 99999999 : left_ms));
+		snprintf(timeout, sizeof(timeout), "%lldm",
+		         (long long)(left_ms < 1          ? 1
+		                     : left_ms > 99999999 ? 99999999
+		                                          : left_ms));
 		headers[count++] = header("grpc-timeout", timeout);
 	}
 	nghttp2_data_provider provider = {.read_callback = read_request};
@@ -410,9 +415,9 @@ static void on_connect(void *context)
 		return;
 	}
 	nghttp2_settings_entry settings[] = {
-		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
-		{NGHTTP2_SETTINGS_MAX_FRAME_SIZE, 256 * 1024},
+	        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+	        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
+	        {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, 256 * 1024},
 	};
 	(void)nghttp2_submit_settings(connection->session, NGHTTP2_FLAG_NONE, settings, ARRAY_SIZE(settings));
 	(void)nghttp2_session_set_local_window_size(connection->session, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW_BYTES);
@@ -434,7 +439,8 @@ static size_t on_data(void *context, const void *data, size_t length)
 	ssize_t used = nghttp2_session_mem_recv(connection->session, data, length);
 	connection->in_session = false;
 	if (used < 0 || !grpc_connection_flush(connection))
-		grpc_client_connection_lost(connection, used < 0 ? nghttp2_strerror((int)used) : "the server closed the connection");
+		grpc_client_connection_lost(connection, used < 0 ? nghttp2_strerror((int)used)
+		                                                 : "the server closed the connection");
 	grpc_client_deliver(client);
 	return length;
 }
@@ -489,13 +495,13 @@ struct grpc_connection *grpc_connection_open(struct grpc_client *client, const s
 	connection->last_receive_ns = loop_now_ns(client->loop);
 	connection->last_ping_ns = connection->last_receive_ns - PING_MINIMUM_GAP_NS;
 	struct stream_config config = {
-		.host = endpoint->host,
-		.port = endpoint->port,
-		.tls = endpoint->tls ? client->tls : NULL,
-		.server_name = client->has_tls_config ? client->tls_config.server_name : NULL,
-		.connect_timeout_ns = 5 * NSEC_PER_SEC,
-		.callbacks = {.on_connect = on_connect, .on_data = on_data, .on_drain = on_drain, .on_close = on_close},
-		.context = connection,
+	        .host = endpoint->host,
+	        .port = endpoint->port,
+	        .tls = endpoint->tls ? client->tls : NULL,
+	        .server_name = client->has_tls_config ? client->tls_config.server_name : NULL,
+	        .connect_timeout_ns = 5 * NSEC_PER_SEC,
+	        .callbacks = {.on_connect = on_connect, .on_data = on_data, .on_drain = on_drain, .on_close = on_close},
+	        .context = connection,
 	};
 	connection->stream = stream_connect(client->loop, &config);
 	return connection;

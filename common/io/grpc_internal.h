@@ -44,8 +44,8 @@ struct grpc_call {
 	struct list node;                   // on client->waiting, connection->calls or client->finished
 	char *path;
 	bool is_stream;
-	bool sent;     // its HEADERS frame was handed to the socket's buffer
-	bool busy;     // inside one of its callbacks
+	bool sent; // its HEADERS frame was handed to the socket's buffer
+	bool busy; // inside one of its callbacks
 	bool cancelled;
 	bool finished;
 	unsigned refusals;

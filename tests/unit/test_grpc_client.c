@@ -72,7 +72,7 @@ static void connection_close(struct server_connection *connection)
 	close(fd);
 	list_remove(&connection->node);
 	nghttp2_session_del(connection->session);
-	list_for_each(stream, &connection->streams, node)
+	list_for_each (stream, &connection->streams, node)
 		stream_free_server(stream);
 	strbuf_done(&connection->outgoing);
 	free(connection);
@@ -98,7 +98,7 @@ static void connection_flush(struct server_connection *connection)
 }
 
 static ssize_t read_answer(nghttp2_session *session, int32_t id, uint8_t *out, size_t capacity, uint32_t *flags,
-			   nghttp2_data_source *source, void *user_data)
+                           nghttp2_data_source *source, void *user_data)
 {
 	(void)user_data;
 	struct server_stream *stream = source->ptr;
@@ -112,7 +112,8 @@ static ssize_t read_answer(nghttp2_session *session, int32_t id, uint8_t *out, s
 		return length ? (ssize_t)length : NGHTTP2_ERR_DEFERRED;
 	if (!stream->output.length) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-		nghttp2_nv trailer = {(uint8_t *)"grpc-status", (uint8_t *)stream->status, 11, strlen(stream->status), 0};
+		nghttp2_nv trailer = {(uint8_t *)"grpc-status", (uint8_t *)stream->status, 11, strlen(stream->status),
+		                      0};
 		(void)nghttp2_submit_trailer(session, id, &trailer, 1);
 	}
 	return (ssize_t)length;
@@ -123,16 +124,19 @@ static void answer(nghttp2_session *session, struct server_stream *stream, const
 	nghttp2_nv headers[3] = {{(uint8_t *)":status", (uint8_t *)http_status, 7, strlen(http_status), 0}};
 	size_t count = 1;
 	if (trailers_only && stream->status)
-		headers[count++] = (nghttp2_nv){(uint8_t *)"grpc-status", (uint8_t *)stream->status, 11, strlen(stream->status), 0};
+		headers[count++] = (nghttp2_nv){(uint8_t *)"grpc-status", (uint8_t *)stream->status, 11,
+		                                strlen(stream->status), 0};
 	if (trailers_only && stream->message)
-		headers[count++] = (nghttp2_nv){(uint8_t *)"grpc-message", (uint8_t *)stream->message, 12, strlen(stream->message), 0};
+		headers[count++] = (nghttp2_nv){(uint8_t *)"grpc-message", (uint8_t *)stream->message, 12,
+		                                strlen(stream->message), 0};
 	nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_answer};
 	(void)nghttp2_submit_response(session, stream->id, headers, count, trailers_only ? NULL : &provider);
 }
 
 static void append_raw(struct strbuf *out, uint8_t flag, uint32_t length, const char *text)
 {
-	uint8_t prefix[5] = {flag, (uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8), (uint8_t)length};
+	uint8_t prefix[5] = {flag, (uint8_t)(length >> 24), (uint8_t)(length >> 16), (uint8_t)(length >> 8),
+	                     (uint8_t)length};
 	strbuf_append(out, prefix, 5);
 	strbuf_append_text(out, text);
 }
@@ -152,7 +156,8 @@ static void act(struct server_connection *connection, struct server_stream *stre
 	}
 	if (!strcmp(path, "/goaway") && server->refusals_left > 0) {
 		server->refusals_left--;
-		(void)nghttp2_submit_goaway(session, 0, stream->id - 2 > 0 ? stream->id - 2 : 0, NGHTTP2_NO_ERROR, NULL, 0);
+		(void)nghttp2_submit_goaway(session, 0, stream->id - 2 > 0 ? stream->id - 2 : 0, NGHTTP2_NO_ERROR, NULL,
+		                            0);
 		return;
 	}
 	if (!strcmp(path, "/trailers-only")) {
@@ -178,8 +183,9 @@ static void act(struct server_connection *connection, struct server_stream *stre
 	}
 }
 
-static int on_server_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_length,
-			    const uint8_t *value, size_t value_length, uint8_t flags, void *user_data)
+static int on_server_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                            size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
+                            void *user_data)
 {
 	(void)flags;
 	(void)user_data;
@@ -200,7 +206,7 @@ static int on_server_begin(nghttp2_session *session, const nghttp2_frame *frame,
 }
 
 static int on_server_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t length,
-			  void *user_data)
+                          void *user_data)
 {
 	(void)flags;
 	(void)user_data;
@@ -216,7 +222,8 @@ static int on_server_frame(nghttp2_session *session, const nghttp2_frame *frame,
 {
 	struct server_stream *stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
 	bool headers = frame->hd.type == NGHTTP2_HEADERS, end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-	if (stream && ((headers && !strcmp(stream->path, "/stream")) || (end && (headers || frame->hd.type == NGHTTP2_DATA))))
+	if (stream &&
+	    ((headers && !strcmp(stream->path, "/stream")) || (end && (headers || frame->hd.type == NGHTTP2_DATA))))
 		act(user_data, stream);
 	return 0;
 }
@@ -281,8 +288,9 @@ static void on_accept(struct loop_fd *source, unsigned ready)
 static void server_listen(struct server *server)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
-	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_port = htons((uint16_t)server->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_port = htons((uint16_t)server->port),
+	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t length = sizeof(address);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -295,7 +303,7 @@ static void server_listen(struct server *server)
 static void server_drop_connections(struct server *server)
 {
 	struct server_connection *connection;
-	list_for_each(connection, &server->connections, node)
+	list_for_each (connection, &server->connections, node)
 		connection_close(connection);
 }
 
@@ -373,7 +381,8 @@ static void wait_for(struct world *world, const bool *flag)
 static struct outcome call(struct world *world, const char *path, const char *text, int64_t timeout_ns)
 {
 	struct outcome outcome = {.last = STRBUF_INIT(1 << 26)};
-	(void)grpc_call_start(world->client, path, (const uint8_t *)text, strlen(text), timeout_ns, &callbacks, &outcome);
+	(void)grpc_call_start(world->client, path, (const uint8_t *)text, strlen(text), timeout_ns, &callbacks,
+	                      &outcome);
 	assert_false(outcome.done);
 	wait_for(world, &outcome.done);
 	strbuf_done(&outcome.last);
@@ -383,9 +392,11 @@ static struct outcome call(struct world *world, const char *path, const char *te
 static void world_client(struct world *world, const char *const *endpoints)
 {
 	struct err err = ERR_INIT;
-	struct grpc_client_config config = {
-		.endpoints = endpoints, .max_message_bytes = 1 << 24, .connect_wait_ns = 200 * NSEC_PER_MSEC,
-		.on_state = on_state, .context = world};
+	struct grpc_client_config config = {.endpoints = endpoints,
+	                                    .max_message_bytes = 1 << 24,
+	                                    .connect_wait_ns = 200 * NSEC_PER_MSEC,
+	                                    .on_state = on_state,
+	                                    .context = world};
 	assert_int_equal(grpc_client_new(world->loop, &config, &world->client, &err), 0);
 }
 
@@ -536,8 +547,8 @@ static void test_failover(void **state)
 	assert_int_equal(call(world, "/echo", "x", 10 * NSEC_PER_SEC).status, GRPC_OK);
 	tear_down(state);
 
-	static const char *const bad[] = {"ftp://x", "https://", "http://h:port", "http://h:0", "http://h:99999", "unix:",
-					  "http://[::1", "http://h/path", "localhost:2379"};
+	static const char *const bad[] = {"ftp://x", "https://",    "http://h:port", "http://h:0",    "http://h:99999",
+	                                  "unix:",   "http://[::1", "http://h/path", "localhost:2379"};
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		const char *one[] = {bad[i], NULL};
 		struct grpc_client_config config = {.endpoints = one};
@@ -594,12 +605,12 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_answers, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_refused_is_repeated, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_goaway_drains, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_lost_connection, set_up, tear_down),
-		cmocka_unit_test(test_failover),
-		cmocka_unit_test(test_keepalive),
+	        cmocka_unit_test_setup_teardown(test_answers, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_refused_is_repeated, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_goaway_drains, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_lost_connection, set_up, tear_down),
+	        cmocka_unit_test(test_failover),
+	        cmocka_unit_test(test_keepalive),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

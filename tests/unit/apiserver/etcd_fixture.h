@@ -29,7 +29,7 @@ struct etcd_fixture {
 	const char *endpoints[2];
 	char unix_endpoint[128]; // "unix:DIR/localhost:PORT" when asked for
 	bool with_unix;
-	char ca_file[96];        // set by etcd_fixture_make_certificates
+	char ca_file[96]; // set by etcd_fixture_make_certificates
 	char certificate_file[96];
 	char key_file[96];
 	bool with_tls;
@@ -79,18 +79,20 @@ static UNUSED void etcd_fixture_make_certificates(struct etcd_fixture *fixture)
 	snprintf(fixture->certificate_file, sizeof(fixture->certificate_file), "%s/client.crt", d);
 	snprintf(fixture->key_file, sizeof(fixture->key_file), "%s/client.key", d);
 	snprintf(command, sizeof(command),
-		 "cd %s && exec 2>openssl.log && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
-		 "-keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca",
-		 d);
+	         "cd %s && exec 2>openssl.log && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+	         "-keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca",
+	         d);
 	run(command);
 	static const char *const names[] = {"server", "client"};
 	for (int i = 0; i < 2; i++) {
 		snprintf(command, sizeof(command),
-			 "cd %s && exec 2>>openssl.log && openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
-			 "-keyout %s.key -out %s.csr -subj /CN=%s && printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\\n"
-			 "extendedKeyUsage=serverAuth,clientAuth\\n' > ext && openssl x509 -req -in %s.csr -CA ca.crt "
-			 "-CAkey ca.key -CAcreateserial -days 2 -extfile ext -out %s.crt",
-			 d, names[i], names[i], names[i], names[i], names[i]);
+		         "cd %s && exec 2>>openssl.log && openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+		         "-nodes "
+		         "-keyout %s.key -out %s.csr -subj /CN=%s && printf "
+		         "'subjectAltName=IP:127.0.0.1,DNS:localhost\\n"
+		         "extendedKeyUsage=serverAuth,clientAuth\\n' > ext && openssl x509 -req -in %s.csr -CA ca.crt "
+		         "-CAkey ca.key -CAcreateserial -days 2 -extfile ext -out %s.crt",
+		         d, names[i], names[i], names[i], names[i], names[i]);
 		run(command);
 	}
 	fixture->with_tls = true;
@@ -106,9 +108,9 @@ static UNUSED void etcd_fixture_start(struct etcd_fixture *fixture)
 	snprintf(client_urls, sizeof(client_urls), "%s", fixture->endpoint);
 	if (fixture->with_unix) {
 		snprintf(client_urls, sizeof(client_urls), "%s,unix://localhost:%d", fixture->endpoint,
-			 fixture->client_port + 1);
+		         fixture->client_port + 1);
 		snprintf(fixture->unix_endpoint, sizeof(fixture->unix_endpoint), "unix:%s/localhost:%d",
-			 fixture->directory, fixture->client_port + 1);
+		         fixture->directory, fixture->client_port + 1);
 	}
 	snprintf(peer_url, sizeof(peer_url), "http://127.0.0.1:%d", fixture->peer_port);
 	snprintf(cluster, sizeof(cluster), "default=%s", peer_url);
@@ -124,10 +126,21 @@ static UNUSED void etcd_fixture_start(struct etcd_fixture *fixture)
 	int log = open("etcd.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	dup2(log, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
-	const char *arguments[20] = {"etcd", "--data-dir", data, "--listen-client-urls", client_urls,
-				     "--advertise-client-urls", fixture->endpoint, "--listen-peer-urls", peer_url,
-				     "--initial-advertise-peer-urls", peer_url, "--initial-cluster", cluster, "--heartbeat-interval=20",
-				     "--election-timeout=200"};
+	const char *arguments[20] = {"etcd",
+	                             "--data-dir",
+	                             data,
+	                             "--listen-client-urls",
+	                             client_urls,
+	                             "--advertise-client-urls",
+	                             fixture->endpoint,
+	                             "--listen-peer-urls",
+	                             peer_url,
+	                             "--initial-advertise-peer-urls",
+	                             peer_url,
+	                             "--initial-cluster",
+	                             cluster,
+	                             "--heartbeat-interval=20",
+	                             "--election-timeout=200"};
 	int count = 15;
 	if (fixture->with_tls) {
 		arguments[count++] = ca;

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // A storage over a real etcd, with calls that wait for their answer. Included by
-// one test program, hence static. Before it: cmocka.h.
+// one test program, hence static.
 
 #include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "apiserver/etcd.h"
 #include "apiserver/storage.h"
@@ -14,20 +20,37 @@
 #include "common/io/loop.h"
 #include "tests/unit/apiserver/etcd_fixture.h"
 
-static const struct schema_selectable_field pod_fields[] = {
-	{"spec.nodeName", "spec.nodeName"}, {"status.phase", "status.phase"}};
-static const struct schema_resource pods = {
-	.group = "", .version = "v1", .kind = "Pod", .plural = "pods", .namespaced = true, .storage_prefix = "/registry/pods",
-	.storage_version = "v1", .selectable_fields = pod_fields, .selectable_field_count = 2};
-static const struct schema_resource nodes = {
-	.group = "", .version = "v1", .kind = "Node", .plural = "nodes", .storage_prefix = "/registry/minions",
-	.storage_version = "v1"};
-static const struct schema_resource services = {
-	.group = "", .version = "v1", .kind = "Service", .plural = "services", .namespaced = true,
-	.storage_prefix = "/registry/services/specs", .storage_version = "v1"};
-static const struct schema_resource widgets UNUSED = {
-	.group = "example.com", .version = "v1", .kind = "Widget", .plural = "widgets", .namespaced = true,
-	.storage_prefix = "/registry/example.com/widgets", .storage_version = "v1"};
+static const struct schema_selectable_field pod_fields[] = {{"spec.nodeName", "spec.nodeName"},
+                                                            {"status.phase", "status.phase"}};
+static const struct schema_resource pods = {.group = "",
+                                            .version = "v1",
+                                            .kind = "Pod",
+                                            .plural = "pods",
+                                            .namespaced = true,
+                                            .storage_prefix = "/registry/pods",
+                                            .storage_version = "v1",
+                                            .selectable_fields = pod_fields,
+                                            .selectable_field_count = 2};
+static const struct schema_resource nodes = {.group = "",
+                                             .version = "v1",
+                                             .kind = "Node",
+                                             .plural = "nodes",
+                                             .storage_prefix = "/registry/minions",
+                                             .storage_version = "v1"};
+static const struct schema_resource services = {.group = "",
+                                                .version = "v1",
+                                                .kind = "Service",
+                                                .plural = "services",
+                                                .namespaced = true,
+                                                .storage_prefix = "/registry/services/specs",
+                                                .storage_version = "v1"};
+static const struct schema_resource widgets UNUSED = {.group = "example.com",
+                                                      .version = "v1",
+                                                      .kind = "Widget",
+                                                      .plural = "widgets",
+                                                      .namespaced = true,
+                                                      .storage_prefix = "/registry/example.com/widgets",
+                                                      .storage_version = "v1"};
 
 struct world {
 	struct etcd_fixture etcd_server;
@@ -86,18 +109,18 @@ static void on_written(void *context, struct stored_object *object, const struct
 }
 
 static UNUSED struct result write_object(struct world *world, enum storage_write_type type,
-					 const struct schema_resource *resource, const char *namespace_name,
-					 const char *name, const char *json, int64_t revision, int64_t lease)
+                                         const struct schema_resource *resource, const char *namespace_name,
+                                         const char *name, const char *json, int64_t revision, int64_t lease)
 {
 	struct result result = {0};
 	struct storage_write write = {
-		.type = type,
-		.resource = resource,
-		.namespace_name = namespace_name,
-		.name = name,
-		.expected_revision = revision,
-		.json = json ? blob_new(json, strlen(json)) : NULL,
-		.lease_seconds = lease,
+	        .type = type,
+	        .resource = resource,
+	        .namespace_name = namespace_name,
+	        .name = name,
+	        .expected_revision = revision,
+	        .json = json ? blob_new(json, strlen(json)) : NULL,
+	        .lease_seconds = lease,
 	};
 	storage_write(world->storage, &write, world->loop, on_written, &result);
 	assert_false(result.done);
@@ -106,13 +129,15 @@ static UNUSED struct result write_object(struct world *world, enum storage_write
 }
 
 static UNUSED int64_t write_pod(struct world *world, enum storage_write_type type, const char *namespace_name,
-				const char *name, const char *node, int64_t revision)
+                                const char *name, const char *node, int64_t revision)
 {
 	char json[512];
 	snprintf(json, sizeof(json),
-		 "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"uid\":\"u-%s\","
-		 "\"labels\":{\"b\":\"2\",\"a\":\"1\"}},\"spec\":{\"nodeName\":\"%s\"},\"status\":{\"phase\":\"Running\"}}",
-		 name, namespace_name, name, node);
+	         "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"uid\":"
+	         "\"u-%s\","
+	         "\"labels\":{\"b\":\"2\",\"a\":\"1\"}},\"spec\":{\"nodeName\":\"%s\"},\"status\":{\"phase\":"
+	         "\"Running\"}}",
+	         name, namespace_name, name, node);
 	struct result result = write_object(world, type, &pods, namespace_name, name, json, revision, 0);
 	if (result.code)
 		fail_msg("write of %s/%s: %s", namespace_name, name, result.message);
@@ -130,12 +155,15 @@ static void on_got(void *context, struct stored_object *object, int64_t revision
 }
 
 static UNUSED struct result get_object(struct world *world, const struct schema_resource *resource,
-				       const char *namespace_name, const char *name, enum storage_freshness freshness,
-				       int64_t revision)
+                                       const char *namespace_name, const char *name, enum storage_freshness freshness,
+                                       int64_t revision)
 {
 	struct result result = {0};
-	struct storage_read read = {.resource = resource, .namespace_name = namespace_name, .name = name,
-				    .freshness = freshness, .revision = revision};
+	struct storage_read read = {.resource = resource,
+	                            .namespace_name = namespace_name,
+	                            .name = name,
+	                            .freshness = freshness,
+	                            .revision = revision};
 	storage_get(world->storage, &read, world->loop, on_got, &result);
 	assert_false(result.done);
 	wait_until(world, &result.done);
@@ -258,10 +286,10 @@ static UNUSED void storage_start(struct world *world)
 {
 	struct err err = ERR_INIT;
 	struct storage_config config = {
-		.etcd_endpoints = world->etcd_server.endpoints,
-		.prefix = "/registry",
-		.event_window_bytes = world->window_bytes,
-		.compaction_interval_ns = world->compaction_interval_ns,
+	        .etcd_endpoints = world->etcd_server.endpoints,
+	        .prefix = "/registry",
+	        .event_window_bytes = world->window_bytes,
+	        .compaction_interval_ns = world->compaction_interval_ns,
 	};
 	assert_int_equal(storage_new(&config, &world->storage, &err), 0);
 	storage_add_resource(world->storage, &pods);

@@ -107,7 +107,7 @@ static struct answer range(struct loop *loop, struct etcd *etcd, const char *key
 }
 
 static struct answer put_if(struct loop *loop, struct etcd *etcd, const char *key, const void *value, size_t length,
-			    int64_t mod_revision, int64_t lease)
+                            int64_t mod_revision, int64_t lease)
 {
 	struct answer answer = {0};
 	struct etcd_compare compare = {.target = ETCD_TARGET_MOD, .key = ETCD_TEXT(key), .mod_revision = mod_revision};
@@ -353,11 +353,11 @@ static void test_messages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_messages),
-		cmocka_unit_test_setup_teardown(test_plain, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_tls, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_unix_socket, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_kill_and_return, set_up, tear_down),
+	        cmocka_unit_test(test_messages),
+	        cmocka_unit_test_setup_teardown(test_plain, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_tls, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_unix_socket, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_kill_and_return, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

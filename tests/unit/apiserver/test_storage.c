@@ -56,7 +56,8 @@ static void on_readable(void *context)
 		if (watcher->config.resource == &pods) {
 			snprintf(seen->node, sizeof(seen->node), "%s", event.object->fields[0]);
 			if (event.previous)
-				snprintf(seen->previous_node, sizeof(seen->previous_node), "%s", event.previous->fields[0]);
+				snprintf(seen->previous_node, sizeof(seen->previous_node), "%s",
+				         event.previous->fields[0]);
 		}
 	}
 	if (err.code) {
@@ -67,24 +68,24 @@ static void on_readable(void *context)
 }
 
 static int watch_pods(struct world *world, struct watcher *watcher, const char *namespace_name, const char *name,
-		      const char *node, int64_t after, struct err *err)
+                      const char *node, int64_t after, struct err *err)
 {
 	watcher->config = (struct storage_watch_config){
-		.resource = &pods,
-		.namespace_name = namespace_name,
-		.name = name,
-		.field_label = node ? "spec.nodeName" : NULL,
-		.field_value = node,
-		.after_revision = after,
-		.loop = world->loop,
-		.readable = on_readable,
-		.context = watcher,
+	        .resource = &pods,
+	        .namespace_name = namespace_name,
+	        .name = name,
+	        .field_label = node ? "spec.nodeName" : NULL,
+	        .field_value = node,
+	        .after_revision = after,
+	        .loop = world->loop,
+	        .readable = on_readable,
+	        .context = watcher,
 	};
 	return storage_watch_open(world->storage, &watcher->config, &watcher->watch, err);
 }
 
-static void must_watch_pods(struct world *world, struct watcher *watcher, const char *namespace_name,
-			    const char *name, const char *node, int64_t after)
+static void must_watch_pods(struct world *world, struct watcher *watcher, const char *namespace_name, const char *name,
+                            const char *node, int64_t after)
 {
 	struct err err = ERR_INIT;
 	*watcher = (struct watcher){0};
@@ -160,9 +161,9 @@ static void test_writes(void **state)
 
 	// Odd texts: no metadata, empty metadata, a resourceVersion of its own, spaces, brackets in strings.
 	static const char *const odd[] = {
-		"{}", "{\"metadata\":{}}", "{ \"a\" : \"\\\"metadata\\\":{\", \"metadata\" : { } }",
-		"{\"metadata\":{\"resourceVersion\":\"1\",\"name\":\"x\"},\"b\":[{\"metadata\":{}}]}",
-		"{\"x\":{\"metadata\":{\"y\":1}},\"metadata\":{\"name\":\"{[\"}}"};
+	        "{}", "{\"metadata\":{}}", "{ \"a\" : \"\\\"metadata\\\":{\", \"metadata\" : { } }",
+	        "{\"metadata\":{\"resourceVersion\":\"1\",\"name\":\"x\"},\"b\":[{\"metadata\":{}}]}",
+	        "{\"x\":{\"metadata\":{\"y\":1}},\"metadata\":{\"name\":\"{[\"}}"};
 	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
 		char name[16];
 		snprintf(name, sizeof(name), "odd%zu", i);
@@ -186,7 +187,8 @@ static void expect_names(const struct result *result, const char *names)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 16);
 	for (size_t i = 0; i < result->count; i++)
-		strbuf_printf(&text, "%s%s/%s", i ? " " : "", result->objects[i]->namespace_name, result->objects[i]->name);
+		strbuf_printf(&text, "%s%s/%s", i ? " " : "", result->objects[i]->namespace_name,
+		              result->objects[i]->name);
 	assert_string_equal(strbuf_text(&text), names);
 }
 
@@ -194,8 +196,8 @@ static void test_lists(void **state)
 {
 	struct world *world = *state;
 	storage_start(world);
-	static const char *const places[][3] = {{"a", "x", "n1"}, {"a-b", "y", "n2"}, {"a", "z", "n2"},
-						{"a0", "w", "n1"}, {"b", "v", "n2"}};
+	static const char *const places[][3] = {
+	        {"a", "x", "n1"}, {"a-b", "y", "n2"}, {"a", "z", "n2"}, {"a0", "w", "n1"}, {"b", "v", "n2"}};
 	int64_t last = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		last = write_pod(world, STORAGE_CREATE, places[i][0], places[i][1], places[i][2], 0);
@@ -265,11 +267,11 @@ static void test_lists(void **state)
 	assert_int_equal(some.code, ERR_TIMEOUT);
 	char expected[100];
 	snprintf(expected, sizeof(expected), "Too large resource version: %" PRId64 ", current: %" PRId64,
-		 revision + 1000000, revision + 1);
+	         revision + 1000000, revision + 1);
 	assert_string_equal(some.message, expected);
 	assert_int_equal(raw_compact(world, revision + 1).code, 0);
-	read = (struct storage_read){.resource = &pods, .freshness = STORAGE_EXACT, .revision = revision, .limit = 2,
-				     .continue_key = "a/x"};
+	read = (struct storage_read){
+	        .resource = &pods, .freshness = STORAGE_EXACT, .revision = revision, .limit = 2, .continue_key = "a/x"};
 	some = list_objects(world, &read);
 	assert_int_equal(some.code, ERR_EXPIRED);
 
@@ -549,9 +551,9 @@ static void test_free_answers_all(void **state)
 	storage_wait_ready(world);
 	etcd_fixture_kill(&world->etcd_server);
 	struct storage_read reads[] = {
-		{.resource = &pods, .name = "x", .freshness = STORAGE_CONSISTENT},
-		{.resource = &pods, .name = "x", .freshness = STORAGE_NOT_OLDER, .revision = 1000},
-		{.resource = &pods, .name = "x", .freshness = STORAGE_EXACT, .revision = 1000},
+	        {.resource = &pods, .name = "x", .freshness = STORAGE_CONSISTENT},
+	        {.resource = &pods, .name = "x", .freshness = STORAGE_NOT_OLDER, .revision = 1000},
+	        {.resource = &pods, .name = "x", .freshness = STORAGE_EXACT, .revision = 1000},
 	};
 	for (size_t i = 0; i < 3; i++)
 		storage_get(world->storage, &reads[i], world->loop, on_got, &results[i]);
@@ -577,17 +579,17 @@ int main(int argc, char **argv)
 		cmocka_set_test_filter(argv[1]);
 #define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
-		WORLD_TEST(test_writes),
-		WORLD_TEST(test_lists),
-		WORLD_TEST(test_watches),
-		WORLD_TEST(test_restart_keeps_history),
-		WORLD_TEST(test_unreadable_values),
-		WORLD_TEST(test_etcd_killed),
-		WORLD_TEST(test_compacted_meanwhile),
-		WORLD_TEST(test_etcd_replaced_by_older),
-		WORLD_TEST(test_compaction),
-		WORLD_TEST(test_free_answers_all),
-		WORLD_TEST(test_random),
+	        WORLD_TEST(test_writes),
+	        WORLD_TEST(test_lists),
+	        WORLD_TEST(test_watches),
+	        WORLD_TEST(test_restart_keeps_history),
+	        WORLD_TEST(test_unreadable_values),
+	        WORLD_TEST(test_etcd_killed),
+	        WORLD_TEST(test_compacted_meanwhile),
+	        WORLD_TEST(test_etcd_replaced_by_older),
+	        WORLD_TEST(test_compaction),
+	        WORLD_TEST(test_free_answers_all),
+	        WORLD_TEST(test_random),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,10 +18,17 @@
 #include "common/base/memory.h"
 #include "common/io/loop.h"
 
-static const struct schema_selectable_field fields[] = {{"spec.nodeName", "spec.nodeName"}, {"status.phase", "status.phase"}};
-static const struct schema_resource pods = {
-	.group = "", .version = "v1", .kind = "Pod", .plural = "pods", .namespaced = true, .storage_prefix = "/registry/pods",
-	.storage_version = "v1", .selectable_fields = fields, .selectable_field_count = 2};
+static const struct schema_selectable_field fields[] = {{"spec.nodeName", "spec.nodeName"},
+                                                        {"status.phase", "status.phase"}};
+static const struct schema_resource pods = {.group = "",
+                                            .version = "v1",
+                                            .kind = "Pod",
+                                            .plural = "pods",
+                                            .namespaced = true,
+                                            .storage_prefix = "/registry/pods",
+                                            .storage_version = "v1",
+                                            .selectable_fields = fields,
+                                            .selectable_field_count = 2};
 
 static struct etcd_bytes pod_value(const char *node, const char *extra, char out[4096])
 {
@@ -30,12 +37,13 @@ static struct etcd_bytes pod_value(const char *node, const char *extra, char out
 }
 
 static struct stored_object *make_object(const struct storage_object_format *format, const char *key, const char *node,
-					 int64_t revision)
+                                         int64_t revision)
 {
 	char text[4096];
 	struct stored_object *object = NULL;
 	struct err err = ERR_INIT;
-	assert_int_equal(storage_object_parse(format, ETCD_TEXT(key), pod_value(node, "", text), revision, &object, &err), 0);
+	assert_int_equal(
+	        storage_object_parse(format, ETCD_TEXT(key), pod_value(node, "", text), revision, &object, &err), 0);
 	return object;
 }
 
@@ -94,7 +102,8 @@ static void walk_tree(const struct storage_object_format *format, int field)
 		size_t i = random_below(TREE_KEYS);
 		char key[32], node[8];
 		snprintf(key, sizeof(key), "ns%zu/p%zu", i % 7, i);
-		snprintf(node, sizeof(node), "n%u", (unsigned)(i % 5)); // of a key always the same, as the cache does it
+		snprintf(node, sizeof(node), "n%u",
+		         (unsigned)(i % 5)); // of a key always the same, as the cache does it
 		if (random_below(100) < bias) {
 			struct stored_object *object = make_object(format, key, node, step + 1);
 			assert_int_equal(object_tree_put(&tree, object), live[i] == NULL);
@@ -156,8 +165,10 @@ static struct world *world_new(size_t window_bytes)
 	struct err err = ERR_INIT;
 	assert_int_equal(loop_new(&clock_system, &world->loop, &err), 0);
 	world->ports = watch_ports_new();
-	struct watch_cache_config config = {.resource = &pods, .window_bytes = window_bytes,
-					    .watched_revision = &world->watched, .ports = world->ports};
+	struct watch_cache_config config = {.resource = &pods,
+	                                    .window_bytes = window_bytes,
+	                                    .watched_revision = &world->watched,
+	                                    .ports = world->ports};
 	world->cache = watch_cache_new(&config);
 	return world;
 }
@@ -180,10 +191,11 @@ static void list_at(struct world *world, int64_t held_from, int64_t revision)
 
 // One change as etcd tells it. node NULL: deleted. previous NULL: not told.
 static void change(struct world *world, int64_t revision, const char *key, const char *node, const char *previous,
-		   bool created)
+                   bool created)
 {
 	char value[4096], previous_value[4096];
-	struct watch_cache_change one = {.key = ETCD_TEXT(key), .revision = revision, .deleted = !node, .created = created};
+	struct watch_cache_change one = {
+	        .key = ETCD_TEXT(key), .revision = revision, .deleted = !node, .created = created};
 	if (node)
 		one.value = pod_value(node, "", value);
 	if (previous) {
@@ -206,13 +218,19 @@ static void on_readable(void *context)
 }
 
 static int open_watch(struct world *world, struct watcher *watcher, const char *namespace_name, const char *name,
-		      const char *node, int64_t after)
+                      const char *node, int64_t after)
 {
 	struct err err = ERR_INIT;
 	*watcher = (struct watcher){0};
-	struct storage_watch_config config = {
-		.resource = &pods, .namespace_name = namespace_name, .name = name, .field_label = node ? "spec.nodeName" : NULL,
-		.field_value = node, .after_revision = after, .loop = world->loop, .readable = on_readable, .context = watcher};
+	struct storage_watch_config config = {.resource = &pods,
+	                                      .namespace_name = namespace_name,
+	                                      .name = name,
+	                                      .field_label = node ? "spec.nodeName" : NULL,
+	                                      .field_value = node,
+	                                      .after_revision = after,
+	                                      .loop = world->loop,
+	                                      .readable = on_readable,
+	                                      .context = watcher};
 	return watch_cache_watch_open(world->cache, &config, &watcher->watch, &err);
 }
 
@@ -226,8 +244,10 @@ static const char *read_all(struct watcher *watcher)
 	text[0] = '\0';
 	while (storage_watch_next(watcher->watch, &event, &err))
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s%lld", used ? " " : "",
-					 event.type == STORAGE_EVENT_DELETED ? "-" : event.type == STORAGE_EVENT_PROGRESS ? "p" : "",
-					 (long long)event.revision);
+		                         event.type == STORAGE_EVENT_DELETED    ? "-"
+		                         : event.type == STORAGE_EVENT_PROGRESS ? "p"
+		                                                                : "",
+		                         (long long)event.revision);
 	if (err.code)
 		snprintf(text + used, sizeof(text) - used, "!");
 	return text;
@@ -367,13 +387,15 @@ static void test_object(void **state)
 	struct storage_object_format format;
 	struct stored_object *object = NULL;
 	struct err err = ERR_INIT;
-	static const char text[] = "{\"metadata\":{\"name\":\"x\",\"namespace\":\"n\",\"uid\":\"u\",\"labels\":{\"z\":\"\",\"a\":\"1\"}},"
-				   "\"status\":{\"phase\":\"Running\"}}";
+	static const char text[] =
+	        "{\"metadata\":{\"name\":\"x\",\"namespace\":\"n\",\"uid\":\"u\",\"labels\":{\"z\":\"\",\"a\":\"1\"}},"
+	        "\"status\":{\"phase\":\"Running\"}}";
 	storage_object_format_init(&format, &pods);
 	assert_int_equal(storage_object_parse(&format, ETCD_TEXT("n/x"), ETCD_TEXT(text), 9, &object, &err), 0);
-	assert_string_equal(object->json->data,
-			    "{\"metadata\":{\"resourceVersion\":\"9\",\"name\":\"x\",\"namespace\":\"n\",\"uid\":\"u\",\"labels\":{"
-			    "\"z\":\"\",\"a\":\"1\"}},\"status\":{\"phase\":\"Running\"}}");
+	assert_string_equal(
+	        object->json->data,
+	        "{\"metadata\":{\"resourceVersion\":\"9\",\"name\":\"x\",\"namespace\":\"n\",\"uid\":\"u\",\"labels\":{"
+	        "\"z\":\"\",\"a\":\"1\"}},\"status\":{\"phase\":\"Running\"}}");
 	struct stored_object *later = storage_object_with_revision(object, 12345);
 	stored_object_unref(object);
 	assert_non_null(strstr(later->json->data, "{\"resourceVersion\":\"12345\",\"name\""));
@@ -398,8 +420,9 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tree),    cmocka_unit_test(test_dispatch), cmocka_unit_test(test_history),
-		cmocka_unit_test(test_window_is_bounded), cmocka_unit_test(test_object),
+	        cmocka_unit_test(test_tree),    cmocka_unit_test(test_dispatch),
+	        cmocka_unit_test(test_history), cmocka_unit_test(test_window_is_bounded),
+	        cmocka_unit_test(test_object),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
