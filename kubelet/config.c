@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// KubeletConfiguration: a table of the fields that mean something here, each with the
+// flag that goes before it. Fields that upstream knows and this kubelet does not use
+// are read over; a wrong type is an error that names the field.
+
+#include "kubelet/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/api/quantity.h"
+#include "common/api/yaml.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/memory.h"
+
+enum { MAX_CONFIG_BYTES = 1 << 20 };
+
+const struct kubelet_config kubelet_config_defaults = {
+	.config_file = "",
+	.bootstrap_kubeconfig = "",
+	.hostname_override = "",
+	.node_ip = "",
+	.root_directory = "/var/lib/kubelet",
+	.certificate_directory = "/var/lib/kubelet/pki",
+	.pod_logs_directory = "/var/log/pods",
+	.static_pod_path = "",
+	.container_runtime_endpoint = "unix:///run/containerd/containerd.sock",
+	.runtime_name = "io.containerd.runc.v2",
+	.logger_path = "",
+	.infra_image = "caravel.dev/pause:3.10",
+	.cni_config_directory = "/etc/cni/net.d",
+	.cni_binary_path = "/opt/cni/bin:/usr/lib/cni",
+	.cgroup_root = "/",
+	.cgroup_driver = "cgroupfs",
+	.register_node = true,
+	.address = "0.0.0.0",
+	.port = 10250,
+	.read_only_port = 0,
+	.healthz_address = "127.0.0.1",
+	.healthz_port = 10248,
+	.client_ca_file = "",
+	.tls_certificate_file = "",
+	.tls_private_key_file = "",
+	.max_pods = 110,
+	.cluster_domain = "cluster.local",
+	.resolv_conf = "/etc/resolv.conf",
+	.file_check_ns = 20 * NSEC_PER_SEC,
+	.sync_ns = 60 * NSEC_PER_SEC,
+	.node_status_update_ns = 10 * NSEC_PER_SEC,
+	.node_status_report_ns = 300 * NSEC_PER_SEC,
+	.lease_duration_seconds = 40,
+	.container_log_max_bytes = 10 << 20,
+	.container_log_max_files = 5,
+};
+
+enum field_type {
+	FIELD_TEXT,
+	FIELD_INTEGER,
+	FIELD_BOOL,
+	FIELD_DURATION,
+	FIELD_QUANTITY,
+	FIELD_TEXTS,
+};
+
+struct field {
+	const char *path; // "authentication.x509.clientCAFile"
+	enum field_type type;
+	size_t offset;
+	const char *flag; // goes before it; NULL: none
+};
+
+#define ROW(path, type, member, flag) {path, type, offsetof(struct kubelet_config, member), flag}
+static const struct field fields[] = {
+	ROW("staticPodPath", FIELD_TEXT, static_pod_path, "pod-manifest-path"),
+	ROW("clusterDNS", FIELD_TEXTS, cluster_dns, "cluster-dns"),
+	ROW("clusterDomain", FIELD_TEXT, cluster_domain, "cluster-domain"),
+	ROW("resolvConf", FIELD_TEXT, resolv_conf, "resolv-conf"),
+	ROW("cgroupDriver", FIELD_TEXT, cgroup_driver, "cgroup-driver"),
+	ROW("cgroupRoot", FIELD_TEXT, cgroup_root, "cgroup-root"),
+	ROW("authentication.x509.clientCAFile", FIELD_TEXT, client_ca_file, "client-ca-file"),
+	ROW("tlsCertFile", FIELD_TEXT, tls_certificate_file, "tls-cert-file"),
+	ROW("tlsPrivateKeyFile", FIELD_TEXT, tls_private_key_file, "tls-private-key-file"),
+	ROW("address", FIELD_TEXT, address, "address"),
+	ROW("port", FIELD_INTEGER, port, "port"),
+	ROW("healthzBindAddress", FIELD_TEXT, healthz_address, "healthz-bind-address"),
+	ROW("healthzPort", FIELD_INTEGER, healthz_port, "healthz-port"),
+	ROW("maxPods", FIELD_INTEGER, max_pods, "max-pods"),
+	ROW("registerNode", FIELD_BOOL, register_node, "register-node"),
+	ROW("fileCheckFrequency", FIELD_DURATION, file_check_ns, "file-check-frequency"),
+	ROW("syncFrequency", FIELD_DURATION, sync_ns, "sync-frequency"),
+	ROW("nodeStatusUpdateFrequency", FIELD_DURATION, node_status_update_ns, "node-status-update-frequency"),
+	ROW("nodeStatusReportFrequency", FIELD_DURATION, node_status_report_ns, NULL),
+	ROW("nodeLeaseDurationSeconds", FIELD_INTEGER, lease_duration_seconds, NULL),
+	ROW("containerRuntimeEndpoint", FIELD_TEXT, container_runtime_endpoint, "container-runtime-endpoint"),
+	ROW("containerLogMaxSize", FIELD_QUANTITY, container_log_max_bytes, "container-log-max-size"),
+	ROW("containerLogMaxFiles", FIELD_INTEGER, container_log_max_files, "container-log-max-files"),
+	ROW("podLogsDir", FIELD_TEXT, pod_logs_directory, "pod-logs-dir"),
+};
+
+static const struct json *find(const struct json *document, const char *path)
+{
+	while (document) {
+		size_t length = strcspn(path, ".");
+		document = json_get_n(document, path, length);
+		if (!path[length])
+			return document;
+		path += length + 1;
+	}
+	return NULL;
+}
+
+static bool set_texts(struct arena *arena, const struct json *value, struct string_list *list)
+{
+	if (!json_is(value, JSON_ARRAY))
+		return false;
+	list->items = ARENA_ARRAY(arena, const char *, value->length + 1);
+	list->count = 0;
+	json_for_each_item(item, value) {
+		if (!json_text(item))
+			return false;
+		list->items[list->count++] = arena_strdup(arena, json_text(item));
+	}
+	return true;
+}
+
+static bool set_field(struct arena *arena, const struct field *field, const struct json *value, void *target)
+{
+	const char *text = json_text(value);
+	switch (field->type) {
+	case FIELD_TEXT:
+		if (text)
+			*(const char **)target = arena_strdup(arena, text);
+		return text;
+	case FIELD_INTEGER:
+		if (json_is(value, JSON_INTEGER))
+			*(int64_t *)target = value->integer;
+		return json_is(value, JSON_INTEGER);
+	case FIELD_BOOL:
+		if (json_is(value, JSON_BOOL))
+			*(bool *)target = value->boolean;
+		return json_is(value, JSON_BOOL);
+	case FIELD_DURATION:
+		if (json_is(value, JSON_INTEGER) && !value->integer)
+			return true; // upstream writes 0s for "the default"
+		int64_t duration;
+		if (!text || !duration_parse(text, &duration))
+			return false;
+		if (duration)
+			*(int64_t *)target = duration;
+		return true;
+	case FIELD_QUANTITY:
+		if (text)
+			*(int64_t *)target = quantity_text_value(text);
+		return text;
+	case FIELD_TEXTS:
+		return set_texts(arena, value, target);
+	}
+	return false;
+}
+
+static int check_type(const struct json *document, const char *path, struct err *err)
+{
+	const char *version = json_get_text(document, "apiVersion");
+	const char *kind = json_get_text(document, "kind");
+	if (!version || !kind || strcmp(version, "kubelet.config.k8s.io/v1beta1") || strcmp(kind, "KubeletConfiguration"))
+		return err_set(err, ERR_INVALID,
+			       "%s: no kind \"%s\" is registered for version \"%s\": want KubeletConfiguration of "
+			       "kubelet.config.k8s.io/v1beta1",
+			       path, kind ? kind : "", version ? version : "");
+	return 0;
+}
+
+int kubelet_config_load(struct arena *arena, const char *path, const struct option *options,
+			struct kubelet_config *config, struct err *err)
+{
+	AUTO_STRBUF struct strbuf text = STRBUF_INIT(MAX_CONFIG_BYTES);
+	struct yaml_document *documents;
+	size_t count;
+	int result = file_read(path, &text, err);
+	if (result == 0)
+		result = yaml_parse(arena, strbuf_text(&text), text.length, NULL, &documents, &count, err);
+	if (result < 0)
+		return err_wrap(err, "failed to load kubelet config file, path: %s", path);
+	if (count != 1)
+		return err_set(err, ERR_INVALID, "%s: expected one document, found %zu", path, count);
+	result = check_type(documents[0].value, path, err);
+	for (size_t index = 0; index < ARRAY_SIZE(fields) && result == 0; index++) {
+		const struct field *field = &fields[index];
+		const struct json *value = find(documents[0].value, field->path);
+		if (!value || json_is(value, JSON_NULL) || (field->flag && option_was_set(options, field->flag)))
+			continue;
+		if (!set_field(arena, field, value, (char *)config + field->offset))
+			result = err_set(err, ERR_INVALID, "%s: invalid value for %s", path, field->path);
+	}
+	return result;
+}

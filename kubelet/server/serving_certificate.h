@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// A self-signed serving certificate for a kubelet that was given none.
+
+#include "common/base/err.h"
+
+// Makes <directory>/kubelet.crt and kubelet.key for the names, unless both are there already.
+NODISCARD int serving_certificate_ensure(const char *directory, const char *node_name, const char *node_ip,
+					 struct err *err);
