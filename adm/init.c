@@ -19,74 +19,77 @@ enum exit_code {
 };
 
 const struct init_phase init_phases[] = {
-	{"preflight", "Run pre-flight checks", phase_preflight},
-	{"certs/ca", "Generate the self-signed Kubernetes CA", phase_certificate},
-	{"certs/apiserver", "Generate the certificate of the API server", phase_certificate},
-	{"certs/apiserver-kubelet-client", "Generate the API server's client certificate for kubelets", phase_certificate},
-	{"certs/front-proxy-ca", "Generate the self-signed CA of the front proxy", phase_certificate},
-	{"certs/front-proxy-client", "Generate the front proxy's client certificate", phase_certificate},
-	{"certs/etcd-ca", "Generate the self-signed CA of etcd", phase_certificate},
-	{"certs/etcd-server", "Generate etcd's serving certificate", phase_certificate},
-	{"certs/etcd-peer", "Generate the certificate for etcd's peers", phase_certificate},
-	{"certs/etcd-healthcheck-client", "Generate the client certificate for etcd's health", phase_certificate},
-	{"certs/apiserver-etcd-client", "Generate the API server's client certificate for etcd", phase_certificate},
-	{"certs/sa", "Generate the key that signs service account tokens", phase_certificate},
-	{"kubeconfig/admin", "Write the administrator's kubeconfig", phase_kubeconfig},
-	{"kubeconfig/super-admin", "Write the super-administrator's kubeconfig", phase_kubeconfig},
-	{"kubeconfig/kubelet", "Write the kubelet's kubeconfig", phase_kubeconfig},
-	{"kubeconfig/controller-manager", "Write the controller manager's kubeconfig", phase_kubeconfig},
-	{"kubeconfig/scheduler", "Write the scheduler's kubeconfig", phase_kubeconfig},
-	{"etcd/local", "Start a local etcd", phase_etcd},
-	{"control-plane/apiserver", "Start the API server", phase_control_plane},
-	{"control-plane/controller-manager", "Start the controller manager", phase_control_plane},
-	{"control-plane/scheduler", "Start the scheduler", phase_control_plane},
-	{"kubelet-start", "Write the kubelet's settings and start it", phase_kubelet_start},
-	{"wait-control-plane", "Wait for the control plane to be ready", phase_wait_control_plane},
-	{"mark-control-plane", "Mark the node as a control-plane node", phase_mark_control_plane},
-	{"addon/kube-proxy", "Start kube-proxy", phase_kube_proxy},
-	{0},
+        {"preflight", "Run pre-flight checks", phase_preflight},
+        {"certs/ca", "Generate the self-signed Kubernetes CA", phase_certificate},
+        {"certs/apiserver", "Generate the certificate of the API server", phase_certificate},
+        {"certs/apiserver-kubelet-client", "Generate the API server's client certificate for kubelets",
+         phase_certificate},
+        {"certs/front-proxy-ca", "Generate the self-signed CA of the front proxy", phase_certificate},
+        {"certs/front-proxy-client", "Generate the front proxy's client certificate", phase_certificate},
+        {"certs/etcd-ca", "Generate the self-signed CA of etcd", phase_certificate},
+        {"certs/etcd-server", "Generate etcd's serving certificate", phase_certificate},
+        {"certs/etcd-peer", "Generate the certificate for etcd's peers", phase_certificate},
+        {"certs/etcd-healthcheck-client", "Generate the client certificate for etcd's health", phase_certificate},
+        {"certs/apiserver-etcd-client", "Generate the API server's client certificate for etcd", phase_certificate},
+        {"certs/sa", "Generate the key that signs service account tokens", phase_certificate},
+        {"kubeconfig/admin", "Write the administrator's kubeconfig", phase_kubeconfig},
+        {"kubeconfig/super-admin", "Write the super-administrator's kubeconfig", phase_kubeconfig},
+        {"kubeconfig/kubelet", "Write the kubelet's kubeconfig", phase_kubeconfig},
+        {"kubeconfig/controller-manager", "Write the controller manager's kubeconfig", phase_kubeconfig},
+        {"kubeconfig/scheduler", "Write the scheduler's kubeconfig", phase_kubeconfig},
+        {"etcd/local", "Start a local etcd", phase_etcd},
+        {"control-plane/apiserver", "Start the API server", phase_control_plane},
+        {"control-plane/controller-manager", "Start the controller manager", phase_control_plane},
+        {"control-plane/scheduler", "Start the scheduler", phase_control_plane},
+        {"kubelet-start", "Write the kubelet's settings and start it", phase_kubelet_start},
+        {"wait-control-plane", "Wait for the control plane to be ready", phase_wait_control_plane},
+        {"mark-control-plane", "Mark the node as a control-plane node", phase_mark_control_plane},
+        {"addon/kube-proxy", "Start kube-proxy", phase_kube_proxy},
+        {0},
 };
 
 static struct init_settings arg_settings = {
-	.advertise_address = "",
-	.bind_port = 6443,
-	.certificates_folder = ADM_KUBERNETES_FOLDER "/pki",
-	.control_plane_endpoint = "",
-	.node_name = "",
-	.pod_subnet = "",
-	.service_subnet = "10.96.0.0/12",
-	.dns_domain = "cluster.local",
-	.cri_socket = "unix:///run/containerd/containerd.sock",
+        .advertise_address = "",
+        .bind_port = 6443,
+        .certificates_folder = ADM_KUBERNETES_FOLDER "/pki",
+        .control_plane_endpoint = "",
+        .node_name = "",
+        .pod_subnet = "",
+        .service_subnet = "10.96.0.0/12",
+        .dns_domain = "cluster.local",
+        .cri_socket = "unix:///run/containerd/containerd.sock",
 };
 static bool arg_help;
 
 static const struct option options[] = {
-	{"apiserver-advertise-address", 0, OPTION_STRING, &arg_settings.advertise_address, NULL, "ip",
-	 "the IP address that the API server tells others; by default the one of the default route"},
-	{"apiserver-bind-port", 0, OPTION_INT, &arg_settings.bind_port, NULL, "port", "port of the API server"},
-	{"apiserver-cert-extra-sans", 0, OPTION_STRINGS, &arg_settings.extra_names, NULL, "names",
-	 "further names and addresses of the API server's certificate"},
-	{"cert-dir", 0, OPTION_STRING, &arg_settings.certificates_folder, NULL, "folder", "where certificates are kept"},
-	{"control-plane-endpoint", 0, OPTION_STRING, &arg_settings.control_plane_endpoint, NULL, "host[:port]",
-	 "a stable name or address of the whole control plane"},
-	{"cri-socket", 0, OPTION_STRING, &arg_settings.cri_socket, NULL, "path", "containerd's socket"},
-	{"ignore-preflight-errors", 0, OPTION_STRINGS, &arg_settings.ignored_checks, NULL, "names",
-	 "checks whose errors are shown as warnings; 'all' for all of them"},
-	{"node-name", 0, OPTION_STRING, &arg_settings.node_name, NULL, "name", "the node's name; by default the host's"},
-	{"pod-network-cidr", 0, OPTION_STRING, &arg_settings.pod_subnet, NULL, "cidr",
-	 "addresses of pods; with it each node gets a part"},
-	{"service-cidr", 0, OPTION_STRING, &arg_settings.service_subnet, NULL, "cidr", "addresses of services"},
-	{"service-dns-domain", 0, OPTION_STRING, &arg_settings.dns_domain, NULL, "domain", "DNS domain of services"},
-	{"skip-phases", 0, OPTION_STRINGS, &arg_settings.skip_phases, NULL, "names", "phases to leave out"},
-	{"help", 'h', OPTION_BOOL, &arg_help, NULL, "", "print this help"},
-	{0},
+        {"apiserver-advertise-address", 0, OPTION_STRING, &arg_settings.advertise_address, NULL, "ip",
+         "the IP address that the API server tells others; by default the one of the default route"},
+        {"apiserver-bind-port", 0, OPTION_INT, &arg_settings.bind_port, NULL, "port", "port of the API server"},
+        {"apiserver-cert-extra-sans", 0, OPTION_STRINGS, &arg_settings.extra_names, NULL, "names",
+         "further names and addresses of the API server's certificate"},
+        {"cert-dir", 0, OPTION_STRING, &arg_settings.certificates_folder, NULL, "folder",
+         "where certificates are kept"},
+        {"control-plane-endpoint", 0, OPTION_STRING, &arg_settings.control_plane_endpoint, NULL, "host[:port]",
+         "a stable name or address of the whole control plane"},
+        {"cri-socket", 0, OPTION_STRING, &arg_settings.cri_socket, NULL, "path", "containerd's socket"},
+        {"ignore-preflight-errors", 0, OPTION_STRINGS, &arg_settings.ignored_checks, NULL, "names",
+         "checks whose errors are shown as warnings; 'all' for all of them"},
+        {"node-name", 0, OPTION_STRING, &arg_settings.node_name, NULL, "name",
+         "the node's name; by default the host's"},
+        {"pod-network-cidr", 0, OPTION_STRING, &arg_settings.pod_subnet, NULL, "cidr",
+         "addresses of pods; with it each node gets a part"},
+        {"service-cidr", 0, OPTION_STRING, &arg_settings.service_subnet, NULL, "cidr", "addresses of services"},
+        {"service-dns-domain", 0, OPTION_STRING, &arg_settings.dns_domain, NULL, "domain", "DNS domain of services"},
+        {"skip-phases", 0, OPTION_STRINGS, &arg_settings.skip_phases, NULL, "names", "phases to leave out"},
+        {"help", 'h', OPTION_BOOL, &arg_help, NULL, "", "print this help"},
+        {0},
 };
 
 static void print_usage(void)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(64 * 1024);
 	strbuf_append_text(&text, "Make this machine the first of a cluster.\n\nUsage:\n  adm init [flags]\n"
-				  "  adm init phase NAME [flags]\n\nPhases:\n");
+	                          "  adm init phase NAME [flags]\n\nPhases:\n");
 	for (const struct init_phase *phase = init_phases; phase->name; phase++)
 		strbuf_printf(&text, "  %-34s %s\n", phase->name, phase->summary);
 	strbuf_append_text(&text, "\nFlags:\n");
@@ -158,7 +161,7 @@ static int complete_settings(struct init_run *run, struct err *err)
 		return result;
 	const char *brackets = strchr(settings->advertise_address, ':') ? "[]" : "";
 	run->local_server = arena_printf(run->arena, "https://%.1s%s%s:%d", brackets, settings->advertise_address,
-					 *brackets ? "]" : "", (int)settings->bind_port);
+	                                 *brackets ? "]" : "", (int)settings->bind_port);
 	const char *endpoint = settings->control_plane_endpoint;
 	if (!*endpoint)
 		run->server = run->local_server;

@@ -34,14 +34,14 @@ struct init_settings {
 struct init_run {
 	struct arena *arena; // owns the derived texts
 	struct init_settings settings;
-	const char *server;             // https://HOST:PORT that admin.conf names
-	const char *local_server;       // https://ADVERTISE:PORT, for the daemons of this machine
-	const char *service_address;    // the first of the service subnet
-	const char *dns_address;        // the tenth
+	const char *server;          // https://HOST:PORT that admin.conf names
+	const char *local_server;    // https://ADVERTISE:PORT, for the daemons of this machine
+	const char *service_address; // the first of the service subnet
+	const char *dns_address;     // the tenth
 };
 
 struct init_phase {
-	const char *name;    // "certs/apiserver": what stands before '/' is the group
+	const char *name; // "certs/apiserver": what stands before '/' is the group
 	const char *summary;
 	int (*run)(struct init_run *run, const struct init_phase *phase, struct err *err);
 };
@@ -67,7 +67,7 @@ const char *init_certificate_path(struct init_run *run, const char *name);
 
 // The n-th address of a subnet ("10.96.0.0/12", 10 → "10.96.0.10"), IPv4 or IPv6.
 NODISCARD int subnet_address(struct arena *arena, const char *subnet, unsigned number, const char **ret_address,
-			     struct err *err);
+                             struct err *err);
 
 // The address that this machine would use towards others; ERR_NOT_FOUND without any route.
 NODISCARD int default_address(struct arena *arena, const char **ret_address, struct err *err);

@@ -18,8 +18,8 @@ static const struct command {
 	const char *summary;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{"init", "Make this machine the first of a cluster", command_init},
-	{"version", "Print the version of adm", command_version},
+        {"init", "Make this machine the first of a cluster", command_init},
+        {"version", "Print the version of adm", command_version},
 };
 
 static void print_usage(FILE *out)

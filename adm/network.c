@@ -51,8 +51,9 @@ int default_address(struct arena *arena, const char **ret_address, struct err *e
 	if (fd < 0 || connect(fd, (struct sockaddr *)&target, sizeof(target)) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&own, &length) < 0)
 		return err_set(err, ERR_NOT_FOUND,
-			       "this machine has no default route to choose an address by (%s); give --apiserver-advertise-address",
-			       strerrordesc_np(errno));
+		               "this machine has no default route to choose an address by (%s); give "
+		               "--apiserver-advertise-address",
+		               strerrordesc_np(errno));
 	char text[INET_ADDRSTRLEN];
 	*ret_address = arena_strdup(arena, inet_ntop(AF_INET, &own.sin_addr, text, sizeof(text)));
 	return 0;

@@ -19,8 +19,8 @@ enum names {
 
 struct certificate_row {
 	const char *phase;
-	const char *file; // below the certificates' folder, without suffix
-	const char *signer; // the CA's file; NULL: self-signed
+	const char *file;        // below the certificates' folder, without suffix
+	const char *signer;      // the CA's file; NULL: self-signed
 	const char *common_name; // NULL: the node's name
 	const char *organization;
 	unsigned usage;
@@ -28,20 +28,20 @@ struct certificate_row {
 };
 
 static const struct certificate_row rows[] = {
-	{"certs/ca", "ca", NULL, "kubernetes", NULL, 0, NAMES_NONE},
-	{"certs/apiserver", "apiserver", "ca", "kube-apiserver", NULL, PKI_SERVER, NAMES_API_SERVER},
-	{"certs/apiserver-kubelet-client", "apiserver-kubelet-client", "ca", "kube-apiserver-kubelet-client",
-	 "kubeadm:cluster-admins", PKI_CLIENT, NAMES_NONE},
-	{"certs/front-proxy-ca", "front-proxy-ca", NULL, "front-proxy-ca", NULL, 0, NAMES_NONE},
-	{"certs/front-proxy-client", "front-proxy-client", "front-proxy-ca", "front-proxy-client", NULL, PKI_CLIENT,
-	 NAMES_NONE},
-	{"certs/etcd-ca", "etcd/ca", NULL, "etcd-ca", NULL, 0, NAMES_NONE},
-	{"certs/etcd-server", "etcd/server", "etcd/ca", NULL, NULL, PKI_SERVER | PKI_CLIENT, NAMES_ETCD},
-	{"certs/etcd-peer", "etcd/peer", "etcd/ca", NULL, NULL, PKI_SERVER | PKI_CLIENT, NAMES_ETCD},
-	{"certs/etcd-healthcheck-client", "etcd/healthcheck-client", "etcd/ca", "kube-etcd-healthcheck-client", NULL,
-	 PKI_CLIENT, NAMES_NONE},
-	{"certs/apiserver-etcd-client", "apiserver-etcd-client", "etcd/ca", "kube-apiserver-etcd-client", NULL, PKI_CLIENT,
-	 NAMES_NONE},
+        {"certs/ca", "ca", NULL, "kubernetes", NULL, 0, NAMES_NONE},
+        {"certs/apiserver", "apiserver", "ca", "kube-apiserver", NULL, PKI_SERVER, NAMES_API_SERVER},
+        {"certs/apiserver-kubelet-client", "apiserver-kubelet-client", "ca", "kube-apiserver-kubelet-client",
+         "kubeadm:cluster-admins", PKI_CLIENT, NAMES_NONE},
+        {"certs/front-proxy-ca", "front-proxy-ca", NULL, "front-proxy-ca", NULL, 0, NAMES_NONE},
+        {"certs/front-proxy-client", "front-proxy-client", "front-proxy-ca", "front-proxy-client", NULL, PKI_CLIENT,
+         NAMES_NONE},
+        {"certs/etcd-ca", "etcd/ca", NULL, "etcd-ca", NULL, 0, NAMES_NONE},
+        {"certs/etcd-server", "etcd/server", "etcd/ca", NULL, NULL, PKI_SERVER | PKI_CLIENT, NAMES_ETCD},
+        {"certs/etcd-peer", "etcd/peer", "etcd/ca", NULL, NULL, PKI_SERVER | PKI_CLIENT, NAMES_ETCD},
+        {"certs/etcd-healthcheck-client", "etcd/healthcheck-client", "etcd/ca", "kube-etcd-healthcheck-client", NULL,
+         PKI_CLIENT, NAMES_NONE},
+        {"certs/apiserver-etcd-client", "apiserver-etcd-client", "etcd/ca", "kube-apiserver-etcd-client", NULL,
+         PKI_CLIENT, NAMES_NONE},
 };
 
 enum { MAX_NAMES = 64 };
@@ -92,7 +92,7 @@ static void collect_names(struct init_run *run, enum names kind, struct name_lis
 }
 
 static int issue(struct init_run *run, const struct init_phase *phase, const struct certificate_row *row,
-		 const struct pki_request *request, struct err *err)
+                 const struct pki_request *request, struct err *err)
 {
 	const char *path = init_certificate_path(run, row->file);
 	AUTO_PKI_PAIR struct pki_pair signer = {0};
@@ -106,10 +106,11 @@ static int issue(struct init_run *run, const struct init_phase *phase, const str
 	int result = pki_pair_load(path, &pair, &missing);
 	if (result == 0) {
 		if (row->signer && !pki_certificate_serves(pair.certificate, signer.certificate, request))
-			return err_set(err, ERR_INVALID,
-				       "certificate %s.crt is there, but expired, of another CA, or without a name that it "
-				       "needs; remove it and run again",
-				       path);
+			return err_set(
+			        err, ERR_INVALID,
+			        "certificate %s.crt is there, but expired, of another CA, or without a name that it "
+			        "needs; remove it and run again",
+			        path);
 		phase_say(phase, "Using existing %s certificate and key", strchr(phase->name, '/') + 1);
 		return 0;
 	}
@@ -151,13 +152,13 @@ int phase_certificate(struct init_run *run, const struct init_phase *phase, stru
 		struct name_list names = {0};
 		collect_names(run, row->names, &names);
 		struct pki_request request = {
-			.common_name = row->common_name ? row->common_name : run->settings.node_name,
-			.organization = row->organization,
-			.usage = row->usage,
-			.dns_names = names.dns,
-			.ip_addresses = names.ip,
-			.validity_seconds = row->signer ? YEAR_SECONDS : 10 * YEAR_SECONDS,
-			.is_ca = !row->signer,
+		        .common_name = row->common_name ? row->common_name : run->settings.node_name,
+		        .organization = row->organization,
+		        .usage = row->usage,
+		        .dns_names = names.dns,
+		        .ip_addresses = names.ip,
+		        .validity_seconds = row->signer ? YEAR_SECONDS : 10 * YEAR_SECONDS,
+		        .is_ca = !row->signer,
 		};
 		return issue(run, phase, row, &request, err);
 	}

@@ -129,10 +129,10 @@ static const struct {
 	const char *variable;
 	void (*arguments)(struct init_run *run, struct argument_list *list);
 } daemons[] = {
-	{"control-plane/apiserver", "kube-apiserver", "KUBE_APISERVER_ARGS", apiserver_arguments},
-	{"control-plane/controller-manager", "kube-controller-manager", "KUBE_CONTROLLER_MANAGER_ARGS",
-	 controller_manager_arguments},
-	{"control-plane/scheduler", "kube-scheduler", "KUBE_SCHEDULER_ARGS", scheduler_arguments},
+        {"control-plane/apiserver", "kube-apiserver", "KUBE_APISERVER_ARGS", apiserver_arguments},
+        {"control-plane/controller-manager", "kube-controller-manager", "KUBE_CONTROLLER_MANAGER_ARGS",
+         controller_manager_arguments},
+        {"control-plane/scheduler", "kube-scheduler", "KUBE_SCHEDULER_ARGS", scheduler_arguments},
 };
 
 int phase_control_plane(struct init_run *run, const struct init_phase *phase, struct err *err)

@@ -22,11 +22,11 @@ struct kubeconfig_row {
 };
 
 static const struct kubeconfig_row rows[] = {
-	{"kubeconfig/admin", "admin.conf", "kubernetes-admin", "kubeadm:cluster-admins", false},
-	{"kubeconfig/super-admin", "super-admin.conf", "kubernetes-super-admin", "system:masters", false},
-	{"kubeconfig/kubelet", "kubelet.conf", NULL, "system:nodes", false},
-	{"kubeconfig/controller-manager", "controller-manager.conf", "system:kube-controller-manager", NULL, true},
-	{"kubeconfig/scheduler", "scheduler.conf", "system:kube-scheduler", NULL, true},
+        {"kubeconfig/admin", "admin.conf", "kubernetes-admin", "kubeadm:cluster-admins", false},
+        {"kubeconfig/super-admin", "super-admin.conf", "kubernetes-super-admin", "system:masters", false},
+        {"kubeconfig/kubelet", "kubelet.conf", NULL, "system:nodes", false},
+        {"kubeconfig/controller-manager", "controller-manager.conf", "system:kube-controller-manager", NULL, true},
+        {"kubeconfig/scheduler", "scheduler.conf", "system:kube-scheduler", NULL, true},
 };
 
 static void write_base64(struct strbuf *out, const char *key, const char *pem)
@@ -36,7 +36,8 @@ static void write_base64(struct strbuf *out, const char *key, const char *pem)
 	strbuf_append_char(out, '\n');
 }
 
-static void compose(struct strbuf *out, const char *server, const char *user, X509 *authority, const struct pki_pair *client)
+static void compose(struct strbuf *out, const char *server, const char *user, X509 *authority,
+                    const struct pki_pair *client)
 {
 	AUTO_FREE char *authority_pem = pki_certificate_pem(authority);
 	AUTO_FREE char *certificate_pem = pki_certificate_pem(client->certificate);
@@ -45,9 +46,9 @@ static void compose(struct strbuf *out, const char *server, const char *user, X5
 	write_base64(out, "certificate-authority-data", authority_pem);
 	strbuf_printf(out, "    server: %s\n", server);
 	strbuf_printf(out,
-		      "contexts:\n- name: %s@kubernetes\n  context:\n    cluster: kubernetes\n    user: %s\n"
-		      "current-context: %s@kubernetes\npreferences: {}\nusers:\n- name: %s\n  user:\n",
-		      user, user, user, user);
+	              "contexts:\n- name: %s@kubernetes\n  context:\n    cluster: kubernetes\n    user: %s\n"
+	              "current-context: %s@kubernetes\npreferences: {}\nusers:\n- name: %s\n  user:\n",
+	              user, user, user, user);
 	write_base64(out, "client-certificate-data", certificate_pem);
 	write_base64(out, "client-key-data", key_pem);
 }
@@ -58,10 +59,10 @@ static int write_kubeconfig(struct init_run *run, const struct kubeconfig_row *r
 	AUTO_PKI_PAIR struct pki_pair client = {0};
 	const char *user = row->user ? row->user : arena_printf(run->arena, "system:node:%s", run->settings.node_name);
 	struct pki_request request = {
-		.common_name = user,
-		.organization = row->organization,
-		.usage = PKI_CLIENT,
-		.validity_seconds = CLIENT_VALIDITY_SECONDS,
+	        .common_name = user,
+	        .organization = row->organization,
+	        .usage = PKI_CLIENT,
+	        .validity_seconds = CLIENT_VALIDITY_SECONDS,
 	};
 	int result = pki_pair_load(init_certificate_path(run, "ca"), &authority, err);
 	if (result == 0)

@@ -4,8 +4,8 @@
 // which --ignore-preflight-errors turns its error into a warning. All run, and
 // all that fail are shown together.
 #include <arpa/inet.h>
-#include <errno.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -38,7 +38,7 @@ static void check_cpus(const struct check *check UNUSED, struct init_run *run UN
 {
 	if (get_nprocs() < MINIMUM_CPUS)
 		(void)err_set(problem, ERR_INVALID, "the number of available CPUs %d is less than the recommended %d",
-			      get_nprocs(), MINIMUM_CPUS);
+		              get_nprocs(), MINIMUM_CPUS);
 }
 
 static void check_memory(const struct check *check UNUSED, struct init_run *run UNUSED, struct err *problem)
@@ -49,7 +49,7 @@ static void check_memory(const struct check *check UNUSED, struct init_run *run 
 	unsigned long long megabytes = (unsigned long long)info.totalram * info.mem_unit / (1024 * 1024);
 	if (megabytes < MINIMUM_MEMORY_MB)
 		(void)err_set(problem, ERR_INVALID, "the system RAM (%llu MB) is less than the recommended %d MB",
-			      megabytes, MINIMUM_MEMORY_MB);
+		              megabytes, MINIMUM_MEMORY_MB);
 }
 
 static void check_port(const struct check *check, struct init_run *run, struct err *problem)
@@ -93,7 +93,8 @@ static void check_content_one(const struct check *check, struct init_run *run UN
 
 static void check_program(const struct check *check, struct init_run *run UNUSED, struct err *problem)
 {
-	static const char *const folders[] = {"/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin"};
+	static const char *const folders[] = {"/usr/bin", "/usr/sbin",      "/bin",
+	                                      "/sbin",    "/usr/local/bin", "/usr/local/sbin"};
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		char path[256];
 		snprintf(path, sizeof(path), "%s/%s", folders[i], check->subject);
@@ -113,7 +114,7 @@ static void check_runtime(const struct check *check UNUSED, struct init_run *run
 		(void)err_set(problem, ERR_INVALID, "container runtime socket path %s is too long", path);
 		return;
 	}
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		(void)err_set_errno(problem, errno, "container runtime is not running: connect %s", path);
@@ -131,27 +132,29 @@ static void check_swap(const struct check *check UNUSED, struct init_run *run UN
 }
 
 static const struct check checks[] = {
-	{.name = "IsPrivilegedUser", .run = check_root},
-	{.name = "NumCPU", .warning_only = true, .run = check_cpus},
-	{.name = "Mem", .warning_only = true, .run = check_memory},
-	{.name = "Swap", .warning_only = true, .run = check_swap},
-	{.name = "Port-6443", .run = check_port},
-	{.name = "Port-10259", .run = check_port, .port = 10259},
-	{.name = "Port-10257", .run = check_port, .port = 10257},
-	{.name = "Port-10250", .run = check_port, .port = 10250},
-	{.name = "Port-2379", .run = check_port, .port = 2379},
-	{.name = "Port-2380", .run = check_port, .port = 2380},
-	{.name = "FileAvailable--etc-kubernetes-kubelet.conf", .run = check_absent,
-	 .subject = ADM_KUBERNETES_FOLDER "/kubelet.conf"},
-	{.name = "DirAvailable--var-lib-etcd", .run = check_empty, .subject = ADM_ETCD_FOLDER},
-	{.name = "FileContent--proc-sys-net-ipv4-ip_forward", .run = check_content_one,
-	 .subject = "/proc/sys/net/ipv4/ip_forward"},
-	{.name = "FileExisting-etcd", .run = check_program, .subject = "etcd"},
-	{.name = "FileExisting-ctr", .run = check_program, .subject = "ctr"},
-	{.name = "FileExisting-runc", .run = check_program, .subject = "runc"},
-	{.name = "FileExisting-mount", .run = check_program, .subject = "mount"},
-	{.name = "FileExisting-systemctl", .run = check_program, .subject = "systemctl"},
-	{.name = "CRI", .run = check_runtime},
+        {.name = "IsPrivilegedUser", .run = check_root},
+        {.name = "NumCPU", .warning_only = true, .run = check_cpus},
+        {.name = "Mem", .warning_only = true, .run = check_memory},
+        {.name = "Swap", .warning_only = true, .run = check_swap},
+        {.name = "Port-6443", .run = check_port},
+        {.name = "Port-10259", .run = check_port, .port = 10259},
+        {.name = "Port-10257", .run = check_port, .port = 10257},
+        {.name = "Port-10250", .run = check_port, .port = 10250},
+        {.name = "Port-2379", .run = check_port, .port = 2379},
+        {.name = "Port-2380", .run = check_port, .port = 2380},
+        {.name = "FileAvailable--etc-kubernetes-kubelet.conf",
+         .run = check_absent,
+         .subject = ADM_KUBERNETES_FOLDER "/kubelet.conf"},
+        {.name = "DirAvailable--var-lib-etcd", .run = check_empty, .subject = ADM_ETCD_FOLDER},
+        {.name = "FileContent--proc-sys-net-ipv4-ip_forward",
+         .run = check_content_one,
+         .subject = "/proc/sys/net/ipv4/ip_forward"},
+        {.name = "FileExisting-etcd", .run = check_program, .subject = "etcd"},
+        {.name = "FileExisting-ctr", .run = check_program, .subject = "ctr"},
+        {.name = "FileExisting-runc", .run = check_program, .subject = "runc"},
+        {.name = "FileExisting-mount", .run = check_program, .subject = "mount"},
+        {.name = "FileExisting-systemctl", .run = check_program, .subject = "systemctl"},
+        {.name = "CRI", .run = check_runtime},
 };
 
 static bool is_ignored(const struct init_run *run, const char *name)
@@ -178,8 +181,9 @@ int phase_preflight(struct init_run *run, const struct init_phase *phase, struct
 	}
 	if (!failed)
 		return 0;
-	return err_set(err, ERR_BAD_REQUEST,
-		       "[preflight] %zu check%s failed; mend what is named above, or pass --ignore-preflight-errors=NAME,... "
-		       "to go on all the same",
-		       failed, failed == 1 ? "" : "s");
+	return err_set(
+	        err, ERR_BAD_REQUEST,
+	        "[preflight] %zu check%s failed; mend what is named above, or pass --ignore-preflight-errors=NAME,... "
+	        "to go on all the same",
+	        failed, failed == 1 ? "" : "s");
 }

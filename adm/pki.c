@@ -39,7 +39,7 @@ static bool add_extension(X509 *certificate, X509 *issuer, int nid, const char *
 	X509V3_set_ctx_nodb(&context);
 	X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
 	__attribute__((cleanup(x509_extension_free_one))) X509_EXTENSION *extension =
-		X509V3_EXT_conf_nid(NULL, &context, nid, value);
+	        X509V3_EXT_conf_nid(NULL, &context, nid, value);
 	return extension && X509_add_ext(certificate, extension, -1) == 1;
 }
 
@@ -65,9 +65,11 @@ static bool set_name(X509 *certificate, const struct pki_request *request)
 {
 	X509_NAME *name = X509_get_subject_name(certificate);
 	if (request->organization &&
-	    !X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8, (const unsigned char *)request->organization, -1, -1, 0))
+	    !X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8, (const unsigned char *)request->organization, -1, -1,
+	                                0))
 		return false;
-	return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)request->common_name, -1, -1, 0);
+	return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)request->common_name, -1,
+	                                  -1, 0);
 }
 
 static bool set_serial(X509 *certificate)
@@ -99,11 +101,11 @@ static bool add_usages(X509 *certificate, X509 *issuer, const struct pki_request
 	if (request->is_ca)
 		return add_extension(certificate, issuer, NID_basic_constraints, "critical,CA:TRUE") &&
 		       add_extension(certificate, issuer, NID_key_usage,
-				     "critical,digitalSignature,keyEncipherment,keyCertSign") &&
+		                     "critical,digitalSignature,keyEncipherment,keyCertSign") &&
 		       add_extension(certificate, issuer, NID_subject_key_identifier, "hash");
 	const char *extended = request->usage == PKI_SERVER   ? "serverAuth"
-			       : request->usage == PKI_CLIENT ? "clientAuth"
-							      : "serverAuth,clientAuth";
+	                       : request->usage == PKI_CLIENT ? "clientAuth"
+	                                                      : "serverAuth,clientAuth";
 	return add_extension(certificate, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
 	       add_extension(certificate, issuer, NID_key_usage, "critical,digitalSignature,keyEncipherment") &&
 	       add_extension(certificate, issuer, NID_ext_key_usage, extended) &&
@@ -128,7 +130,7 @@ static bool build(struct pki_pair *pair, const struct pki_request *request, cons
 }
 
 int pki_issue(const struct pki_request *request, const struct pki_pair *signer, struct pki_pair *ret_pair,
-	      struct err *err)
+              struct err *err)
 {
 	AUTO_PKI_PAIR struct pki_pair pair = {0};
 	if (!build(&pair, request, signer))

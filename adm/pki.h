@@ -26,9 +26,9 @@ enum pki_usage {
 
 struct pki_request {
 	const char *common_name;
-	const char *organization;       // NULL = none
-	unsigned usage;                 // enum pki_usage; 0 for a CA
-	const char *const *dns_names;   // NULL-terminated, may be NULL
+	const char *organization;     // NULL = none
+	unsigned usage;               // enum pki_usage; 0 for a CA
+	const char *const *dns_names; // NULL-terminated, may be NULL
 	const char *const *ip_addresses;
 	int64_t validity_seconds;
 	bool is_ca;
@@ -36,7 +36,7 @@ struct pki_request {
 
 // A fresh key (ECDSA P-256) and a certificate for it: self-signed when `signer` is NULL.
 NODISCARD int pki_issue(const struct pki_request *request, const struct pki_pair *signer, struct pki_pair *ret_pair,
-			struct err *err);
+                        struct err *err);
 
 // PATH.crt (0644) and PATH.key (0600). A load of a missing pair is ERR_NOT_FOUND.
 NODISCARD int pki_pair_load(const char *path, struct pki_pair *ret_pair, struct err *err);

@@ -12,13 +12,14 @@
 enum { MAX_ARGUMENT_FILE_BYTES = 64 * 1024, MAX_OUTPUT_BYTES = 64 * 1024 };
 
 int unit_write_arguments(const char *unit, const char *variable, const char *const *arguments, size_t count,
-			 struct err *err)
+                         struct err *err)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(MAX_ARGUMENT_FILE_BYTES);
 	strbuf_printf(&text, "# Written by adm. systemd reads this when it starts %s.service.\n%s=\"", unit, variable);
 	for (size_t i = 0; i < count; i++) {
 		if (strpbrk(arguments[i], " \t\n\"\\$"))
-			return err_set(err, ERR_INVALID, "argument of %s with a space, quote or $: %s", unit, arguments[i]);
+			return err_set(err, ERR_INVALID, "argument of %s with a space, quote or $: %s", unit,
+			               arguments[i]);
 		strbuf_printf(&text, "%s%s", i ? " \\\n " : "", arguments[i]);
 	}
 	strbuf_append_text(&text, "\"\n");
@@ -34,7 +35,7 @@ static int systemctl(const char *const *argv, struct err *err)
 		return err_wrap(err, "systemctl");
 	if (code > 0)
 		return err_set(err, ERR_INTERNAL, "systemctl %s %s failed (exit %d): %s", argv[1], argv[3], code,
-			       strbuf_text(&output));
+		               strbuf_text(&output));
 	return 0;
 }
 

@@ -11,7 +11,7 @@ struct init_run;
 
 // Writes /etc/kubernetes/<unit>.env with VARIABLE="arguments…", one argument a line.
 NODISCARD int unit_write_arguments(const char *unit, const char *variable, const char *const *arguments, size_t count,
-				   struct err *err);
+                                   struct err *err);
 
 // Enables the unit and starts it; does not wait for it to be ready.
 NODISCARD int unit_start(const char *unit, struct err *err);

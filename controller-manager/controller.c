@@ -46,17 +46,17 @@ static void process_key(void *context, const char *key)
 }
 
 int controller_init(struct controller *controller, const struct controller_type *type,
-		    struct controller_manager *manager, struct err *err)
+                    struct controller_manager *manager, struct err *err)
 {
 	controller->type = type;
 	controller->manager = manager;
 	list_init(&controller->watches);
 	list_init(&controller->running);
 	struct work_queue_config config = {
-		.name = type->name,
-		.max_in_progress = type->concurrent_keys ? type->concurrent_keys : DEFAULT_CONCURRENT_KEYS,
-		.process = process_key,
-		.context = controller,
+	        .name = type->name,
+	        .max_in_progress = type->concurrent_keys ? type->concurrent_keys : DEFAULT_CONCURRENT_KEYS,
+	        .process = process_key,
+	        .context = controller,
 	};
 	controller->queue = work_queue_new(manager->loop, &config);
 	work_queue_pause(controller->queue);
@@ -68,7 +68,7 @@ void controller_done(struct controller *controller)
 	while (!list_is_empty(&controller->running))
 		reconcile_abandon(reconcile_from_node(controller->running.next));
 	struct controller_watch *watch;
-	list_for_each(watch, &controller->watches, node) {
+	list_for_each (watch, &controller->watches, node) {
 		informer_remove_handler(watch->shared->informer, &watch->handler);
 		list_remove(&watch->node);
 		free(watch);
@@ -92,7 +92,7 @@ static void on_synced(struct informer_handler *handler)
 {
 	struct controller *controller = container_of(handler, struct controller_watch, handler)->controller;
 	struct controller_watch *watch;
-	list_for_each(watch, &controller->watches, node)
+	list_for_each (watch, &controller->watches, node)
 		if (!informer_has_synced(watch->shared->informer))
 			return;
 	if (controller->is_started)
@@ -108,23 +108,23 @@ static void on_progressed(struct informer_handler *handler)
 }
 
 struct informer *controller_watch(struct controller *controller, const struct schema_resource *resource,
-				  controller_event_fn on_event)
+                                  controller_event_fn on_event)
 {
 	const struct informer_config config = {.resource = resource};
 	return controller_watch_with(controller, &config, on_event);
 }
 
 struct informer *controller_watch_with(struct controller *controller, const struct informer_config *config,
-				       controller_event_fn on_event)
+                                       controller_event_fn on_event)
 {
 	struct controller_watch *watch = NEW(struct controller_watch);
 	watch->controller = controller;
 	watch->on_event = on_event;
 	watch->shared = controller_manager_informer(controller->manager, config);
 	watch->handler = (struct informer_handler){
-		.changed = on_changed,
-		.synced = on_synced,
-		.progressed = on_progressed,
+	        .changed = on_changed,
+	        .synced = on_synced,
+	        .progressed = on_progressed,
 	};
 	list_append(&controller->watches, &watch->node);
 	informer_add_handler(watch->shared->informer, &watch->handler);
@@ -132,7 +132,7 @@ struct informer *controller_watch_with(struct controller *controller, const stru
 }
 
 void controller_enqueue_object(struct controller *controller, struct api_object *old_object,
-			       struct api_object *new_object)
+                               struct api_object *new_object)
 {
 	controller_enqueue(controller, new_object ? new_object->key : old_object->key);
 }
@@ -160,12 +160,12 @@ const struct meta_v1_owner_reference *controller_owner_of(const struct meta_v1_o
 }
 
 struct api_object *controller_find_owner(const struct informer *owners, const struct schema_resource *resource,
-					 const struct api_object *object)
+                                         const struct api_object *object)
 {
 	const struct meta_v1_owner_reference *reference = controller_owner_of(api_object_metadata(object));
 	if (!reference || !reference->kind || strcmp(reference->kind, resource->kind) != 0)
 		return NULL;
 	struct api_object *owner =
-		informer_get(owners, resource->namespaced ? object->namespace_name : NULL, reference->name);
+	        informer_get(owners, resource->namespaced ? object->namespace_name : NULL, reference->name);
 	return owner && reference->uid && strcmp(owner->uid, reference->uid) == 0 ? owner : NULL;
 }

@@ -19,6 +19,7 @@
 #include "common/api/selector.h"
 #include "common/api/view.h"
 #include "common/base/memory.h"
+#include "controller-manager/controllers.h"
 #include "controller-manager/ownership.h"
 #include "controller-manager/pods.h"
 #include "controller-manager/rollout_plan.h"
@@ -37,8 +38,8 @@ static struct deployment_controller *state_of(struct controller *controller)
 static void enqueue_owner(struct controller *controller, struct api_object *replicaset)
 {
 	struct api_object *owner = replicaset ? controller_find_owner(state_of(controller)->deployments,
-								      &schema_resource_apps_v1_deployments, replicaset)
-					      : NULL;
+	                                                              &schema_resource_apps_v1_deployments, replicaset)
+	                                      : NULL;
 	if (owner)
 		controller_enqueue(controller, owner->key);
 }
@@ -47,7 +48,7 @@ static void enqueue_matching(struct controller *controller, const struct api_obj
 {
 	size_t count;
 	struct api_object *const *objects =
-		informer_by_index(state_of(controller)->deployments, "namespace", orphan->namespace_name, &count);
+	        informer_by_index(state_of(controller)->deployments, "namespace", orphan->namespace_name, &count);
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	for (size_t i = 0; i < count; i++) {
 		const struct apps_v1_deployment *deployment = objects[i]->view;
@@ -74,8 +75,8 @@ static void on_pod(struct controller *controller, struct api_object *old_object,
 	if (pod && pod_is_active(pod))
 		return;
 	struct api_object *replicaset =
-		controller_find_owner(state_of(controller)->replicasets, &schema_resource_apps_v1_replicasets,
-				      new_object ? new_object : old_object);
+	        controller_find_owner(state_of(controller)->replicasets, &schema_resource_apps_v1_replicasets,
+	                              new_object ? new_object : old_object);
 	if (replicaset)
 		enqueue_owner(controller, replicaset);
 }
@@ -84,7 +85,8 @@ static int start(struct controller *controller, struct err *err UNUSED)
 {
 	struct deployment_controller *state = NEW(struct deployment_controller);
 	controller_set_state(controller, state);
-	state->deployments = controller_watch(controller, &schema_resource_apps_v1_deployments, controller_enqueue_object);
+	state->deployments =
+	        controller_watch(controller, &schema_resource_apps_v1_deployments, controller_enqueue_object);
 	state->replicasets = controller_watch(controller, &schema_resource_apps_v1_replicasets, on_replicaset);
 	state->pods = controller_watch(controller, &schema_resource_core_v1_pods, on_pod);
 	informer_add_index(state->deployments, "namespace", informer_index_by_namespace);
@@ -117,17 +119,17 @@ static void on_scaled(struct reconcile *reconcile, void *context, const struct r
 		return;
 	}
 	reconcile_event(reconcile, scaling->deployment, "Normal", "ScalingReplicaSet",
-			"Scaled %s replica set %s from %d to %d", scaling->direction, scaling->replicaset, scaling->from,
-			scaling->to);
+	                "Scaled %s replica set %s from %d to %d", scaling->direction, scaling->replicaset,
+	                scaling->from, scaling->to);
 }
 
 static struct json *size_annotations(struct deployment_sync *sync, struct json *patch)
 {
 	struct json *annotations =
-		json_ensure_object(sync->arena, json_ensure_object(sync->arena, patch, "metadata"), "annotations");
+	        json_ensure_object(sync->arena, json_ensure_object(sync->arena, patch, "metadata"), "annotations");
 	json_set_text(sync->arena, annotations, DESIRED_ANNOTATION, arena_printf(sync->arena, "%d", sync->desired));
 	json_set_text(sync->arena, annotations, MAX_ANNOTATION,
-		      arena_printf(sync->arena, "%d", sync->desired + sync->max_surge));
+	              arena_printf(sync->arena, "%d", sync->desired + sync->max_surge));
 	return annotations;
 }
 
@@ -141,11 +143,11 @@ void deployment_scale_set(struct deployment_sync *sync, struct api_object *repli
 	json_set_integer(sync->arena, json_ensure_object(sync->arena, patch, "spec"), "replicas", size);
 	struct scaling *scaling = ARENA_NEW(sync->arena, struct scaling);
 	*scaling = (struct scaling){
-		.deployment = reconcile_keep(sync->reconcile, sync->object),
-		.replicaset = arena_strdup(sync->arena, replicaset->name),
-		.direction = size > current ? "up" : "down",
-		.from = current,
-		.to = size,
+	        .deployment = reconcile_keep(sync->reconcile, sync->object),
+	        .replicaset = arena_strdup(sync->arena, replicaset->name),
+	        .direction = size > current ? "up" : "down",
+	        .from = current,
+	        .to = size,
 	};
 	reconcile_patch(sync->reconcile, replicaset, NULL, REST_MERGE_PATCH, patch, true, on_scaled, scaling);
 }
@@ -154,9 +156,9 @@ static struct rollout_set measure(const struct api_object *replicaset)
 {
 	const struct apps_v1_replica_set_status *status = &replicaset_view(replicaset)->status;
 	return (struct rollout_set){
-		.size = replicaset_size(replicaset),
-		.ready = status->ready_replicas,
-		.available = status->available_replicas,
+	        .size = replicaset_size(replicaset),
+	        .ready = status->ready_replicas,
+	        .available = status->available_replicas,
 	};
 }
 
@@ -164,12 +166,12 @@ static void apply_plan(struct deployment_sync *sync, void (*plan)(struct rollout
 {
 	struct rollout_set newest = sync->newest ? measure(sync->newest) : (struct rollout_set){0};
 	struct rollout rollout = {
-		.desired = sync->desired,
-		.max_surge = sync->max_surge,
-		.max_unavailable = sync->max_unavailable,
-		.newest = sync->newest ? &newest : NULL,
-		.olds = ARENA_ARRAY(sync->arena, struct rollout_set, sync->old_count + 1),
-		.old_count = sync->old_count,
+	        .desired = sync->desired,
+	        .max_surge = sync->max_surge,
+	        .max_unavailable = sync->max_unavailable,
+	        .newest = sync->newest ? &newest : NULL,
+	        .olds = ARENA_ARRAY(sync->arena, struct rollout_set, sync->old_count + 1),
+	        .old_count = sync->old_count,
 	};
 	for (size_t i = 0; i < sync->old_count; i++)
 		rollout.olds[i] = measure(sync->olds[i]);
@@ -202,11 +204,11 @@ static bool has_running_pods(struct deployment_sync *sync)
 	for (size_t i = 0; i < sync->old_count; i++) {
 		size_t count;
 		struct api_object **pods =
-			ownership_objects(sync->arena, state_of(sync->controller)->pods, sync->olds[i], &count);
+		        ownership_objects(sync->arena, state_of(sync->controller)->pods, sync->olds[i], &count);
 		for (size_t p = 0; p < count; p++) {
 			const struct core_v1_pod *pod = pods[p]->view;
 			bool is_finished = pod->status.phase && (strcmp(pod->status.phase, "Succeeded") == 0 ||
-								 strcmp(pod->status.phase, "Failed") == 0);
+			                                         strcmp(pod->status.phase, "Failed") == 0);
 			if (!is_finished)
 				return true;
 		}
@@ -251,8 +253,9 @@ static void resolve_strategy(struct deployment_sync *sync)
 	sync->desired = spec->replicas ? *spec->replicas : 1;
 	sync->is_recreate = spec->strategy.type && strcmp(spec->strategy.type, "Recreate") == 0;
 	if (!sync->is_recreate && spec->strategy.rolling_update)
-		rollout_resolve(spec->strategy.rolling_update->max_surge, spec->strategy.rolling_update->max_unavailable,
-				sync->desired, &sync->max_surge, &sync->max_unavailable);
+		rollout_resolve(spec->strategy.rolling_update->max_surge,
+		                spec->strategy.rolling_update->max_unavailable, sync->desired, &sync->max_surge,
+		                &sync->max_unavailable);
 }
 
 static void reconcile_deployment(struct controller *controller, struct reconcile *reconcile, const char *key)
@@ -264,11 +267,11 @@ static void reconcile_deployment(struct controller *controller, struct reconcile
 	if (!object)
 		return;
 	struct deployment_sync sync = {
-		.controller = controller,
-		.reconcile = reconcile,
-		.arena = reconcile_arena(reconcile),
-		.object = object,
-		.deployment = object->view,
+	        .controller = controller,
+	        .reconcile = reconcile,
+	        .arena = reconcile_arena(reconcile),
+	        .object = object,
+	        .deployment = object->view,
 	};
 	if (label_selector_from_view(sync.arena, sync.deployment->spec.selector, &selector, &err) < 0) {
 		reconcile_retry(reconcile, &err);
@@ -293,8 +296,8 @@ static void reconcile_deployment(struct controller *controller, struct reconcile
 }
 
 const struct controller_type deployment_controller = {
-	.name = "deployment-controller",
-	.start = start,
-	.reconcile = reconcile_deployment,
-	.stop = stop,
+        .name = "deployment-controller",
+        .start = start,
+        .reconcile = reconcile_deployment,
+        .stop = stop,
 };

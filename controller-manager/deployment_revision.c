@@ -98,7 +98,8 @@ static void count_collision(struct reconcile *reconcile, const struct set_creati
 	const struct apps_v1_deployment *deployment = creation->deployment->view;
 	const int32_t *collisions = deployment->status.collision_count;
 	struct json *patch = json_object(arena);
-	json_set_integer(arena, json_ensure_object(arena, patch, "status"), "collisionCount", collisions ? *collisions + 1 : 1);
+	json_set_integer(arena, json_ensure_object(arena, patch, "status"), "collisionCount",
+	                 collisions ? *collisions + 1 : 1);
 	reconcile_patch(reconcile, creation->deployment, "status", REST_MERGE_PATCH, patch, true, NULL, NULL);
 }
 
@@ -107,7 +108,7 @@ static void on_created(struct reconcile *reconcile, void *context, const struct 
 	const struct set_creation *creation = context;
 	if (response->err.code == ERR_NONE)
 		reconcile_event(reconcile, creation->deployment, "Normal", "ScalingReplicaSet",
-				"Scaled up replica set %s from 0 to %d", creation->name, creation->size);
+		                "Scaled up replica set %s from 0 to %d", creation->name, creation->size);
 	else if (response->err.code == ERR_ALREADY_EXISTS)
 		count_collision(reconcile, creation);
 	else
@@ -122,17 +123,18 @@ static void copy_annotations(struct deployment_sync *sync, struct meta_v1_object
 		    strcmp(own->entries[i].key, REVISION_ANNOTATION) != 0)
 			string_map_set(sync->arena, &metadata->annotations, own->entries[i].key, own->entries[i].value);
 	string_map_set(sync->arena, &metadata->annotations, REVISION_ANNOTATION,
-		       arena_printf(sync->arena, "%lld", (long long)next_revision(sync)));
+	               arena_printf(sync->arena, "%lld", (long long)next_revision(sync)));
 	string_map_set(sync->arena, &metadata->annotations, DESIRED_ANNOTATION,
-		       arena_printf(sync->arena, "%d", sync->desired));
+	               arena_printf(sync->arena, "%d", sync->desired));
 	string_map_set(sync->arena, &metadata->annotations, MAX_ANNOTATION,
-		       arena_printf(sync->arena, "%d", sync->desired + sync->max_surge));
+	               arena_printf(sync->arena, "%d", sync->desired + sync->max_surge));
 }
 
 // A copy of a map with one more entry: the originals belong to the store.
 static struct string_map map_with(struct arena *arena, const struct string_map *map, const char *key, const char *value)
 {
-	struct string_map copy = {.entries = ARENA_ARRAY(arena, struct string_map_entry, map->count + 1), .count = map->count};
+	struct string_map copy = {.entries = ARENA_ARRAY(arena, struct string_map_entry, map->count + 1),
+	                          .count = map->count};
 	for (size_t i = 0; i < map->count; i++)
 		copy.entries[i] = map->entries[i];
 	string_map_set(arena, &copy, key, value);
@@ -159,16 +161,16 @@ void deployment_create_set(struct deployment_sync *sync, int32_t size)
 	set->spec.selector = selector;
 	set->spec.template = sync->deployment->spec.template;
 	set->spec.template.metadata.labels =
-		map_with(sync->arena, &sync->deployment->spec.template.metadata.labels, TEMPLATE_HASH_LABEL, hash);
+	        map_with(sync->arena, &sync->deployment->spec.template.metadata.labels, TEMPLATE_HASH_LABEL, hash);
 	set->metadata.labels = set->spec.template.metadata.labels;
 	struct set_creation *creation = ARENA_NEW(sync->arena, struct set_creation);
 	*creation = (struct set_creation){
-		.deployment = reconcile_keep(sync->reconcile, sync->object),
-		.name = set->metadata.name,
-		.size = size,
+	        .deployment = reconcile_keep(sync->reconcile, sync->object),
+	        .name = set->metadata.name,
+	        .size = size,
 	};
-	reconcile_create(sync->reconcile, &schema_resource_apps_v1_replicasets, sync->object->namespace_name, set, on_created,
-			 creation);
+	reconcile_create(sync->reconcile, &schema_resource_apps_v1_replicasets, sync->object->namespace_name, set,
+	                 on_created, creation);
 }
 
 // --- bookkeeping -----------------------------------------------------------------------
@@ -177,8 +179,9 @@ static void patch_annotation(struct deployment_sync *sync, const struct api_obje
 {
 	struct json *patch = json_object(sync->arena);
 	struct json *annotations =
-		json_ensure_object(sync->arena, json_ensure_object(sync->arena, patch, "metadata"), "annotations");
-	json_set_text(sync->arena, annotations, REVISION_ANNOTATION, arena_printf(sync->arena, "%lld", (long long)revision));
+	        json_ensure_object(sync->arena, json_ensure_object(sync->arena, patch, "metadata"), "annotations");
+	json_set_text(sync->arena, annotations, REVISION_ANNOTATION,
+	              arena_printf(sync->arena, "%lld", (long long)revision));
 	reconcile_patch(sync->reconcile, object, NULL, REST_MERGE_PATCH, patch, false, NULL, NULL);
 }
 

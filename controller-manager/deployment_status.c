@@ -42,7 +42,8 @@ static struct totals sum(const struct deployment_sync *sync)
 
 static bool totals_are_complete(const struct deployment_sync *sync, const struct totals *totals)
 {
-	return totals->updated == sync->desired && totals->replicas == sync->desired && totals->available == sync->desired;
+	return totals->updated == sync->desired && totals->replicas == sync->desired &&
+	       totals->available == sync->desired;
 }
 
 bool deployment_is_complete(const struct deployment_sync *sync)
@@ -81,11 +82,12 @@ static const char *now_text(const struct deployment_sync *sync)
 
 // `refresh`: also when status and reason are the same, the update time moves.
 static struct condition make_condition(const struct deployment_sync *sync, const char *type, const char *status,
-				       const char *reason, const char *message, bool refresh)
+                                       const char *reason, const char *message, bool refresh)
 {
 	const struct apps_v1_deployment_condition *stored = stored_condition(sync, type);
 	struct condition condition = {.type = type, .status = status, .reason = reason, .message = message};
-	bool same = stored && strcmp(stored->status, status) == 0 && stored->reason && strcmp(stored->reason, reason) == 0;
+	bool same =
+	        stored && strcmp(stored->status, status) == 0 && stored->reason && strcmp(stored->reason, reason) == 0;
 	if (same && !refresh) {
 		condition.message = stored->message ? stored->message : message;
 		condition.update_time = stored->last_update_time;
@@ -95,7 +97,7 @@ static struct condition make_condition(const struct deployment_sync *sync, const
 	condition.is_new = true;
 	condition.update_time = now_text(sync);
 	condition.transition_time =
-		stored && strcmp(stored->status, status) == 0 ? stored->last_transition_time : condition.update_time;
+	        stored && strcmp(stored->status, status) == 0 ? stored->last_transition_time : condition.update_time;
 	return condition;
 }
 
@@ -103,9 +105,9 @@ static struct condition available_condition(const struct deployment_sync *sync, 
 {
 	if (totals->available >= sync->desired - sync->max_unavailable)
 		return make_condition(sync, "Available", "True", "MinimumReplicasAvailable",
-				      "Deployment has minimum availability.", false);
+		                      "Deployment has minimum availability.", false);
 	return make_condition(sync, "Available", "False", "MinimumReplicasUnavailable",
-			      "Deployment does not have minimum availability.", false);
+	                      "Deployment does not have minimum availability.", false);
 }
 
 static bool moved_forward(const struct deployment_sync *sync, const struct totals *totals)
@@ -135,28 +137,31 @@ static struct condition progressing_condition(struct deployment_sync *sync, cons
 	const char *name = sync->newest ? sync->newest->name : sync->object->name;
 	const struct apps_v1_deployment_condition *stored = stored_condition(sync, "Progressing");
 	if (sync->deployment->spec.paused)
-		return make_condition(sync, "Progressing", "Unknown", "DeploymentPaused", "Deployment is paused", false);
+		return make_condition(sync, "Progressing", "Unknown", "DeploymentPaused", "Deployment is paused",
+		                      false);
 	if (totals_are_complete(sync, totals) && sync->newest)
 		return make_condition(sync, "Progressing", "True", "NewReplicaSetAvailable",
-				      arena_printf(sync->arena, "%s \"%s\" has successfully progressed.", kind, name), false);
+		                      arena_printf(sync->arena, "%s \"%s\" has successfully progressed.", kind, name),
+		                      false);
 	bool was_complete = stored && stored->reason && strcmp(stored->reason, "NewReplicaSetAvailable") == 0;
 	if (!was_complete && !moved_forward(sync, totals)) {
 		int64_t left_ns = deadline_left_ns(sync);
 		if (left_ns == 0)
-			return make_condition(sync, "Progressing", "False", "ProgressDeadlineExceeded",
-					      arena_printf(sync->arena, "%s \"%s\" has timed out progressing.", kind, name),
-					      false);
+			return make_condition(
+			        sync, "Progressing", "False", "ProgressDeadlineExceeded",
+			        arena_printf(sync->arena, "%s \"%s\" has timed out progressing.", kind, name), false);
 		if (left_ns > 0)
 			reconcile_again_after(sync->reconcile, left_ns + NSEC_PER_SEC);
 		if (stored && left_ns != 0 && strcmp(stored->status, "True") == 0)
-			return make_condition(sync, "Progressing", "True", stored->reason ? stored->reason : "ReplicaSetUpdated",
-					      stored->message ? stored->message : "", false);
+			return make_condition(sync, "Progressing", "True",
+			                      stored->reason ? stored->reason : "ReplicaSetUpdated",
+			                      stored->message ? stored->message : "", false);
 	}
 	if (!sync->newest)
 		return make_condition(sync, "Progressing", "True", "NewReplicaSetCreated",
-				      "Created new replica set for the current template", true);
+		                      "Created new replica set for the current template", true);
 	return make_condition(sync, "Progressing", "True", "ReplicaSetUpdated",
-			      arena_printf(sync->arena, "%s \"%s\" is progressing.", kind, name), true);
+	                      arena_printf(sync->arena, "%s \"%s\" is progressing.", kind, name), true);
 }
 
 // --- writing -----------------------------------------------------------------------------

@@ -21,10 +21,10 @@ static bool serves(const struct informer_config *present, const struct informer_
 }
 
 struct shared_informer *controller_manager_informer(struct controller_manager *manager,
-						    const struct informer_config *config)
+                                                    const struct informer_config *config)
 {
 	struct shared_informer *shared;
-	list_for_each(shared, &manager->informers, node)
+	list_for_each (shared, &manager->informers, node)
 		if (serves(&shared->config, config))
 			return shared;
 	shared = NEW(struct shared_informer);
@@ -76,7 +76,7 @@ static int start_controllers(struct controller_manager *manager, struct err *err
 }
 
 int controller_manager_new(const struct controller_manager_config *config, struct controller_manager **ret_manager,
-			   struct err *err)
+                           struct err *err)
 {
 	struct controller_manager *manager = NEW(struct controller_manager);
 	manager->config = *config;
@@ -100,7 +100,7 @@ struct controller_manager *controller_manager_free(struct controller_manager *ma
 		controller_done(&manager->controllers[i]);
 	free(manager->controllers);
 	struct shared_informer *shared;
-	list_for_each(shared, &manager->informers, node) {
+	list_for_each (shared, &manager->informers, node) {
 		list_remove(&shared->node);
 		informer_free(shared->informer);
 		free(shared);

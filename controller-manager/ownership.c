@@ -18,19 +18,19 @@ void ownership_set(struct arena *arena, struct meta_v1_object_meta *metadata, co
 	static const bool yes = true;
 	struct meta_v1_owner_reference *reference = ARENA_NEW(arena, struct meta_v1_owner_reference);
 	*reference = (struct meta_v1_owner_reference){
-		.api_version = api_version_of(arena, owner->resource),
-		.kind = owner->resource->kind,
-		.name = owner->name,
-		.uid = owner->uid,
-		.controller = &yes,
-		.block_owner_deletion = &yes,
+	        .api_version = api_version_of(arena, owner->resource),
+	        .kind = owner->resource->kind,
+	        .name = owner->name,
+	        .uid = owner->uid,
+	        .controller = &yes,
+	        .block_owner_deletion = &yes,
 	};
 	metadata->owner_references.items = reference;
 	metadata->owner_references.count = 1;
 }
 
 struct api_object **ownership_objects(struct arena *arena, const struct informer *informer,
-				      const struct api_object *owner, size_t *ret_count)
+                                      const struct api_object *owner, size_t *ret_count)
 {
 	size_t found;
 	struct api_object *const *objects = informer_by_index(informer, "controller", owner->uid, &found);
@@ -83,7 +83,7 @@ static bool may_be_adopted(const struct api_object *object)
 }
 
 void ownership_adopt_and_release(struct reconcile *reconcile, const struct informer *informer,
-				 const struct api_object *owner, const struct label_selector *selector)
+                                 const struct api_object *owner, const struct label_selector *selector)
 {
 	if (api_object_metadata(owner)->deletion_timestamp)
 		return;

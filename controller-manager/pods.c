@@ -44,7 +44,7 @@ static int64_t time_or_zero(const char *text)
 }
 
 bool pod_is_available(const struct core_v1_pod *pod, int32_t min_ready_seconds, int64_t now_realtime_ns,
-		      int64_t *ret_wait_ns)
+                      int64_t *ret_wait_ns)
 {
 	if (ret_wait_ns)
 		*ret_wait_ns = 0;
@@ -62,7 +62,7 @@ bool pod_is_available(const struct core_v1_pod *pod, int32_t min_ready_seconds, 
 }
 
 struct core_v1_pod *pod_from_template(struct arena *arena, const struct core_v1_pod_template_spec *template,
-				      const struct api_object *owner)
+                                      const struct api_object *owner)
 {
 	struct core_v1_pod *pod = ARENA_NEW(arena, struct core_v1_pod);
 	pod->api_version = "v1";
@@ -133,14 +133,16 @@ static struct ranked_pod rank(struct api_object *object)
 	const struct core_v1_pod_condition *ready = ready_condition(pod);
 	const char *cost = string_map_get(&pod->metadata.annotations, DELETION_COST_ANNOTATION);
 	struct ranked_pod ranked = {
-		.object = object,
-		.pod = pod,
-		.deletion_cost = cost ? strtoll(cost, NULL, 10) : 0,
-		.ready_since_ns = ready ? time_or_zero(ready->last_transition_time) : 0,
-		.created_ns = time_or_zero(pod->metadata.creation_timestamp),
-		.phase = text_is(pod->status.phase, "Running") ? 2 : text_is(pod->status.phase, "Unknown") ? 1 : 0,
-		.is_ready = pod_is_ready(pod),
-		.is_assigned = pod->spec.node_name && *pod->spec.node_name,
+	        .object = object,
+	        .pod = pod,
+	        .deletion_cost = cost ? strtoll(cost, NULL, 10) : 0,
+	        .ready_since_ns = ready ? time_or_zero(ready->last_transition_time) : 0,
+	        .created_ns = time_or_zero(pod->metadata.creation_timestamp),
+	        .phase = text_is(pod->status.phase, "Running")   ? 2
+	                 : text_is(pod->status.phase, "Unknown") ? 1
+	                                                         : 0,
+	        .is_ready = pod_is_ready(pod),
+	        .is_assigned = pod->spec.node_name && *pod->spec.node_name,
 	};
 	for (size_t i = 0; i < pod->status.container_statuses.count; i++)
 		ranked.restarts += pod->status.container_statuses.items[i].restart_count;

@@ -110,8 +110,8 @@ static void finish(struct reconcile *reconcile)
 	bool retry = reconcile->retry;
 	int64_t again_after_ns = reconcile->again_after_ns;
 	if (retry)
-		log_v(2, "Key will be reconciled again", kv_str("controller", controller->type->name), kv_str("key", key),
-		      kv_err(&reconcile->retry_reason));
+		log_v(2, "Key will be reconciled again", kv_str("controller", controller->type->name),
+		      kv_str("key", key), kv_err(&reconcile->retry_reason));
 	reconcile_free(reconcile);
 	work_queue_done(controller->queue, key, retry ? WORK_RETRY : WORK_DONE);
 	if (!retry && again_after_ns >= 0)
@@ -121,7 +121,7 @@ static void finish(struct reconcile *reconcile)
 static bool has_seen(const struct controller *controller, const struct awaited_revision *awaited)
 {
 	struct controller_watch *watch;
-	list_for_each(watch, &controller->watches, node)
+	list_for_each (watch, &controller->watches, node)
 		if (watch->shared->config.resource == awaited->resource &&
 		    informer_revision(watch->shared->informer) < awaited->revision)
 			return false;
@@ -141,7 +141,7 @@ static void on_store_timer(struct loop_timer *timer)
 {
 	struct reconcile *reconcile = container_of(timer, struct reconcile, store_timer);
 	log_warning("Local copies did not catch up with own writes in time",
-		    kv_str("controller", reconcile->controller->type->name), kv_str("key", reconcile->key));
+	            kv_str("controller", reconcile->controller->type->name), kv_str("key", reconcile->key));
 	finish(reconcile);
 }
 
@@ -185,7 +185,7 @@ void reconcile_start(struct controller *controller, const char *key)
 void reconcile_abandon(struct reconcile *reconcile)
 {
 	struct pending_request *request;
-	list_for_each(request, &reconcile->requests, node) {
+	list_for_each (request, &reconcile->requests, node) {
 		rest_cancel(request->call);
 		free(request);
 	}
@@ -218,11 +218,11 @@ static void await_revision(struct reconcile *reconcile, const struct schema_reso
 	}
 	if (reconcile->awaited_count < MAX_AWAITED)
 		reconcile->awaited[reconcile->awaited_count++] =
-			(struct awaited_revision){.resource = resource, .revision = revision};
+		        (struct awaited_revision){.resource = resource, .revision = revision};
 }
 
 static void note_write(struct reconcile *reconcile, const struct pending_request *request,
-		       const struct rest_response *response)
+                       const struct rest_response *response)
 {
 	const char *version = request->is_write && request->resource ? object_resource_version(response->object) : NULL;
 	if (version)
@@ -250,7 +250,7 @@ static void on_answer(void *context, const struct rest_response *response)
 }
 
 void reconcile_request(struct reconcile *reconcile, const struct rest_request *request, reconcile_answer_fn answer,
-		       void *context)
+                       void *context)
 {
 	struct pending_request *pending = NEW(struct pending_request);
 	pending->reconcile = reconcile;
@@ -266,28 +266,28 @@ void reconcile_request(struct reconcile *reconcile, const struct rest_request *r
 }
 
 void reconcile_create(struct reconcile *reconcile, const struct schema_resource *resource, const char *namespace_name,
-		      const void *view, reconcile_answer_fn answer, void *context)
+                      const void *view, reconcile_answer_fn answer, void *context)
 {
 	AUTO_STRBUF struct strbuf body = STRBUF_INIT(MAX_BODY_BYTES);
 	view_write(&body, resource->type, view);
 	struct rest_request request = {
-		.method = "POST",
-		.resource = resource,
-		.namespace_name = namespace_name,
-		.body = strbuf_text(&body),
-		.body_length = body.length,
+	        .method = "POST",
+	        .resource = resource,
+	        .namespace_name = namespace_name,
+	        .body = strbuf_text(&body),
+	        .body_length = body.length,
 	};
 	reconcile_request(reconcile, &request, answer, context);
 }
 
 void reconcile_delete(struct reconcile *reconcile, const struct api_object *object, reconcile_answer_fn answer,
-		      void *context)
+                      void *context)
 {
 	reconcile_delete_with(reconcile, object, &(struct deletion_options){0}, answer, context);
 }
 
 static struct json *deletion_body(struct arena *arena, const struct api_object *object,
-				  const struct deletion_options *options)
+                                  const struct deletion_options *options)
 {
 	struct json *body = json_object(arena);
 	json_set_text(arena, body, "apiVersion", "v1");
@@ -304,23 +304,24 @@ static struct json *deletion_body(struct arena *arena, const struct api_object *
 }
 
 void reconcile_delete_with(struct reconcile *reconcile, const struct api_object *object,
-			   const struct deletion_options *options, reconcile_answer_fn answer, void *context)
+                           const struct deletion_options *options, reconcile_answer_fn answer, void *context)
 {
 	AUTO_STRBUF struct strbuf body = STRBUF_INIT(MAX_BODY_BYTES);
 	json_write(&body, deletion_body(reconcile->arena, object, options));
 	struct rest_request request = {
-		.method = "DELETE",
-		.resource = object->resource,
-		.namespace_name = object->namespace_name,
-		.name = object->name,
-		.body = strbuf_text(&body),
-		.body_length = body.length,
+	        .method = "DELETE",
+	        .resource = object->resource,
+	        .namespace_name = object->namespace_name,
+	        .name = object->name,
+	        .body = strbuf_text(&body),
+	        .body_length = body.length,
 	};
 	reconcile_request(reconcile, &request, answer, context);
 }
 
 void reconcile_patch(struct reconcile *reconcile, const struct api_object *object, const char *subresource,
-		     enum rest_body_type type, struct json *patch, bool guard, reconcile_answer_fn answer, void *context)
+                     enum rest_body_type type, struct json *patch, bool guard, reconcile_answer_fn answer,
+                     void *context)
 {
 	if (guard) {
 		struct json *metadata = json_ensure_object(reconcile->arena, patch, "metadata");
@@ -330,35 +331,35 @@ void reconcile_patch(struct reconcile *reconcile, const struct api_object *objec
 	AUTO_STRBUF struct strbuf body = STRBUF_INIT(MAX_BODY_BYTES);
 	json_write(&body, patch);
 	struct rest_request request = {
-		.method = "PATCH",
-		.resource = object->resource,
-		.namespace_name = object->namespace_name,
-		.name = object->name,
-		.subresource = subresource,
-		.body_type = type,
-		.body = strbuf_text(&body),
-		.body_length = body.length,
+	        .method = "PATCH",
+	        .resource = object->resource,
+	        .namespace_name = object->namespace_name,
+	        .name = object->name,
+	        .subresource = subresource,
+	        .body_type = type,
+	        .body = strbuf_text(&body),
+	        .body_length = body.length,
 	};
 	reconcile_request(reconcile, &request, answer, context);
 }
 
 void reconcile_event(struct reconcile *reconcile, const struct api_object *about, const char *type, const char *reason,
-		     const char *format, ...)
+                     const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
 	AUTO_FREE char *message = xvasprintf(format, args);
 	va_end(args);
 	const struct schema_resource *resource = about->resource;
-	AUTO_FREE char *api_version = *resource->group ? xasprintf("%s/%s", resource->group, resource->version)
-						       : xstrdup(resource->version);
+	AUTO_FREE char *api_version =
+	        *resource->group ? xasprintf("%s/%s", resource->group, resource->version) : xstrdup(resource->version);
 	struct event_target target = {
-		.api_version = api_version,
-		.kind = resource->kind,
-		.namespace_name = about->namespace_name,
-		.name = about->name,
-		.uid = about->uid,
-		.resource_version = about->resource_version,
+	        .api_version = api_version,
+	        .kind = resource->kind,
+	        .namespace_name = about->namespace_name,
+	        .name = about->name,
+	        .uid = about->uid,
+	        .resource_version = about->resource_version,
 	};
 	event_record(controller_events(reconcile->controller), &target, type, reason, "%s", message);
 }

@@ -13,7 +13,7 @@
 #include "common/api/view.h"
 #include "common/base/memory.h"
 #include "common/io/loop.h"
-#include "controller-manager/controller.h"
+#include "controller-manager/controllers.h"
 #include "controller-manager/ownership.h"
 #include "controller-manager/pods.h"
 
@@ -32,8 +32,8 @@ static struct replicaset_controller *state_of(struct controller *controller)
 static void enqueue_owner(struct controller *controller, struct api_object *object)
 {
 	struct api_object *owner = object ? controller_find_owner(state_of(controller)->replicasets,
-								  &schema_resource_apps_v1_replicasets, object)
-					  : NULL;
+	                                                          &schema_resource_apps_v1_replicasets, object)
+	                                  : NULL;
 	if (owner)
 		controller_enqueue(controller, owner->key);
 }
@@ -43,7 +43,7 @@ static void enqueue_candidates(struct controller *controller, const struct api_o
 {
 	size_t count;
 	struct api_object *const *objects =
-		informer_by_index(state_of(controller)->replicasets, "namespace", object->namespace_name, &count);
+	        informer_by_index(state_of(controller)->replicasets, "namespace", object->namespace_name, &count);
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	for (size_t i = 0; i < count; i++) {
 		const struct apps_v1_replica_set *replicaset = objects[i]->view;
@@ -68,7 +68,7 @@ static int start(struct controller *controller, struct err *err UNUSED)
 	struct replicaset_controller *state = NEW(struct replicaset_controller);
 	controller_set_state(controller, state);
 	state->replicasets =
-		controller_watch(controller, &schema_resource_apps_v1_replicasets, controller_enqueue_object);
+	        controller_watch(controller, &schema_resource_apps_v1_replicasets, controller_enqueue_object);
 	state->pods = controller_watch(controller, &schema_resource_core_v1_pods, on_pod);
 	informer_add_index(state->replicasets, "namespace", informer_index_by_namespace);
 	informer_add_index(state->pods, "namespace", informer_index_by_namespace);
@@ -100,12 +100,12 @@ static void on_created(struct reconcile *reconcile, void *context, const struct 
 	const struct api_object *replicaset = creation->replicaset;
 	if (response->err.code == ERR_NONE) {
 		reconcile_event(reconcile, replicaset, "Normal", "SuccessfulCreate", "Created pod: %s",
-				object_name(response->object));
+		                object_name(response->object));
 	} else {
 		creation->failed = true;
 		reconcile_retry(reconcile, &response->err);
 		reconcile_event(reconcile, replicaset, "Warning", "FailedCreate", "Error creating: %s",
-				response->err.message);
+		                response->err.message);
 	}
 	if (--creation->in_flight > 0)
 		return;
@@ -122,7 +122,7 @@ static void create_batch(struct reconcile *reconcile, struct creation *creation)
 	creation->in_flight = creation->batch;
 	for (size_t i = 0; i < creation->batch; i++)
 		reconcile_create(reconcile, &schema_resource_core_v1_pods, creation->replicaset->namespace_name,
-				 creation->pod, on_created, creation);
+		                 creation->pod, on_created, creation);
 }
 
 static void create_pods(struct reconcile *reconcile, struct api_object *replicaset, size_t count)
@@ -144,12 +144,13 @@ static void on_deleted(struct reconcile *reconcile, void *context, const struct 
 }
 
 static void delete_pods(struct reconcile *reconcile, struct api_object *replicaset, struct api_object **active,
-			size_t active_count, size_t count)
+                        size_t active_count, size_t count)
 {
 	pods_sort_for_deletion(active, active_count);
 	for (size_t i = 0; i < count && i < MAX_BURST; i++) {
 		reconcile_delete(reconcile, active[i], on_deleted, NULL);
-		reconcile_event(reconcile, replicaset, "Normal", "SuccessfulDelete", "Deleted pod: %s", active[i]->name);
+		reconcile_event(reconcile, replicaset, "Normal", "SuccessfulDelete", "Deleted pod: %s",
+		                active[i]->name);
 	}
 }
 
@@ -174,13 +175,14 @@ static bool has_all_labels(const struct string_map *labels, const struct string_
 }
 
 static struct counts count_pods(const struct apps_v1_replica_set *replicaset, struct api_object **active, size_t count,
-				int64_t now_ns)
+                                int64_t now_ns)
 {
 	struct counts counts = {.replicas = (int32_t)count};
 	for (size_t i = 0; i < count; i++) {
 		const struct core_v1_pod *pod = active[i]->view;
 		int64_t wait_ns;
-		counts.fully_labeled += has_all_labels(&pod->metadata.labels, &replicaset->spec.template.metadata.labels);
+		counts.fully_labeled +=
+		        has_all_labels(&pod->metadata.labels, &replicaset->spec.template.metadata.labels);
 		counts.ready += pod_is_ready(pod);
 		counts.available += pod_is_available(pod, replicaset->spec.min_ready_seconds, now_ns, &wait_ns);
 		if (wait_ns && (!counts.next_available_ns || wait_ns < counts.next_available_ns))
@@ -230,8 +232,10 @@ static void reconcile_replicaset(struct controller *controller, struct reconcile
 		if (pod_is_active(owned[i]->view) &&
 		    label_selector_matches(selector, &api_object_metadata(owned[i])->labels))
 			owned[active_count++] = owned[i];
-	size_t wanted = replicaset->spec.replicas && *replicaset->spec.replicas > 0 ? (size_t)*replicaset->spec.replicas : 0;
-	struct counts counts = count_pods(replicaset, owned, active_count, loop_realtime_ns(controller_loop(controller)));
+	size_t wanted =
+	        replicaset->spec.replicas && *replicaset->spec.replicas > 0 ? (size_t)*replicaset->spec.replicas : 0;
+	struct counts counts =
+	        count_pods(replicaset, owned, active_count, loop_realtime_ns(controller_loop(controller)));
 	if (!replicaset->metadata.deletion_timestamp) {
 		if (active_count < wanted)
 			create_pods(reconcile, object, wanted - active_count);
@@ -244,8 +248,8 @@ static void reconcile_replicaset(struct controller *controller, struct reconcile
 }
 
 const struct controller_type replicaset_controller = {
-	.name = "replicaset-controller",
-	.start = start,
-	.reconcile = reconcile_replicaset,
-	.stop = stop,
+        .name = "replicaset-controller",
+        .start = start,
+        .reconcile = reconcile_replicaset,
+        .stop = stop,
 };

@@ -32,8 +32,8 @@ static int32_t resolve(const struct int_or_string *value, int32_t total, bool ro
 	return at_least((int32_t)(round_up ? (scaled + 99) / 100 : scaled / 100), 0);
 }
 
-void rollout_resolve(const struct int_or_string *max_surge, const struct int_or_string *max_unavailable, int32_t desired,
-		     int32_t *ret_surge, int32_t *ret_unavailable)
+void rollout_resolve(const struct int_or_string *max_surge, const struct int_or_string *max_unavailable,
+                     int32_t desired, int32_t *ret_surge, int32_t *ret_unavailable)
 {
 	int32_t surge = resolve(max_surge, desired, true);
 	int32_t unavailable = at_most(resolve(max_unavailable, desired, false), desired);

@@ -23,24 +23,26 @@ static int64_t arg_min_sync_period_ns = 20 * NSEC_PER_MSEC;
 static bool arg_cleanup;
 
 static const struct option options[] = {
-	DAEMON_OPTION_ROWS(arg_daemon),
-	{"master", 0, OPTION_STRING, &arg_daemon.master, "Client", "url",
-	 "address of the API server, in place of the kubeconfig's"},
-	{"hostname-override", 0, OPTION_STRING, &arg_host_name, "Proxy", "name", "the node's name; by default the host's"},
-	{"cluster-cidr", 0, OPTION_STRINGS, &arg_cluster_networks, "Proxy", "cidrs",
-	 "the pod network: clients from outside it are masqueraded at cluster IPs; one for each family at the most"},
-	{"proxy-mode", 0, OPTION_STRING, &arg_mode, "Proxy", "mode", "nftables is the only mode there is"},
-	{"nftables-min-sync-period", 0, OPTION_DURATION, &arg_min_sync_period_ns, "Proxy", "duration",
-	 "shortest time between two writes of the rules"},
-	{"nftables-sync-period", 0, OPTION_IGNORED, NULL, "Proxy", "duration", "accepted for compatibility"},
-	{"iptables-min-sync-period", 0, OPTION_IGNORED, NULL, "Proxy", "duration", "accepted for compatibility"},
-	{"iptables-sync-period", 0, OPTION_IGNORED, NULL, "Proxy", "duration", "accepted for compatibility"},
-	{"conntrack-max-per-core", 0, OPTION_IGNORED, NULL, "Proxy", "number", "accepted for compatibility"},
-	{"conntrack-min", 0, OPTION_IGNORED, NULL, "Proxy", "number", "accepted for compatibility"},
-	{"healthz-bind-address", 0, OPTION_STRING, &arg_health_bind, "Serving", "ip:port", "where /healthz and /livez are served"},
-	{"metrics-bind-address", 0, OPTION_STRING, &arg_metrics_bind, "Serving", "ip:port", "where /metrics is served"},
-	{"cleanup", 0, OPTION_BOOL, &arg_cleanup, "Proxy", "", "remove the rules and exit"},
-	{0},
+        DAEMON_OPTION_ROWS(arg_daemon),
+        {"master", 0, OPTION_STRING, &arg_daemon.master, "Client", "url",
+         "address of the API server, in place of the kubeconfig's"},
+        {"hostname-override", 0, OPTION_STRING, &arg_host_name, "Proxy", "name",
+         "the node's name; by default the host's"},
+        {"cluster-cidr", 0, OPTION_STRINGS, &arg_cluster_networks, "Proxy", "cidrs",
+         "the pod network: clients from outside it are masqueraded at cluster IPs; one for each family at the most"},
+        {"proxy-mode", 0, OPTION_STRING, &arg_mode, "Proxy", "mode", "nftables is the only mode there is"},
+        {"nftables-min-sync-period", 0, OPTION_DURATION, &arg_min_sync_period_ns, "Proxy", "duration",
+         "shortest time between two writes of the rules"},
+        {"nftables-sync-period", 0, OPTION_IGNORED, NULL, "Proxy", "duration", "accepted for compatibility"},
+        {"iptables-min-sync-period", 0, OPTION_IGNORED, NULL, "Proxy", "duration", "accepted for compatibility"},
+        {"iptables-sync-period", 0, OPTION_IGNORED, NULL, "Proxy", "duration", "accepted for compatibility"},
+        {"conntrack-max-per-core", 0, OPTION_IGNORED, NULL, "Proxy", "number", "accepted for compatibility"},
+        {"conntrack-min", 0, OPTION_IGNORED, NULL, "Proxy", "number", "accepted for compatibility"},
+        {"healthz-bind-address", 0, OPTION_STRING, &arg_health_bind, "Serving", "ip:port",
+         "where /healthz and /livez are served"},
+        {"metrics-bind-address", 0, OPTION_STRING, &arg_metrics_bind, "Serving", "ip:port", "where /metrics is served"},
+        {"cleanup", 0, OPTION_BOOL, &arg_cleanup, "Proxy", "", "remove the rules and exit"},
+        {0},
 };
 
 struct kube_proxy {
@@ -112,7 +114,7 @@ static int configure(struct daemon *daemon UNUSED, struct err *err)
 	int result = parse_bind(arg_health_bind, health_address, sizeof(health_address), &arg_daemon.health_port, err);
 	if (result == 0)
 		result = parse_bind(arg_metrics_bind, kube_proxy.metrics_address, sizeof(kube_proxy.metrics_address),
-				    &metrics_port, err);
+		                    &metrics_port, err);
 	if (result < 0)
 		return result;
 	arg_daemon.health_address = health_address;
@@ -128,8 +130,8 @@ static bool rules_are_written(void *context UNUSED)
 }
 
 static const struct health_check checks[] = {
-	{.name = "proxy-rules", .endpoints = HEALTH_HEALTHZ, .check = rules_are_written},
-	{0},
+        {.name = "proxy-rules", .endpoints = HEALTH_HEALTHZ, .check = rules_are_written},
+        {0},
 };
 
 static void on_synced(void *context)
@@ -140,23 +142,23 @@ static void on_synced(void *context)
 static int start(struct daemon *daemon, struct err *err)
 {
 	struct proxier_config config = {
-		.client = daemon->client,
-		.metrics = daemon->metrics,
-		.node_name = *arg_host_name ? arg_host_name : daemon->host_name,
-		.nft = {.cluster_network = kube_proxy.cluster_networks,
-			.cluster_prefix_length = kube_proxy.cluster_prefix_lengths,
-			.cluster_network_count = kube_proxy.cluster_network_count},
-		.min_sync_period_ns = arg_min_sync_period_ns,
-		.on_synced = on_synced,
-		.context = daemon,
+	        .client = daemon->client,
+	        .metrics = daemon->metrics,
+	        .node_name = *arg_host_name ? arg_host_name : daemon->host_name,
+	        .nft = {.cluster_network = kube_proxy.cluster_networks,
+	                .cluster_prefix_length = kube_proxy.cluster_prefix_lengths,
+	                .cluster_network_count = kube_proxy.cluster_network_count},
+	        .min_sync_period_ns = arg_min_sync_period_ns,
+	        .on_synced = on_synced,
+	        .context = daemon,
 	};
 	if (kube_proxy.metrics_port) {
 		static const struct health_check no_checks[] = {{0}};
 		struct plain_server_config serving = {
-			.bind_address = kube_proxy.metrics_address,
-			.port = kube_proxy.metrics_port,
-			.checks = no_checks,
-			.metrics = daemon->metrics,
+		        .bind_address = kube_proxy.metrics_address,
+		        .port = kube_proxy.metrics_port,
+		        .checks = no_checks,
+		        .metrics = daemon->metrics,
 		};
 		int result = plain_server_new(&serving, &kube_proxy.metrics_server, err);
 		if (result < 0)
@@ -187,14 +189,14 @@ static int cleanup(void)
 }
 
 static const struct daemon_program program = {
-	.name = "kube-proxy",
-	.summary = "Makes the addresses and node ports of Services reach their endpoints, by nftables.",
-	.options = options,
-	.values = &arg_daemon,
-	.configure = configure,
-	.checks = checks,
-	.start = start,
-	.stop = stop,
+        .name = "kube-proxy",
+        .summary = "Makes the addresses and node ports of Services reach their endpoints, by nftables.",
+        .options = options,
+        .values = &arg_daemon,
+        .configure = configure,
+        .checks = checks,
+        .start = start,
+        .stop = stop,
 };
 
 int main(int argc, char **argv)

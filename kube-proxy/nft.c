@@ -67,7 +67,9 @@ static int await_answer(struct nft *nft, uint32_t last_sequence, struct err *err
 		if (received < 0 && errno == EINTR)
 			continue;
 		if (received < 0)
-			return err_set_errno(err, errno, "read the kernel's answer to an nftables transaction (its outcome is unknown)");
+			return err_set_errno(
+			        err, errno,
+			        "read the kernel's answer to an nftables transaction (its outcome is unknown)");
 		int left = (int)received;
 		for (struct nlmsghdr *header = (struct nlmsghdr *)buffer; mnl_nlmsg_ok(header, left);
 		     header = mnl_nlmsg_next(header, &left)) {
@@ -75,8 +77,9 @@ static int await_answer(struct nft *nft, uint32_t last_sequence, struct err *err
 				continue;
 			const struct nlmsgerr *answer = mnl_nlmsg_get_payload(header);
 			if (answer->error)
-				return err_set_errno(err, -answer->error, "nftables transaction refused at message %u (type %u)",
-						     header->nlmsg_seq, answer->msg.nlmsg_type & 0xff);
+				return err_set_errno(err, -answer->error,
+				                     "nftables transaction refused at message %u (type %u)",
+				                     header->nlmsg_seq, answer->msg.nlmsg_type & 0xff);
 			if (header->nlmsg_seq == last_sequence)
 				return 0;
 		}
@@ -96,7 +99,8 @@ static int send_batch(struct nft *nft, struct nft_batch *batch, struct err *err)
 	uint32_t last_sequence = batch->sequence - 1;
 	nft_batch_end(batch);
 	if (batch->data.overflowed)
-		return err_set(err, ERR_TOO_LARGE, "an nftables transaction grew past %zu bytes", batch->data.max_bytes);
+		return err_set(err, ERR_TOO_LARGE, "an nftables transaction grew past %zu bytes",
+		               batch->data.max_bytes);
 	if (mnl_socket_sendto(nft->socket, batch->data.data, batch->data.length) < 0)
 		return err_set_errno(err, errno, "send an nftables transaction of %zu bytes", batch->data.length);
 	int result = await_answer(nft, last_sequence, err);

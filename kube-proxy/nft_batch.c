@@ -3,8 +3,8 @@
 
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -48,7 +48,7 @@ static void load_payload(struct nftnl_rule *rule, uint32_t base, uint32_t offset
 void nft_load_address(struct nftnl_rule *rule, bool ipv6, enum nft_address_side side, uint32_t to)
 {
 	uint32_t offset = ipv6 ? (side == NFT_SOURCE ? IPV6_SOURCE_OFFSET : IPV6_DESTINATION_OFFSET)
-			       : (side == NFT_SOURCE ? IPV4_SOURCE_OFFSET : IPV4_DESTINATION_OFFSET);
+	                       : (side == NFT_SOURCE ? IPV4_SOURCE_OFFSET : IPV4_DESTINATION_OFFSET);
 	load_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, offset, ipv6 ? 16 : 4, to);
 }
 

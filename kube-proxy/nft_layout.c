@@ -51,21 +51,24 @@ struct set_row {
 };
 
 static const struct set_row sets[RULE_SET_COUNT_] = {
-	[RULE_SERVICE_IPS] = {.name = "service-ips", .has_address = true, .has_port = true, .is_verdict_map = true},
-	[RULE_NODE_PORTS] = {.name = "node-ports", .has_port = true, .is_verdict_map = true},
-	[RULE_ENDPOINTS] = {.name = "endpoints", .has_address = true, .has_port = true, .has_index = true,
-			    .is_endpoint_map = true},
-	[RULE_REFUSED_IPS] = {.name = "refused-ips", .has_address = true, .has_port = true},
-	[RULE_REFUSED_PORTS] = {.name = "refused-ports", .has_port = true},
-	[RULE_CLUSTER_IPS] = {.name = "cluster-ips", .has_address = true},
-	[RULE_HAIRPINS] = {.name = "hairpins", .has_address = true, .has_second_address = true},
-	[RULE_NODE_ADDRESSES] = {.name = "node-addresses", .has_address = true},
+        [RULE_SERVICE_IPS] = {.name = "service-ips", .has_address = true, .has_port = true, .is_verdict_map = true},
+        [RULE_NODE_PORTS] = {.name = "node-ports", .has_port = true, .is_verdict_map = true},
+        [RULE_ENDPOINTS] = {.name = "endpoints",
+                            .has_address = true,
+                            .has_port = true,
+                            .has_index = true,
+                            .is_endpoint_map = true},
+        [RULE_REFUSED_IPS] = {.name = "refused-ips", .has_address = true, .has_port = true},
+        [RULE_REFUSED_PORTS] = {.name = "refused-ports", .has_port = true},
+        [RULE_CLUSTER_IPS] = {.name = "cluster-ips", .has_address = true},
+        [RULE_HAIRPINS] = {.name = "hairpins", .has_address = true, .has_second_address = true},
+        [RULE_NODE_ADDRESSES] = {.name = "node-addresses", .has_address = true},
 };
 
 static const char *const chain_prefixes[RULE_CHAIN_COUNT_] = {
-	[RULE_CHAIN_CLUSTER] = "cluster",
-	[RULE_CHAIN_EXTERNAL] = "external",
-	[RULE_CHAIN_NODE_PORT] = "node-port",
+        [RULE_CHAIN_CLUSTER] = "cluster",
+        [RULE_CHAIN_EXTERNAL] = "external",
+        [RULE_CHAIN_NODE_PORT] = "node-port",
 };
 
 static uint16_t family_of(bool ipv6)
@@ -120,7 +123,8 @@ static void make_set(struct nft_batch *batch, const struct set_row *row, bool ip
 	if (row->is_verdict_map || row->is_endpoint_map) {
 		uint32_t endpoint_type = (uint32_t)address << 6 | KEY_PORT;
 		nftnl_set_set_u32(set, NFTNL_SET_FLAGS, NFT_SET_MAP);
-		nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, row->is_verdict_map ? (uint32_t)NFT_DATA_VERDICT : endpoint_type);
+		nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE,
+		                  row->is_verdict_map ? (uint32_t)NFT_DATA_VERDICT : endpoint_type);
 		nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN, row->is_verdict_map ? 16 : address_bytes + 4);
 	}
 	nft_batch_set(batch, family_of(ipv6), set);
@@ -136,15 +140,15 @@ struct base_chain {
 };
 
 static const struct base_chain base_chains[] = {
-	{"services", NULL, 0, 0},
-	{"mark-outsiders", NULL, 0, 0},
-	{"refuse", NULL, 0, 0},
-	{"prerouting", "nat", NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST},
-	{"output", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST},
-	{"postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC},
-	{"filter-input", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_FILTER},
-	{"filter-forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER},
-	{"filter-output", "filter", NF_INET_LOCAL_OUT, NF_IP_PRI_FILTER},
+        {"services", NULL, 0, 0},
+        {"mark-outsiders", NULL, 0, 0},
+        {"refuse", NULL, 0, 0},
+        {"prerouting", "nat", NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST},
+        {"output", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST},
+        {"postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC},
+        {"filter-input", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_FILTER},
+        {"filter-forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER},
+        {"filter-output", "filter", NF_INET_LOCAL_OUT, NF_IP_PRI_FILTER},
 };
 
 static struct nftnl_chain *named_chain(const char *name)
@@ -378,7 +382,7 @@ static struct nftnl_set_elem *element_message(const struct rule_element *element
 
 // The elements of one set and family, in messages of a bounded size.
 static void one_set(struct nft_batch *batch, const struct rule_element_array *elements, enum rule_set set, bool ipv6,
-		    bool add)
+                    bool add)
 {
 	uint16_t type = add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM;
 	size_t next = 0;

@@ -101,7 +101,7 @@ static void on_slice(struct informer_handler *handler, struct api_object *old_ob
 }
 
 static void on_node(struct informer_handler *handler, struct api_object *old_object UNUSED,
-		    struct api_object *new_object UNUSED)
+                    struct api_object *new_object UNUSED)
 {
 	mark_dirty(container_of(handler, struct proxier, node_handler), NODE_OWNER);
 }
@@ -125,7 +125,8 @@ static void build_node(struct proxier *proxier, struct rule_element_array *eleme
 	for (size_t i = 0; i < node->status.addresses.count; i++) {
 		const struct core_v1_node_address *item = &node->status.addresses.items[i];
 		struct rule_address address;
-		if (!item->type || strcmp(item->type, "InternalIP") != 0 || !rule_address_parse(item->address, &address))
+		if (!item->type || strcmp(item->type, "InternalIP") != 0 ||
+		    !rule_address_parse(item->address, &address))
 			continue;
 		struct rule_element element = rule_element_start(RULE_NODE_ADDRESSES, address.ipv6);
 		rule_key_add_address(&element, &address);
@@ -156,7 +157,8 @@ static void claim(struct proxier *proxier, const char *key)
 	else
 		build_service(proxier, key, &elements);
 	if (elements.count && !rule_table_claim(proxier->table, key, &elements)) {
-		log_warning("A service shares an address and port with another one, which keeps it", kv_str("service", key));
+		log_warning("A service shares an address and port with another one, which keeps it",
+		            kv_str("service", key));
 		hashmap_put(proxier->contested, key, proxier);
 	}
 	rule_element_array_done(&elements);
@@ -181,7 +183,7 @@ static void claim_dirty(struct proxier *proxier)
 static void on_commit_failed(struct proxier *proxier, const struct err *err)
 {
 	log_error("Failed to write the service rules; will write all of them again", kv_err(err),
-		  kv_duration("retryAfter", proxier->retry_delay_ns));
+	          kv_duration("retryAfter", proxier->retry_delay_ns));
 	atomic_store(&proxier->is_healthy, false);
 	proxier->needs_full_sync = true;
 	schedule(proxier, proxier->retry_delay_ns);
@@ -257,18 +259,18 @@ static void on_nodes_synced(struct informer_handler *handler)
 
 // --- lifecycle ---------------------------------------------------------------------
 
-static const double sync_buckets[] = {0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048,
-				      4.096, 8.192, 16.384, 0};
+static const double sync_buckets[] = {0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064,  0.128,
+                                      0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384, 0};
 static const struct metric_family sync_duration_family = {
-	.name = "kubeproxy_sync_proxy_rules_duration_seconds",
-	.help = "Time that one write of the service rules took",
-	.type = METRIC_HISTOGRAM,
-	.buckets = sync_buckets,
+        .name = "kubeproxy_sync_proxy_rules_duration_seconds",
+        .help = "Time that one write of the service rules took",
+        .type = METRIC_HISTOGRAM,
+        .buckets = sync_buckets,
 };
 static const struct metric_family last_sync_family = {
-	.name = "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
-	.help = "When the service rules were last written",
-	.type = METRIC_GAUGE,
+        .name = "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+        .help = "When the service rules were last written",
+        .type = METRIC_GAUGE,
 };
 
 static void start_informers(struct proxier *proxier)

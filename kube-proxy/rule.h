@@ -46,8 +46,8 @@ enum { RULE_KEY_BYTES = 32, RULE_DATA_BYTES = 20 };
 
 // One element. Parts of keys are padded to four bytes, as the kernel's registers are.
 struct rule_element {
-	uint8_t set;    // enum rule_set
-	uint8_t chain;  // enum rule_chain, for verdict maps
+	uint8_t set;   // enum rule_set
+	uint8_t chain; // enum rule_chain, for verdict maps
 	bool ipv6;
 	uint8_t key_length;
 	uint8_t data_length;

@@ -110,7 +110,7 @@ static void count_chain(struct rule_table *table, const struct rule_element *ele
 	if (!count) {
 		count = NEW(struct chain_count);
 		count->chain = (struct rule_chain_change){
-			.chain = element->chain, .ipv6 = element->ipv6, .endpoint_count = element->endpoint_count};
+		        .chain = element->chain, .ipv6 = element->ipv6, .endpoint_count = element->endpoint_count};
 		hashmap_put(table->chains, name, count);
 	}
 	count->references += (size_t)delta;
@@ -195,8 +195,7 @@ struct rule_plan rule_table_plan(struct rule_table *table)
 {
 	struct rule_plan plan = {0};
 	struct entry *entry;
-	list_for_each(entry, &table->changed, changed_node)
-	{
+	list_for_each (entry, &table->changed, changed_node) {
 		bool is_wanted = entry->references > 0;
 		bool is_same = is_wanted && entry->is_installed && same_meaning(&entry->wanted, &entry->installed);
 		if (entry->is_installed && !is_same)
@@ -211,8 +210,7 @@ struct rule_plan rule_table_plan(struct rule_table *table)
 void rule_table_committed(struct rule_table *table)
 {
 	struct entry *entry;
-	list_for_each(entry, &table->changed, changed_node)
-	{
+	list_for_each (entry, &table->changed, changed_node) {
 		list_remove(&entry->changed_node);
 		entry->is_installed = entry->references > 0;
 		entry->installed = entry->wanted;

@@ -79,7 +79,7 @@ static bool is_chosen(const struct discovery_v1_endpoint *endpoint, bool termina
 }
 
 static void collect_slice(const struct discovery_v1_endpoint_slice *slice, const struct core_v1_service_port *port,
-			  bool terminating, struct endpoint_array *found)
+                          bool terminating, struct endpoint_array *found)
 {
 	for (size_t p = 0; p < slice->ports.count; p++) {
 		const struct discovery_v1_endpoint_port *slice_port = &slice->ports.items[p];
@@ -116,7 +116,7 @@ static void sort_unique(struct endpoint_array *array)
 }
 
 static void collect(const struct discovery_v1_endpoint_slice *const *slices, size_t slice_count,
-		    const struct core_v1_service_port *port, bool ipv6, struct endpoint_array *found)
+                    const struct core_v1_service_port *port, bool ipv6, struct endpoint_array *found)
 {
 	for (int terminating = 0; terminating < 2 && !found->count; terminating++)
 		for (size_t i = 0; i < slice_count; i++)
@@ -127,11 +127,11 @@ static void collect(const struct discovery_v1_endpoint_slice *const *slices, siz
 
 // The target of one address (or, for a node port, of none) and port.
 static void add_target(struct rule_element_array *elements, const struct rule_address *address, bool ipv6,
-		       uint8_t protocol, uint16_t port, enum rule_chain chain, const struct endpoint_array *endpoints)
+                       uint8_t protocol, uint16_t port, enum rule_chain chain, const struct endpoint_array *endpoints)
 {
 	bool node_port = chain == RULE_CHAIN_NODE_PORT;
 	enum rule_set set = endpoints->count ? (node_port ? RULE_NODE_PORTS : RULE_SERVICE_IPS)
-					     : (node_port ? RULE_REFUSED_PORTS : RULE_REFUSED_IPS);
+	                                     : (node_port ? RULE_REFUSED_PORTS : RULE_REFUSED_IPS);
 	struct rule_element target = rule_element_start(set, ipv6);
 	if (!node_port)
 		rule_key_add_address(&target, address);
@@ -160,7 +160,7 @@ static void add_hairpins(struct rule_element_array *elements, bool ipv6, const s
 {
 	for (size_t i = 0; i < endpoints->count; i++) {
 		if (i && memcmp(endpoints->items[i].address.bytes, endpoints->items[i - 1].address.bytes,
-				sizeof(endpoints->items[i].address.bytes)) == 0)
+		                sizeof(endpoints->items[i].address.bytes)) == 0)
 			continue;
 		struct rule_element element = rule_element_start(RULE_HAIRPINS, ipv6);
 		rule_key_add_address(&element, &endpoints->items[i].address);
@@ -182,7 +182,7 @@ static void add_external(const struct port_context *context, const char *text)
 	struct rule_address address;
 	if (rule_address_parse(text, &address) && address.ipv6 == context->ipv6)
 		add_target(context->elements, &address, context->ipv6, protocol_number(context->port->protocol),
-			   (uint16_t)context->port->port, RULE_CHAIN_EXTERNAL, context->endpoints);
+		           (uint16_t)context->port->port, RULE_CHAIN_EXTERNAL, context->endpoints);
 }
 
 static void add_port(const struct port_context *context, const struct rule_address *cluster_ip)
@@ -190,10 +190,10 @@ static void add_port(const struct port_context *context, const struct rule_addre
 	const struct core_v1_service *service = context->service;
 	uint8_t protocol = protocol_number(context->port->protocol);
 	add_target(context->elements, cluster_ip, context->ipv6, protocol, (uint16_t)context->port->port,
-		   RULE_CHAIN_CLUSTER, context->endpoints);
+	           RULE_CHAIN_CLUSTER, context->endpoints);
 	if (context->port->node_port)
 		add_target(context->elements, NULL, context->ipv6, protocol, (uint16_t)context->port->node_port,
-			   RULE_CHAIN_NODE_PORT, context->endpoints);
+		           RULE_CHAIN_NODE_PORT, context->endpoints);
 	for (size_t i = 0; i < service->spec.external_ips.count; i++)
 		add_external(context, service->spec.external_ips.items[i]);
 	for (size_t i = 0; i < service->status.load_balancer.ingress.count; i++)
@@ -202,8 +202,8 @@ static void add_port(const struct port_context *context, const struct rule_addre
 }
 
 static void add_family(const struct core_v1_service *service, const struct rule_address *cluster_ip,
-		       const struct discovery_v1_endpoint_slice *const *slices, size_t slice_count,
-		       struct rule_element_array *elements)
+                       const struct discovery_v1_endpoint_slice *const *slices, size_t slice_count,
+                       struct rule_element_array *elements)
 {
 	struct rule_element member = rule_element_start(RULE_CLUSTER_IPS, cluster_ip->ipv6);
 	rule_key_add_address(&member, cluster_ip);
@@ -211,11 +211,11 @@ static void add_family(const struct core_v1_service *service, const struct rule_
 	for (size_t i = 0; i < service->spec.ports.count; i++) {
 		struct endpoint_array endpoints = {0};
 		struct port_context context = {
-			.service = service,
-			.port = &service->spec.ports.items[i],
-			.ipv6 = cluster_ip->ipv6,
-			.endpoints = &endpoints,
-			.elements = elements,
+		        .service = service,
+		        .port = &service->spec.ports.items[i],
+		        .ipv6 = cluster_ip->ipv6,
+		        .endpoints = &endpoints,
+		        .elements = elements,
 		};
 		collect(slices, slice_count, context.port, context.ipv6, &endpoints);
 		add_port(&context, cluster_ip);
@@ -224,7 +224,7 @@ static void add_family(const struct core_v1_service *service, const struct rule_
 }
 
 void service_rules_build(const struct core_v1_service *service, const struct discovery_v1_endpoint_slice *const *slices,
-			 size_t slice_count, struct rule_element_array *elements)
+                         size_t slice_count, struct rule_element_array *elements)
 {
 	if (!needs_proxying(service))
 		return;

@@ -12,4 +12,4 @@ struct discovery_v1_endpoint_slice;
 // Appends the elements of the service; none when it needs no proxying (headless,
 // ExternalName, another proxy's).
 void service_rules_build(const struct core_v1_service *service, const struct discovery_v1_endpoint_slice *const *slices,
-			 size_t slice_count, struct rule_element_array *elements);
+                         size_t slice_count, struct rule_element_array *elements);

@@ -40,7 +40,8 @@ struct blob *blob_new_take(char *data, size_t length)
 struct blob *blob_ref(struct blob *blob)
 {
 	if (blob)
-		atomic_fetch_add_explicit(&container_of(blob, struct blob_body, public)->references, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&container_of(blob, struct blob_body, public)->references, 1,
+		                          memory_order_relaxed);
 	return blob;
 }
 

@@ -23,8 +23,8 @@ static int64_t system_realtime_ns(const struct clock *clock UNUSED)
 }
 
 const struct clock clock_system = {
-	.monotonic_ns = system_monotonic_ns,
-	.realtime_ns = system_realtime_ns,
+        .monotonic_ns = system_monotonic_ns,
+        .realtime_ns = system_realtime_ns,
 };
 
 static int64_t manual_monotonic_ns(const struct clock *clock)
@@ -40,9 +40,9 @@ static int64_t manual_realtime_ns(const struct clock *clock)
 void manual_clock_init(struct manual_clock *manual, int64_t realtime_ns)
 {
 	*manual = (struct manual_clock){
-		.clock = {.monotonic_ns = manual_monotonic_ns, .realtime_ns = manual_realtime_ns},
-		.now_monotonic_ns = NSEC_PER_SEC,
-		.now_realtime_ns = realtime_ns,
+	        .clock = {.monotonic_ns = manual_monotonic_ns, .realtime_ns = manual_realtime_ns},
+	        .now_monotonic_ns = NSEC_PER_SEC,
+	        .now_realtime_ns = realtime_ns,
 	};
 }
 

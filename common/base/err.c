@@ -12,7 +12,7 @@ struct err_row {
 
 static const struct err_row err_rows[ERR_COUNT_] = {
 #define ERR_STRUCT_ROW(code, reason_text, status) [code] = {.reason = (reason_text), .http_status = (status)},
-	ERR_TABLE(ERR_STRUCT_ROW)
+        ERR_TABLE(ERR_STRUCT_ROW)
 #undef ERR_STRUCT_ROW
 };
 

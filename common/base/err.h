@@ -10,35 +10,35 @@
 #include "common/base/macros.h"
 
 //        code                     metav1 StatusReason        HTTP status
-#define ERR_TABLE(X)                                                     \
-	X(ERR_BAD_REQUEST,         "BadRequest",              400)       \
-	X(ERR_UNAUTHORIZED,        "Unauthorized",            401)       \
-	X(ERR_FORBIDDEN,           "Forbidden",               403)       \
-	X(ERR_NOT_FOUND,           "NotFound",                404)       \
-	X(ERR_METHOD_NOT_ALLOWED,  "MethodNotAllowed",        405)       \
-	X(ERR_NOT_ACCEPTABLE,      "NotAcceptable",           406)       \
-	X(ERR_ALREADY_EXISTS,      "AlreadyExists",           409)       \
-	X(ERR_CONFLICT,            "Conflict",                409)       \
-	X(ERR_GONE,                "Gone",                    410)       \
-	X(ERR_EXPIRED,             "Expired",                 410)       \
-	X(ERR_TOO_LARGE,           "RequestEntityTooLarge",   413)       \
-	X(ERR_UNSUPPORTED_MEDIA,   "UnsupportedMediaType",    415)       \
-	X(ERR_INVALID,             "Invalid",                 422)       \
-	X(ERR_TOO_MANY_REQUESTS,   "TooManyRequests",         429)       \
-	X(ERR_INTERNAL,            "InternalError",           500)       \
-	X(ERR_UNAVAILABLE,         "ServiceUnavailable",      503)       \
-	X(ERR_SERVER_TIMEOUT,      "ServerTimeout",           504)       \
-	X(ERR_TIMEOUT,             "Timeout",                 504)       \
-	X(ERR_IO,                  "InternalError",           500)       \
-	X(ERR_PARSE,               "BadRequest",              400)       \
-	X(ERR_CANCELLED,           "InternalError",           500)
+#define ERR_TABLE(X)                                          \
+	X(ERR_BAD_REQUEST, "BadRequest", 400)                 \
+	X(ERR_UNAUTHORIZED, "Unauthorized", 401)              \
+	X(ERR_FORBIDDEN, "Forbidden", 403)                    \
+	X(ERR_NOT_FOUND, "NotFound", 404)                     \
+	X(ERR_METHOD_NOT_ALLOWED, "MethodNotAllowed", 405)    \
+	X(ERR_NOT_ACCEPTABLE, "NotAcceptable", 406)           \
+	X(ERR_ALREADY_EXISTS, "AlreadyExists", 409)           \
+	X(ERR_CONFLICT, "Conflict", 409)                      \
+	X(ERR_GONE, "Gone", 410)                              \
+	X(ERR_EXPIRED, "Expired", 410)                        \
+	X(ERR_TOO_LARGE, "RequestEntityTooLarge", 413)        \
+	X(ERR_UNSUPPORTED_MEDIA, "UnsupportedMediaType", 415) \
+	X(ERR_INVALID, "Invalid", 422)                        \
+	X(ERR_TOO_MANY_REQUESTS, "TooManyRequests", 429)      \
+	X(ERR_INTERNAL, "InternalError", 500)                 \
+	X(ERR_UNAVAILABLE, "ServiceUnavailable", 503)         \
+	X(ERR_SERVER_TIMEOUT, "ServerTimeout", 504)           \
+	X(ERR_TIMEOUT, "Timeout", 504)                        \
+	X(ERR_IO, "InternalError", 500)                       \
+	X(ERR_PARSE, "BadRequest", 400)                       \
+	X(ERR_CANCELLED, "InternalError", 500)
 
 enum err_code {
 	ERR_NONE,
 #define ERR_ENUM_ROW(code, reason, status) code,
 	ERR_TABLE(ERR_ENUM_ROW)
 #undef ERR_ENUM_ROW
-	ERR_COUNT_,
+	        ERR_COUNT_,
 };
 
 struct err {

@@ -12,7 +12,10 @@ struct list {
 	struct list *next;
 };
 
-#define LIST_INIT(name) {&(name), &(name)}
+#define LIST_INIT(name)          \
+	{                        \
+		&(name), &(name) \
+	}
 
 static inline void list_init(struct list *list)
 {
@@ -46,12 +49,11 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
-#define list_first(list, type, member) \
-	(list_is_empty(list) ? NULL : container_of((list)->next, type, member))
+#define list_first(list, type, member) (list_is_empty(list) ? NULL : container_of((list)->next, type, member))
 
 // Walks the owners; the current one may be removed inside the body.
-#define list_for_each(item, head, member)                                                         \
-	for (struct list *node_##item = (head)->next, *next_##item;                               \
-	     node_##item != (head) && (next_##item = node_##item->next,                           \
-				      (item) = container_of(node_##item, __typeof__(*(item)), member), 1); \
+#define list_for_each(item, head, member)                                                                           \
+	for (struct list *node_##item = (head)->next, *next_##item;                                                 \
+	     node_##item != (head) &&                                                                               \
+	     (next_##item = node_##item->next, (item) = container_of(node_##item, __typeof__(*(item)), member), 1); \
 	     node_##item = next_##item)

@@ -89,10 +89,15 @@ void log_write(enum log_severity severity, int verbosity, const char *file, int 
 // A line of free text, unquoted: for the few lines whose form upstream fixes ("FLAG: --v=\"2\"").
 void log_write_plain(enum log_severity severity, int verbosity, const char *file, int line, const char *text);
 
+// (cppcheck 2.10 cannot read __VA_OPT__.)
+#ifdef CPPCHECK
+#define LOG_WRITE_(severity, verbosity, message, ...) log_write((severity), (verbosity), __FILE__, __LINE__, (message), NULL, 0)
+#else
 #define LOG_WRITE_(severity, verbosity, message, ...)                                              \
 	log_write((severity), (verbosity), __FILE__, __LINE__, (message),                          \
 		  (const struct log_pair[]){__VA_OPT__(__VA_ARGS__, ){0}},                        \
 		  ARRAY_SIZE(((const struct log_pair[]){__VA_OPT__(__VA_ARGS__, ){0}})) - 1)
+#endif
 
 #define log_info(message, ...) LOG_WRITE_(LOG_INFO, 0, message, __VA_ARGS__)
 #define log_warning(message, ...) LOG_WRITE_(LOG_WARNING, 0, message, __VA_ARGS__)

@@ -25,18 +25,18 @@
 // called with it when the scope ends. Declare the adapter once beside the type:
 //   DEFINE_CLEANUP(struct strbuf *, strbuf_free)
 #define AUTO(function) __attribute__((cleanup(function##_cleanup_)))
-#define DEFINE_CLEANUP(type, function)                            \
+#define DEFINE_CLEANUP(type, function)                               \
 	static inline UNUSED void function##_cleanup_(type *pointer) \
-	{                                                         \
-		(void)function(*pointer);                         \
+	{                                                            \
+		(void)function(*pointer);                            \
 	}
 
 // Hands over the value of an owning variable and leaves NULL behind.
-#define TAKE(variable)                                 \
-	({                                             \
+#define TAKE(variable)                                    \
+	({                                                \
 		__typeof__(variable) taken_ = (variable); \
-		(variable) = NULL;                     \
-		taken_;                                \
+		(variable) = NULL;                        \
+		taken_;                                   \
 	})
 
 static inline void auto_free_cleanup_(void *pointer)

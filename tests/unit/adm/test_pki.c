@@ -20,14 +20,15 @@ static char folder[] = "/tmp/test_pki.XXXXXX";
 
 static const char *const dns_names[] = {"kubernetes", "node-1", NULL};
 static const char *const ip_addresses[] = {"10.96.0.1", "fd00::1", NULL};
-static const struct pki_request authority_request = {.common_name = "kubernetes", .validity_seconds = 3600, .is_ca = true};
+static const struct pki_request authority_request = {
+        .common_name = "kubernetes", .validity_seconds = 3600, .is_ca = true};
 static const struct pki_request server_request = {
-	.common_name = "kube-apiserver",
-	.organization = "system:masters",
-	.usage = PKI_SERVER,
-	.dns_names = dns_names,
-	.ip_addresses = ip_addresses,
-	.validity_seconds = 7200,
+        .common_name = "kube-apiserver",
+        .organization = "system:masters",
+        .usage = PKI_SERVER,
+        .dns_names = dns_names,
+        .ip_addresses = ip_addresses,
+        .validity_seconds = 7200,
 };
 
 struct chain {
@@ -64,7 +65,8 @@ static void a_leaf_serves_its_names(void **state)
 	request.dns_names = other;
 	assert_false(pki_certificate_serves(chain->server.certificate, authority, &request));
 	// Never longer than its authority lives.
-	assert_true(ASN1_TIME_compare(X509_get0_notAfter(chain->server.certificate), X509_get0_notAfter(authority)) <= 0);
+	assert_true(ASN1_TIME_compare(X509_get0_notAfter(chain->server.certificate), X509_get0_notAfter(authority)) <=
+	            0);
 }
 
 static void verifies_for_its_purpose_only(void **state)
@@ -127,9 +129,10 @@ static void subnets_are_counted(void **state)
 		unsigned number;
 		const char *expected; // NULL: refused
 	} cases[] = {
-		{"10.96.0.0/12", 1, "10.96.0.1"},   {"10.96.0.0/12", 10, "10.96.0.10"}, {"10.96.7.9/12", 1, "10.96.0.1"},
-		{"10.0.0.250/24", 260, "10.0.1.4"}, {"fd00:10::/108", 10, "fd00:10::a"}, {"10.96.0.0", 1, NULL},
-		{"10.96.0.0/33", 1, NULL},          {"nonsense/8", 1, NULL},
+	        {"10.96.0.0/12", 1, "10.96.0.1"},    {"10.96.0.0/12", 10, "10.96.0.10"},
+	        {"10.96.7.9/12", 1, "10.96.0.1"},    {"10.0.0.250/24", 260, "10.0.1.4"},
+	        {"fd00:10::/108", 10, "fd00:10::a"}, {"10.96.0.0", 1, NULL},
+	        {"10.96.0.0/33", 1, NULL},           {"nonsense/8", 1, NULL},
 	};
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -145,11 +148,11 @@ static void subnets_are_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_leaf_serves_its_names, setup, teardown),
-		cmocka_unit_test_setup_teardown(verifies_for_its_purpose_only, setup, teardown),
-		cmocka_unit_test_setup_teardown(another_authority_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(files_come_back_and_keys_are_private, setup, teardown),
-		cmocka_unit_test(subnets_are_counted),
+	        cmocka_unit_test_setup_teardown(a_leaf_serves_its_names, setup, teardown),
+	        cmocka_unit_test_setup_teardown(verifies_for_its_purpose_only, setup, teardown),
+	        cmocka_unit_test_setup_teardown(another_authority_is_refused, setup, teardown),
+	        cmocka_unit_test_setup_teardown(files_come_back_and_keys_are_private, setup, teardown),
+	        cmocka_unit_test(subnets_are_counted),
 	};
 	if (!mkdtemp(folder))
 		return 1;

@@ -186,8 +186,8 @@ int main(void)
 	if (run("ip link set lo up && ip route add 10.96.0.0/12 dev lo") != 0)
 		return 1;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_refused_transaction_says_so),
-		cmocka_unit_test(connections_reach_endpoints),
+	        cmocka_unit_test(a_refused_transaction_says_so),
+	        cmocka_unit_test(connections_reach_endpoints),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

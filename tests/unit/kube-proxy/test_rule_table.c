@@ -28,7 +28,8 @@ static bool claim_one(struct rule_table *table, const char *owner, struct rule_e
 	return rule_table_claim(table, owner, &array);
 }
 
-static void expect_plan(struct rule_table *table, size_t removed, size_t added, size_t chains_removed, size_t chains_added)
+static void expect_plan(struct rule_table *table, size_t removed, size_t added, size_t chains_removed,
+                        size_t chains_added)
 {
 	struct rule_plan plan = rule_table_plan(table);
 	assert_int_equal(plan.removed.count, removed);
@@ -118,11 +119,11 @@ static void a_lost_kernel_state_is_written_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_claim_is_added_once),
-		cmocka_unit_test(a_change_replaces_and_moves_the_chain),
-		cmocka_unit_test(a_shared_element_lives_as_long_as_its_last_owner),
-		cmocka_unit_test(the_first_owner_keeps_a_contested_element),
-		cmocka_unit_test(a_lost_kernel_state_is_written_whole),
+	        cmocka_unit_test(a_claim_is_added_once),
+	        cmocka_unit_test(a_change_replaces_and_moves_the_chain),
+	        cmocka_unit_test(a_shared_element_lives_as_long_as_its_last_owner),
+	        cmocka_unit_test(the_first_owner_keeps_a_contested_element),
+	        cmocka_unit_test(a_lost_kernel_state_is_written_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

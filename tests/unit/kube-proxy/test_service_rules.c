@@ -14,16 +14,16 @@
 #include "kube-proxy/service_rules.h"
 
 static const char service_text[] =
-	"{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"web\",\"namespace\":\"default\"},"
-	"\"spec\":{\"type\":\"NodePort\",\"clusterIP\":\"10.96.0.5\",\"clusterIPs\":[\"10.96.0.5\"],"
-	"\"ports\":[{\"name\":\"http\",\"protocol\":\"TCP\",\"port\":80,\"targetPort\":8080,\"nodePort\":30080}]}}";
+        "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"web\",\"namespace\":\"default\"},"
+        "\"spec\":{\"type\":\"NodePort\",\"clusterIP\":\"10.96.0.5\",\"clusterIPs\":[\"10.96.0.5\"],"
+        "\"ports\":[{\"name\":\"http\",\"protocol\":\"TCP\",\"port\":80,\"targetPort\":8080,\"nodePort\":30080}]}}";
 
 static const char slice_text[] =
-	"{\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"http\",\"protocol\":\"TCP\",\"port\":8080}],\"endpoints\":["
-	"{\"addresses\":[\"10.244.0.7\"],\"conditions\":{\"ready\":true}},"
-	"{\"addresses\":[\"10.244.0.6\"]},"
-	"{\"addresses\":[\"10.244.0.6\"],\"conditions\":{\"ready\":true}},"
-	"{\"addresses\":[\"10.244.0.8\"],\"conditions\":{\"ready\":false,\"serving\":true,\"terminating\":true}}]}";
+        "{\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"http\",\"protocol\":\"TCP\",\"port\":8080}],\"endpoints\":["
+        "{\"addresses\":[\"10.244.0.7\"],\"conditions\":{\"ready\":true}},"
+        "{\"addresses\":[\"10.244.0.6\"]},"
+        "{\"addresses\":[\"10.244.0.6\"],\"conditions\":{\"ready\":true}},"
+        "{\"addresses\":[\"10.244.0.8\"],\"conditions\":{\"ready\":false,\"serving\":true,\"terminating\":true}}]}";
 
 struct fixture {
 	struct arena *arena;
@@ -37,12 +37,12 @@ static int setup(void **state)
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	struct err err = ERR_INIT;
 	fixture->arena = arena_new(0);
-	assert_int_equal(view_decode_text(fixture->arena, &schema_type_core_v1_service, service_text, strlen(service_text),
-					  &fixture->service, &err),
-			 0);
+	assert_int_equal(view_decode_text(fixture->arena, &schema_type_core_v1_service, service_text,
+	                                  strlen(service_text), &fixture->service, &err),
+	                 0);
 	assert_int_equal(view_decode_text(fixture->arena, &schema_type_discovery_v1_endpoint_slice, slice_text,
-					  strlen(slice_text), &fixture->slice, &err),
-			 0);
+	                                  strlen(slice_text), &fixture->slice, &err),
+	                 0);
 	*state = fixture;
 	return 0;
 }
@@ -138,11 +138,11 @@ static void the_port_name_chooses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(ready_endpoints_are_unique_and_sorted, setup, teardown),
-		cmocka_unit_test_setup_teardown(terminating_endpoints_serve_when_no_other_does, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_service_without_endpoints_refuses, setup, teardown),
-		cmocka_unit_test_setup_teardown(headless_and_external_services_have_no_rules, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_port_name_chooses, setup, teardown),
+	        cmocka_unit_test_setup_teardown(ready_endpoints_are_unique_and_sorted, setup, teardown),
+	        cmocka_unit_test_setup_teardown(terminating_endpoints_serve_when_no_other_does, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_service_without_endpoints_refuses, setup, teardown),
+	        cmocka_unit_test_setup_teardown(headless_and_external_services_have_no_rules, setup, teardown),
+	        cmocka_unit_test_setup_teardown(the_port_name_chooses, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
