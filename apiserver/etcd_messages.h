@@ -70,6 +70,12 @@ struct etcd_key_value {
 	int64_t lease;
 };
 
+// Every answer's struct begins with its header.
+static inline const struct etcd_header *etcd_response_header(const void *response)
+{
+	return *(const struct etcd_header *const *)response;
+}
+
 // --- KV ------------------------------------------------------------------------
 
 struct etcd_range_request {

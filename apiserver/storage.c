@@ -218,7 +218,8 @@ static void probe(struct storage *storage)
 	if (storage->probe_open)
 		return;
 	storage->probe_open = true;
-	struct etcd_range_request request = {.key = ETCD_TEXT("health"), .count_only = true};
+	AUTO_FREE char *key = xasprintf("%shealth", storage->prefix);
+	struct etcd_range_request request = {.key = ETCD_TEXT(key), .count_only = true};
 	etcd_call(storage->etcd, ETCD_RANGE, &request, 5 * NSEC_PER_SEC, "get", "health", on_probe, storage);
 }
 

@@ -9,7 +9,9 @@
 // The watch covers all keys, not the prefix alone, so that its revision moves with
 // every write: then "etcd is at R" (a read's question) is answered by "the watch has
 // passed R". Progress notifications are not used for that: in etcd 3.4 they may
-// overtake events (issue 15220). Keys that aren't ours are dropped.
+// overtake events (issue 15220). Keys that aren't ours are dropped. Where etcd's
+// permissions forbid that watch, it covers the prefix, and asking for the revision
+// writes a sentinel key below the prefix: its event is what the watch comes to.
 //
 // 1. At the first start the watch begins HISTORY_REVISIONS back (or after the last
 //    compaction), so that the caches' windows hold the events that clients of a
@@ -318,7 +320,13 @@ static void on_canceled(struct storage *storage, const struct etcd_watch_respons
 	}
 	AUTO_FREE char *reason = xstrndup(response->cancel_reason.data ? response->cancel_reason.data : "",
 	                                  response->cancel_reason.length);
-	log_error("etcd refuses the watch over its keys", kv_str("reason", reason));
+	if (strstr(reason, "permission denied") && !storage->feed.prefix_only) {
+		log_info("etcd forbids a watch over all keys; watching the prefix, with a sentinel key",
+		         kv_str("prefix", storage->prefix));
+		storage->feed.prefix_only = true;
+	} else {
+		log_error("etcd refuses the watch over its keys", kv_str("reason", reason));
+	}
 	pause_feed(storage);
 }
 
@@ -358,6 +366,8 @@ static void on_watch_end(void *context, const struct err *err)
 static void create_watch(struct storage *storage)
 {
 	static const struct etcd_watch_callbacks callbacks = {on_response, on_watch_end};
+	AUTO_FREE char *end = xstrdup(storage->prefix);
+	end[strlen(end) - 1]++; // '/' becomes '0'
 	struct etcd_watch_create_request request = {
 	        .key = {"\0", 1},
 	        .range_end = {"\0", 1}, // all keys
@@ -365,6 +375,10 @@ static void create_watch(struct storage *storage)
 	        .progress_notify = true,
 	        .prev_kv = true,
 	};
+	if (storage->feed.prefix_only) {
+		request.key = ETCD_TEXT(storage->prefix);
+		request.range_end = ETCD_TEXT(end);
+	}
 	storage->feed.state = FEED_CREATING;
 	storage->feed.watch = etcd_watch_start(storage->etcd, &request, &callbacks, storage);
 }
@@ -388,7 +402,6 @@ static void on_revision(void *context, const void *response, const struct err *e
 {
 	struct storage *storage = context;
 	struct feed *feed = &storage->feed;
-	const struct etcd_range_response *range = response;
 	if (feed->state != FEED_ASKING)
 		return; // begun anew meanwhile
 	if (err) {
@@ -396,9 +409,10 @@ static void on_revision(void *context, const void *response, const struct err *e
 		pause_feed(storage);
 		return;
 	}
-	int64_t now = range->header->revision;
-	bool other_cluster = feed->cluster_id && feed->cluster_id != range->header->cluster_id;
-	feed->cluster_id = range->header->cluster_id;
+	const struct etcd_header *header = etcd_response_header(response);
+	int64_t now = header->revision;
+	bool other_cluster = feed->cluster_id && feed->cluster_id != header->cluster_id;
+	feed->cluster_id = header->cluster_id;
 	if (now < feed->asked_known || other_cluster)
 		accept_history(storage, now);
 	int64_t watched = atomic_load(&storage->watched_revision);
@@ -412,13 +426,26 @@ static void on_revision(void *context, const void *response, const struct err *e
 	create_watch(storage);
 }
 
+void feed_ask_revision(struct storage *storage, etcd_done *done, void *context)
+{
+	if (!storage->feed.prefix_only) {
+		struct etcd_range_request request = {.key = ETCD_TEXT(storage->prefix), .count_only = true};
+		etcd_call(storage->etcd, ETCD_RANGE, &request, STORAGE_CALL_TIMEOUT_NS, "get", "revision", done,
+		          context);
+		return;
+	}
+	AUTO_FREE char *key = xasprintf("%scaravel-sentinel", storage->prefix);
+	struct etcd_put_request put = {.key = ETCD_TEXT(key)};
+	struct etcd_request_op op = {.put = &put};
+	struct etcd_txn_request request = {.success = {&op, 1}};
+	etcd_call(storage->etcd, ETCD_TXN, &request, STORAGE_CALL_TIMEOUT_NS, "update", "revision", done, context);
+}
+
 static void begin(struct storage *storage)
 {
 	storage->feed.state = FEED_ASKING;
 	storage->feed.asked_known = storage->feed.known_revision;
-	struct etcd_range_request request = {.key = ETCD_TEXT(storage->prefix), .count_only = true};
-	etcd_call(storage->etcd, ETCD_RANGE, &request, STORAGE_CALL_TIMEOUT_NS, "get", "revision", on_revision,
-	          storage);
+	feed_ask_revision(storage, on_revision, storage);
 }
 
 // --- caches come and go -------------------------------------------------------------------

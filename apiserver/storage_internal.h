@@ -34,6 +34,7 @@ struct feed {
 	int64_t asked_known;    // it, when the revision was asked for
 	int64_t history_until;  // first lists begin when the watch has come so far
 	bool caught_up;
+	bool prefix_only; // etcd forbids the watch over all keys
 	struct loop_timer retry;
 	struct hashmap *caches; // prefix → struct feed_cache
 	struct list to_list;    // caches that need a list
@@ -107,6 +108,8 @@ void feed_init(struct storage *storage);
 void feed_done(struct storage *storage);
 void feed_add(struct storage *storage, struct watch_cache *cache); // takes the reference
 void feed_remove(struct storage *storage, struct watch_cache *cache);
+// etcd's revision of now, as the header of the answer; the watch will come to it.
+void feed_ask_revision(struct storage *storage, etcd_done *done, void *context);
 void feed_note_revision(struct storage *storage, int64_t revision); // of an answer's header
 // etcd's answer was behind what was known before it was asked: it lost history.
 void feed_history_lost(struct storage *storage, int64_t revision);

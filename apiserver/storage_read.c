@@ -281,19 +281,19 @@ static void ask(struct storage *storage);
 static void on_question(void *context, const void *response, const struct err *err)
 {
 	struct storage *storage = context;
-	const struct etcd_range_response *range = response;
+	int64_t revision = response ? etcd_response_header(response)->revision : 0;
 	struct read_op *op;
 	storage->reads.question_open = false;
-	if (range && range->header->revision < storage->reads.asked_known)
-		feed_history_lost(storage, range->header->revision);
-	else if (range)
-		feed_note_revision(storage, range->header->revision);
+	if (response && revision < storage->reads.asked_known)
+		feed_history_lost(storage, revision);
+	else
+		feed_note_revision(storage, revision);
 	list_for_each (op, &storage->reads.asked, node) {
 		if (err) {
 			fail(op, err->code, err->message);
 			continue;
 		}
-		op->revision = range->header->revision;
+		op->revision = revision;
 		wait_for_cache(op);
 	}
 	if (!list_is_empty(&storage->reads.next_question))
@@ -310,9 +310,7 @@ static void ask(struct storage *storage)
 	}
 	reads->question_open = true;
 	reads->asked_known = storage->feed.known_revision;
-	struct etcd_range_request request = {.key = ETCD_TEXT(storage->prefix), .count_only = true};
-	etcd_call(storage->etcd, ETCD_RANGE, &request, STORAGE_CALL_TIMEOUT_NS, "get", "revision", on_question,
-	          storage);
+	feed_ask_revision(storage, on_question, storage);
 }
 
 // --- an exact revision --------------------------------------------------------------------

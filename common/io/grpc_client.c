@@ -16,13 +16,14 @@
 // 3. One connection takes calls (`current`). After GOAWAY it drains beside its
 //    successor and is freed with its last call.
 // 4. A failure moves to the next endpoint at once; after a whole round the back-off
-//    doubles from 50 ms to 2 s, with jitter. TLS files are read again for each
-//    round, so that renewed certificates are used.
+//    doubles from 50 ms to 2 s, with jitter. TLS files that changed are read again
+//    before, so that renewed certificates are used.
 #include "common/io/grpc_client.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/base/encode.h"
 #include "common/base/memory.h"
@@ -102,9 +103,25 @@ static int parse_endpoint(const char *url, struct grpc_endpoint *endpoint, struc
 	return 0;
 }
 
+// When the files were changed: the sum of their times.
+static int64_t tls_files_stamp(const struct tls_client_config *config)
+{
+	const char *const files[] = {config->ca_file, config->certificate_file, config->private_key_file};
+	int64_t stamp = 0;
+	struct stat status;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (files[i] && stat(files[i], &status) == 0)
+			stamp += status.st_mtim.tv_sec * NSEC_PER_SEC + status.st_mtim.tv_nsec;
+	return stamp;
+}
+
 static void load_tls(struct grpc_client *client, struct err *err)
 {
 	SSL_CTX *context = NULL;
+	int64_t stamp = client->has_tls_config ? tls_files_stamp(&client->tls_config) : 0;
+	if (client->tls && client->tls_stamp == stamp)
+		return;
+	client->tls_stamp = stamp;
 	if (!client->has_tls_config || tls_client_context_new(&client->tls_config, true, &context, err))
 		return;
 	SSL_CTX_free(client->tls); // connections hold their own reference

@@ -75,6 +75,7 @@ struct grpc_client {
 	SSL_CTX *tls;
 	struct tls_client_config tls_config; // its texts are copies
 	bool has_tls_config;
+	int64_t tls_stamp; // of the files that `tls` was made from
 	size_t max_message_bytes;
 	int64_t connect_wait_ns;
 	void (*on_state)(void *context, bool connected);

@@ -83,8 +83,8 @@ static UNUSED void etcd_fixture_make_certificates(struct etcd_fixture *fixture)
 	         "-keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca",
 	         d);
 	run(command);
-	static const char *const names[] = {"server", "client"};
-	for (int i = 0; i < 2; i++) {
+	static const char *const names[] = {"server", "client", "root"};
+	for (int i = 0; i < 3; i++) {
 		snprintf(command, sizeof(command),
 		         "cd %s && exec 2>>openssl.log && openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
 		         "-nodes "

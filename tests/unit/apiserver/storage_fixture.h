@@ -287,6 +287,10 @@ static UNUSED void storage_start(struct world *world)
 	struct err err = ERR_INIT;
 	struct storage_config config = {
 	        .etcd_endpoints = world->etcd_server.endpoints,
+	        .etcd_ca_file = world->etcd_server.with_tls ? world->etcd_server.ca_file : NULL,
+	        .etcd_certificate_file = world->etcd_server.with_tls ? world->etcd_server.certificate_file : NULL,
+	        .etcd_private_key_file = world->etcd_server.with_tls ? world->etcd_server.key_file : NULL,
+
 	        .prefix = "/registry",
 	        .event_window_bytes = world->window_bytes,
 	        .compaction_interval_ns = world->compaction_interval_ns,

@@ -542,6 +542,49 @@ static void test_compaction(void **state)
 	result_done(&got);
 }
 
+// etcd lets the client's certificate touch the prefix alone.
+static void test_limited_permissions(void **state)
+{
+	struct world *world = *state;
+	struct etcd_fixture *server = &world->etcd_server;
+	struct watcher watcher;
+	char command[2048];
+	etcd_fixture_kill(server);
+	world->etcd = etcd_free(world->etcd);
+	etcd_fixture_make_certificates(server);
+	etcd_fixture_start(server);
+	snprintf(command, sizeof(command),
+	         "cd %s && exec >>ctl.log 2>&1; export ETCDCTL_API=3; ctl() { etcdctl --endpoints %s --cacert ca.crt "
+	         "--cert root.crt --key root.key \"$@\"; }; for i in 1 2 3 4 5; do ctl endpoint health && break; done; "
+	         "ctl user add root --no-password && ctl user add client --no-password && ctl role add limited && "
+	         "ctl role grant-permission limited readwrite --prefix=true /registry/ && "
+	         "ctl user grant-role client limited && ctl role add root; ctl user grant-role root root && ctl auth "
+	         "enable",
+	         server->directory, server->endpoint);
+	if (system(command) != 0)
+		fail_msg("%s", command);
+	storage_start(world);
+	int64_t first = write_pod(world, STORAGE_CREATE, "a", "x", "n1", 0);
+	struct result got = get_object(world, &pods, "a", "x", STORAGE_CONSISTENT, 0);
+	assert_int_equal(got.code, 0);
+	result_done(&got);
+	must_watch_pods(world, &watcher, "", NULL, NULL, first);
+	snprintf(command, sizeof(command),
+	         "cd %s && ETCDCTL_API=3 etcdctl --endpoints %s --cacert ca.crt --cert root.crt --key root.key put "
+	         "/elsewhere x "
+	         ">>ctl.log 2>&1",
+	         server->directory, server->endpoint);
+	assert_int_equal(system(command), 0);
+	// A write elsewhere makes no event here, and still no read waits for it.
+	struct storage_read read = {.resource = &pods, .freshness = STORAGE_CONSISTENT};
+	got = list_objects(world, &read);
+	assert_true(got.code == 0 && got.count == 1 && got.revision > first + 1);
+	result_done(&got);
+	write_pod(world, STORAGE_UPDATE, "a", "x", "n2", first);
+	wait_events(world, &watcher, 1);
+	storage_watch_close(watcher.watch);
+}
+
 // Calls that are under way when the storage ends are answered.
 static void test_free_answers_all(void **state)
 {
@@ -588,6 +631,7 @@ int main(int argc, char **argv)
 	        WORLD_TEST(test_compacted_meanwhile),
 	        WORLD_TEST(test_etcd_replaced_by_older),
 	        WORLD_TEST(test_compaction),
+	        WORLD_TEST(test_limited_permissions),
 	        WORLD_TEST(test_free_answers_all),
 	        WORLD_TEST(test_random),
 	};
