@@ -16,8 +16,9 @@
 // 1. At the first start the watch begins HISTORY_REVISIONS back (or after the last
 //    compaction), so that the caches' windows hold the events that clients of a
 //    previous apiserver want to resume from. The number bounds the delay: etcd 3.4
-//    sends a watch that lags 1000 revisions every 100 ms. The first lists begin when that history has arrived: from the first moment a cache can
-//    say which revisions are too old.
+//    sends a watch that lags 1000 revisions every 100 ms. The first lists begin when
+//    that history has arrived: from the first moment a cache can say which revisions
+//    are too old.
 // 2. A cache is listed while the watch runs: the cache keeps changes aside until its
 //    list is whole (watch_cache.c), so the order of the two doesn't matter.
 // 3. After a lost connection the watch resumes behind the last revision seen. If
