@@ -93,6 +93,16 @@ static void post_resource(struct storage *storage, struct watch_cache *cache, vo
 	loop_post(storage->loop, &task->task, callback);
 }
 
+// The schema's prefixes begin with upstream's default, which --etcd-prefix replaces.
+static char *etcd_prefix(const struct storage *storage, const struct schema_resource *resource)
+{
+	static const char usual[] = "/registry/";
+	const char *prefix = resource->storage_prefix;
+	if (strncmp(prefix, usual, sizeof(usual) - 1) != 0)
+		return xstrdup(prefix);
+	return xasprintf("%s%s", storage->prefix, prefix + sizeof(usual) - 1);
+}
+
 void storage_add_resource(struct storage *storage, const struct schema_resource *resource)
 {
 	if (!resource->storage_prefix)
@@ -100,8 +110,10 @@ void storage_add_resource(struct storage *storage, const struct schema_resource 
 	pthread_rwlock_wrlock(&storage->lock);
 	struct resource_slot *slot = hashmap_get(storage->resources, resource->storage_prefix);
 	if (!slot) {
+		AUTO_FREE char *prefix = etcd_prefix(storage, resource);
 		struct watch_cache_config config = {
 		        .resource = resource,
+		        .prefix = prefix,
 		        .window_bytes = storage->window_bytes,
 		        .watched_revision = &storage->watched_revision,
 		        .ports = storage->ports,

@@ -98,7 +98,7 @@ struct watch_cache *watch_cache_new(const struct watch_cache_config *config)
 	const struct schema_resource *resource = config->resource;
 	struct watch_cache *cache = NEW(struct watch_cache);
 	atomic_init(&cache->references, 1);
-	cache->prefix = xstrdup(resource->storage_prefix);
+	cache->prefix = xstrdup(config->prefix ? config->prefix : resource->storage_prefix);
 	cache->resource =
 	        *resource->group ? xasprintf("%s.%s", resource->plural, resource->group) : xstrdup(resource->plural);
 	cache->watched_revision = config->watched_revision;

@@ -59,6 +59,7 @@ struct world {
 	struct etcd *etcd; // beside the storage, to look and to meddle
 	size_t window_bytes;
 	int64_t compaction_interval_ns;
+	const char *prefix; // NULL = /registry
 };
 
 struct result {
@@ -291,7 +292,7 @@ static UNUSED void storage_start(struct world *world)
 	        .etcd_certificate_file = world->etcd_server.with_tls ? world->etcd_server.certificate_file : NULL,
 	        .etcd_private_key_file = world->etcd_server.with_tls ? world->etcd_server.key_file : NULL,
 
-	        .prefix = "/registry",
+	        .prefix = world->prefix ? world->prefix : "/registry",
 	        .event_window_bytes = world->window_bytes,
 	        .compaction_interval_ns = world->compaction_interval_ns,
 	};

@@ -183,6 +183,21 @@ static void test_writes(void **state)
 	assert_true(raw_get(world, "/registry/services/specs/ns/e2").lease == lease);
 }
 
+// Several clusters in one etcd.
+static void test_other_prefix(void **state)
+{
+	struct world *world = *state;
+	world->prefix = "clusters/one";
+	storage_start(world);
+	raw_put(world, "/registry/pods/a/other", "{}", 2);
+	int64_t written = write_pod(world, STORAGE_CREATE, "a", "x", "n1", 0);
+	assert_int_equal(raw_get(world, "/clusters/one/pods/a/x").count, 1);
+	struct storage_read read = {.resource = &pods, .freshness = STORAGE_CONSISTENT};
+	struct result all = list_objects(world, &read);
+	assert_true(all.count == 1 && all.objects[0]->revision == written);
+	result_done(&all);
+}
+
 static void expect_names(const struct result *result, const char *names)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 16);
@@ -623,6 +638,7 @@ int main(int argc, char **argv)
 #define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 	        WORLD_TEST(test_writes),
+	        WORLD_TEST(test_other_prefix),
 	        WORLD_TEST(test_lists),
 	        WORLD_TEST(test_watches),
 	        WORLD_TEST(test_restart_keeps_history),
