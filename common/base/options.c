@@ -63,20 +63,35 @@ static int set_string(const struct option *row, const char *value, struct err *e
 	return 0;
 }
 
-static int set_strings(const struct option *row, const char *value, struct err *err UNUSED)
+static struct string_list *list_of(const struct option *row)
 {
 	struct string_list *list = row->target;
 	if (!option_was_set(row, row->name))
 		*list = (struct string_list){0}; // the default may be a static array
+	return list;
+}
+
+static void add_to_list(struct string_list *list, const char *item)
+{
+	list->items = xreallocarray(list->items, list->count + 2, sizeof(*list->items));
+	list->items[list->count++] = item;
+	list->items[list->count] = NULL;
+}
+
+static int set_strings(const struct option *row, const char *value, struct err *err UNUSED)
+{
+	struct string_list *list = list_of(row);
 	if (!*value)
 		return 0;
 	char *text = xstrdup(value);
-	while (text) {
-		char *item = strsep(&text, ",");
-		list->items = xreallocarray(list->items, list->count + 2, sizeof(*list->items));
-		list->items[list->count++] = item;
-		list->items[list->count] = NULL;
-	}
+	while (text)
+		add_to_list(list, strsep(&text, ","));
+	return 0;
+}
+
+static int set_string_array(const struct option *row, const char *value, struct err *err UNUSED)
+{
+	add_to_list(list_of(row), value);
 	return 0;
 }
 
@@ -92,7 +107,8 @@ static int set_nothing(const struct option *row UNUSED, const char *value UNUSED
 
 static int (*const setters[])(const struct option *row, const char *value, struct err *err) = {
         [OPTION_BOOL] = set_bool,       [OPTION_INT] = set_int,           [OPTION_STRING] = set_string,
-        [OPTION_STRINGS] = set_strings, [OPTION_DURATION] = set_duration, [OPTION_IGNORED] = set_nothing,
+        [OPTION_STRINGS] = set_strings, [OPTION_STRING_ARRAY] = set_string_array,
+        [OPTION_DURATION] = set_duration, [OPTION_IGNORED] = set_nothing,
 };
 
 // --- rows ---------------------------------------------------------------------------

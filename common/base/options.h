@@ -18,6 +18,7 @@ enum option_type {
 	OPTION_INT,      // int64_t *
 	OPTION_STRING,   // const char ** (borrowed from argv)
 	OPTION_STRINGS,  // struct string_list *; repeated and comma-separated; the first replaces the default
+	OPTION_STRING_ARRAY, // struct string_list *; repeated, commas are kept
 	OPTION_DURATION, // int64_t * nanoseconds, Go syntax: 1h30m, 10s, 100ms
 	OPTION_IGNORED,  // accepted for compatibility, with a warning from options_log: no target;
 	                 // takes a value when value_name is not empty

@@ -32,6 +32,7 @@ static void append_value(struct strbuf *out, const struct option *row)
 		strbuf_append_text(out, text ? text : "");
 		break;
 	case OPTION_STRINGS:
+	case OPTION_STRING_ARRAY:
 		list = row->target;
 		strbuf_append_char(out, '[');
 		for (size_t i = 0; i < list->count; i++)
@@ -54,6 +55,7 @@ static const char *type_word(const struct option *row)
 	static const char *const words[] = {
 	        [OPTION_BOOL] = "",           [OPTION_INT] = "int",           [OPTION_STRING] = "string",
 	        [OPTION_STRINGS] = "strings", [OPTION_DURATION] = "duration", [OPTION_IGNORED] = "",
+	        [OPTION_STRING_ARRAY] = "stringArray",
 	};
 	return row->value_name ? row->value_name : words[row->type];
 }

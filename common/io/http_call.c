@@ -76,9 +76,10 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
 	return 0;
 }
 
-const char *http_call_response_header(const struct http_call *call, const char *name)
+// Names and values follow one another, each with a NUL behind it.
+static const char *find_header(const struct http_call *call, const char *name, const char *at)
 {
-	const char *at = call->response_headers.data, *end = at ? at + call->response_headers.length : NULL;
+	const char *end = at ? call->response_headers.data + call->response_headers.length : NULL;
 	while (at < end) {
 		const char *value = at + strlen(at) + 1;
 		if (strcasecmp(at, name) == 0)
@@ -86,6 +87,16 @@ const char *http_call_response_header(const struct http_call *call, const char *
 		at = value + strlen(value) + 1;
 	}
 	return NULL;
+}
+
+const char *http_call_response_header(const struct http_call *call, const char *name)
+{
+	return find_header(call, name, call->response_headers.data);
+}
+
+const char *http_call_next_response_header(const struct http_call *call, const char *name, const char *previous)
+{
+	return find_header(call, name, previous + strlen(previous) + 1);
 }
 
 // --- options ----------------------------------------------------------------------------

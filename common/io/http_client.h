@@ -54,3 +54,5 @@ struct http_call *http_call_start(struct http_client *client, const struct http_
 void http_call_cancel(struct http_call *call);
 // A response header, within on_head/on_done; NULL = none.
 const char *http_call_response_header(const struct http_call *call, const char *name);
+// The next one of that name after `previous` (a value that one of these two returned); NULL = no more.
+const char *http_call_next_response_header(const struct http_call *call, const char *name, const char *previous);
