@@ -119,7 +119,7 @@ struct storage_write {
 	const char *namespace_name;
 	const char *name;
 	int64_t expected_revision;
-	struct blob *json;     // without resourceVersion; its reference is taken
+	struct blob *json;     // without resourceVersion; the caller's reference is consumed
 	int64_t lease_seconds; // events: time to live, 0 = none
 };
 

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decoding of bodies. Errors carry the words that upstream's decoder puts around
+// them, since people paste them into search engines:
+//
+//   Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.x"
+//
+// What only fieldValidation judges (unknown and duplicate fields) is collected
+// while reading and turned into an error, warnings or nothing at the end.
+
+#include "apiserver/body.h"
+
+#include <string.h>
+
+#include "apiserver/object_io.h"
+#include "common/api/decode.h"
+#include "common/api/object.h"
+#include "common/api/yaml.h"
+#include "common/base/encode.h"
+
+enum {
+	BODY_MAX_ISSUES = 100,
+	BODY_MAX_NODES = 1 << 20,
+	BODY_MAX_PATCH_OPERATIONS = 10000,
+};
+
+struct duplicates {
+	struct arena *arena;
+	const char *texts[BODY_MAX_ISSUES];
+	size_t count;
+};
+
+struct body_kind body_kind_of(const struct schema_resource *resource)
+{
+	return (struct body_kind){resource->group, resource->version, resource->kind, resource->type};
+}
+
+struct body_kind body_kind_of_route(const struct route *route)
+{
+	const struct schema_subresource *subresource = route->subresource;
+
+	if (!subresource || !subresource->body_kind || !subresource->body_type)
+		return body_kind_of(route->resource);
+	return (struct body_kind){subresource->body_group, subresource->body_version, subresource->body_kind,
+				  subresource->body_type};
+}
+
+static void on_duplicate(void *context, const char *path)
+{
+	struct duplicates *duplicates = context;
+
+	if (duplicates->count < BODY_MAX_ISSUES)
+		duplicates->texts[duplicates->count++] =
+			arena_printf(duplicates->arena, "duplicate field \"%s\"", path);
+}
+
+static int parse_text(struct request *request, bool yaml, struct duplicates *duplicates, struct json **ret_value,
+		      struct err *err)
+{
+	struct json_limits limits = {.max_nodes = BODY_MAX_NODES, .on_duplicate = on_duplicate, .context = duplicates};
+	const struct http_request *http = request->http;
+	struct yaml_document *documents;
+	size_t count;
+	int r;
+
+	if (!yaml)
+		return json_parse(request->arena, http->body, http->body_length, &limits, ret_value, err);
+	r = yaml_parse(request->arena, http->body, http->body_length, &limits, &documents, &count, err);
+	if (r < 0)
+		return r;
+	if (count != 1)
+		return err_set(err, ERR_BAD_REQUEST, "the body must hold exactly one YAML document");
+	*ret_value = documents[0].value;
+	return 0;
+}
+
+static const struct status *unrecognized(struct request *request, const struct body_kind *kind, const char *why)
+{
+	size_t shown = request->http->body_length < 16 ? request->http->body_length : 16;
+	char prefix[33] = "";
+
+	hex_encode(prefix, request->http->body, shown);
+	return status_new(request->arena, ERR_BAD_REQUEST,
+			  "the object provided is unrecognized (must be of type %s): %s (%s%s)", kind->kind, why, prefix,
+			  shown < request->http->body_length ? " ..." : "");
+}
+
+static const struct status *cannot_handle(struct request *request, const struct body_kind *kind, const char *why)
+{
+	return status_new(request->arena, ERR_BAD_REQUEST, "%s in version \"%s\" cannot be handled as a %s: %s",
+			  kind->kind, kind->version, kind->kind, why);
+}
+
+static const char *join(struct arena *arena, const char *separator, const char *const *texts, size_t count)
+{
+	const char *joined = "";
+
+	for (size_t i = 0; i < count; i++)
+		joined = arena_printf(arena, "%s%s%s", joined, i ? separator : "", texts[i]);
+	return joined;
+}
+
+// Judges what strict decoding would refuse.
+static const struct status *judge_issues(struct request *request, const struct body_kind *kind,
+					 const struct decode_issues *unknown, const struct duplicates *duplicates)
+{
+	size_t count = unknown->count + (duplicates ? duplicates->count : 0);
+	const char **all;
+
+	if (!count || request->options.field_validation == FIELD_VALIDATION_IGNORE)
+		return NULL;
+	all = ARENA_ARRAY(request->arena, const char *, count);
+	for (size_t i = 0; i < unknown->count; i++)
+		all[i] = unknown->texts[i];
+	for (size_t i = unknown->count; i < count; i++)
+		all[i] = duplicates->texts[i - unknown->count];
+	if (request->options.field_validation == FIELD_VALIDATION_STRICT)
+		return cannot_handle(request, kind,
+				     arena_printf(request->arena, "strict decoding error: %s",
+						  join(request->arena, ", ", all, count)));
+	for (size_t i = 0; i < count; i++)
+		request_warn(request, all[i]);
+	return NULL;
+}
+
+static const char *api_version_of(struct arena *arena, const struct body_kind *kind)
+{
+	return kind->group[0] ? arena_printf(arena, "%s/%s", kind->group, kind->version) : kind->version;
+}
+
+// A body without apiVersion and kind is taken for what the path says.
+static const struct status *check_kind(struct request *request, const struct body_kind *kind, struct json *object)
+{
+	const char *expected = api_version_of(request->arena, kind);
+	const char *api_version = json_get_text(object, "apiVersion");
+	const char *name = json_get_text(object, "kind");
+
+	if (api_version && api_version[0] && strcmp(api_version, expected))
+		return status_new(request->arena, ERR_BAD_REQUEST,
+				  "the API version in the data (%s) does not match the expected API version (%s)",
+				  api_version, expected);
+	if (name && name[0] && strcmp(name, kind->kind))
+		return status_new(request->arena, ERR_BAD_REQUEST,
+				  "%s in version \"%s\" cannot be handled as a %s: the kind in the data does not match "
+				  "the kind of the resource",
+				  name, kind->version, kind->kind);
+	json_set_text(request->arena, object, "kind", kind->kind);
+	json_set_text(request->arena, object, "apiVersion", expected);
+	return NULL;
+}
+
+static const struct status *normalize(struct request *request, const struct body_kind *kind, struct json *object,
+				      const struct duplicates *duplicates)
+{
+	struct decode_issues issues = {0};
+	const struct status *status;
+	struct err err = ERR_INIT;
+
+	if (schema_normalize(request->arena, kind->type, object, &issues, &err) < 0)
+		return cannot_handle(request, kind, err.message);
+	status = judge_issues(request, kind, &issues, duplicates);
+	if (!status)
+		object_complete(request->arena, kind->type, object);
+	return status;
+}
+
+const struct status *body_normalize(struct request *request, const struct body_kind *kind, struct json *object)
+{
+	return normalize(request, kind, object, NULL);
+}
+
+static const struct status *check_syntax(struct request *request, const struct body_kind *kind, struct json *object)
+{
+	if (!json_is(object, JSON_OBJECT))
+		return unrecognized(request, kind,
+				    "couldn't get version/kind; json parse error: json: cannot unmarshal the value into "
+				    "Go value of type struct");
+	return check_kind(request, kind, object);
+}
+
+const struct status *body_decode_object(struct request *request, const struct body_kind *kind, struct json **ret_object)
+{
+	struct duplicates *duplicates = ARENA_NEW(request->arena, struct duplicates);
+	const struct status *status;
+	enum body_format format;
+	struct json *object;
+	struct err err = ERR_INIT;
+
+	status = negotiate_body(request->arena, http_request_header(request->http, "content-type"), false, &format);
+	if (status)
+		return status;
+	if (!request->http->body_length)
+		return unrecognized(request, kind,
+				    "couldn't get version/kind; json parse error: unexpected end of JSON input");
+	duplicates->arena = request->arena;
+	if (parse_text(request, format == BODY_YAML, duplicates, &object, &err) < 0)
+		return unrecognized(request, kind,
+				    arena_printf(request->arena, "couldn't get version/kind; json parse error: %s",
+						 err.message));
+	status = check_syntax(request, kind, object);
+	if (!status)
+		status = normalize(request, kind, object, duplicates);
+	if (!status)
+		*ret_object = object;
+	return status;
+}
+
+const struct status *body_decode_optional(struct request *request, struct json **ret_value)
+{
+	struct duplicates *duplicates = ARENA_NEW(request->arena, struct duplicates);
+	const struct status *status;
+	enum body_format format;
+	struct err err = ERR_INIT;
+
+	*ret_value = NULL;
+	if (!request->http->body_length)
+		return NULL;
+	status = negotiate_body(request->arena, http_request_header(request->http, "content-type"), false, &format);
+	if (status)
+		return status;
+	duplicates->arena = request->arena;
+	if (parse_text(request, format == BODY_YAML, duplicates, ret_value, &err) < 0)
+		return status_new(request->arena, ERR_BAD_REQUEST, "%s", err.message);
+	return NULL;
+}
+
+const struct status *body_decode_patch(struct request *request, enum body_format *ret_format, struct json **ret_patch)
+{
+	const struct status *status = negotiate_body(request->arena, http_request_header(request->http, "content-type"),
+						     true, ret_format);
+	struct json_limits limits = {.max_nodes = BODY_MAX_NODES};
+	struct err err = ERR_INIT;
+
+	if (status)
+		return status;
+	if (json_parse(request->arena, request->http->body, request->http->body_length, &limits, ret_patch, &err) < 0)
+		return status_new(request->arena, ERR_BAD_REQUEST, "error decoding patch: %s", err.message);
+	if (*ret_format != BODY_JSON_PATCH)
+		return json_is(*ret_patch, JSON_OBJECT)
+			       ? NULL
+			       : status_new(request->arena, ERR_BAD_REQUEST,
+					    "error decoding patch: the patch must be a JSON object");
+	if (!json_is(*ret_patch, JSON_ARRAY))
+		return status_new(request->arena, ERR_BAD_REQUEST,
+				  "error decoding patch: the patch must be a JSON array of operations");
+	if ((*ret_patch)->length > BODY_MAX_PATCH_OPERATIONS)
+		return status_new(request->arena, ERR_TOO_LARGE,
+				  "The allowed maximum operations in a JSON patch is %d, got %u",
+				  BODY_MAX_PATCH_OPERATIONS, (*ret_patch)->length);
+	return NULL;
+}

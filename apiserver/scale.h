@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The scale subresource: autoscaling/v1 Scale as a view of a workload's
+// replicas and selector.
+
+#include "apiserver/request.h"
+
+struct stored_object;
+
+static inline bool scale_is_route(const struct route *route)
+{
+	return route->subresource && route->subresource_name[0] == 's' && route->subresource_name[1] == 'c';
+}
+
+// The Scale of a workload's tree.
+struct json *scale_from_object(struct arena *arena, const struct schema_resource *resource, const struct json *object);
+// Checks a Scale and puts its replicas into the workload.
+const struct status *scale_apply(struct arena *arena, const struct schema_resource *resource,
+				 const struct json *scale, struct json *object);
+// Ends a request with the Scale of what is stored.
+void scale_finish(struct request *request, struct stored_object *object);

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The apiserver as a whole: its configuration, its loops, storage and listener,
+// and what all requests share.
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "apiserver/ip_range.h"
+#include "common/base/err.h"
+#include "common/base/list.h"
+#include "common/base/metrics.h"
+#include "common/base/options.h"
+#include "common/io/loop.h"
+#include "common/io/plain_server.h"
+
+struct bootstrap;
+struct documents;
+struct http_server;
+struct server_thread;
+struct storage;
+struct watch_frames;
+typedef struct ssl_ctx_st SSL_CTX;
+
+enum {
+	SERVER_LOOPS = 2,
+	SERVER_WORKERS = 2,
+};
+
+struct server_config {
+	const char *bind_address;
+	const char *advertise_address; // an IP address; never empty once main has resolved it
+	int64_t secure_port;
+	const char *certificate_file;
+	const char *private_key_file;
+	const char *client_ca_file;
+	int tls_minimum_version; // 0 = the default
+	bool anonymous_auth;
+
+	struct string_list etcd_servers;
+	const char *etcd_ca_file;
+	const char *etcd_certificate_file;
+	const char *etcd_private_key_file;
+	const char *etcd_prefix;
+	int64_t etcd_compaction_interval_ns;
+
+	const char *kubelet_certificate_file;
+	const char *kubelet_private_key_file;
+	const char *kubelet_ca_file;
+	int64_t kubelet_timeout_ns;
+	struct string_list kubelet_address_types;
+
+	struct ip_range service_ranges[2]; // the primary family first
+	size_t service_range_count;
+	int node_port_first;
+	int node_port_count;
+
+	bool allow_privileged;
+	int64_t max_requests_in_flight;          // 0 = no limit
+	int64_t max_mutating_requests_in_flight; // 0 = no limit
+	int64_t min_request_timeout_ns;          // watches end at random from here to twice this
+	int64_t event_ttl_ns;
+	int64_t shutdown_grace_ns;
+	int64_t default_not_ready_toleration_seconds;
+	int64_t default_unreachable_toleration_seconds;
+	struct string_list disabled_admission;
+};
+
+// One of the connection loops with what belongs to it alone.
+struct server_loop {
+	struct loop *loop;
+	struct list watches;       // struct watcher, to end them at a stop
+	struct loop_task stop_task;
+	struct server *server;
+};
+
+struct server {
+	const struct server_config *config;
+	struct server_loop loops[SERVER_LOOPS];
+	struct loop *main_loop; // signals, bootstrap and repairs
+	struct work_pool *workers;
+	struct storage *storage;
+	struct http_server *http;
+	struct metrics_registry *metrics;
+	struct bootstrap *bootstrap;
+	struct watch_frames *watch_frames;
+	struct documents *documents; // discovery and OpenAPI
+	int port;                    // where it listens
+	SSL_CTX *kubelet_tls;   // client context for tunnels; NULL: no kubelet certificate given
+	struct health_check *checks;
+	struct server_thread *threads;
+	atomic_int in_flight;
+	atomic_int in_flight_mutating;
+	atomic_int long_running;
+	atomic_bool stopping;
+	atomic_bool bootstrapped;
+};
+
+// The server_loop that an exchange's loop belongs to.
+struct server_loop *server_loop_of(struct server *server, struct loop *loop);
+
+// Starts storage, listener and bootstrap. The loops other than main_loop run on threads of their own.
+NODISCARD int server_start(struct server *server, const struct server_config *config, struct loop *main_loop,
+			   struct err *err);
+// Ends watches, lets requests finish within the grace period, then calls `stopped` on the main loop.
+void server_stop(struct server *server, void (*stopped)(void *context), void *context);
+void server_done(struct server *server);
