@@ -195,3 +195,41 @@ int kubelet_config_load(struct arena *arena, const char *path, const struct opti
 	}
 	return result;
 }
+
+static struct json *field_value(struct arena *arena, const struct field *field, const void *source)
+{
+	char duration[32];
+	switch (field->type) {
+	case FIELD_TEXT:
+		return json_string(arena, *(const char *const *)source);
+	case FIELD_INTEGER:
+		return json_integer(arena, *(const int64_t *)source);
+	case FIELD_BOOL:
+		return json_bool(arena, *(const bool *)source);
+	case FIELD_DURATION:
+		duration_format(*(const int64_t *)source, duration);
+		return json_string(arena, duration);
+	case FIELD_QUANTITY:
+		return json_string(arena, arena_printf(arena, "%lld", (long long)*(const int64_t *)source));
+	case FIELD_TEXTS:
+		break;
+	}
+	const struct string_list *list = source;
+	struct json *array = json_array(arena);
+	for (size_t index = 0; index < list->count; index++)
+		json_append(arena, array, json_string(arena, list->items[index]));
+	return array;
+}
+
+struct json *kubelet_config_to_json(struct arena *arena, const struct kubelet_config *config)
+{
+	struct json *document = json_object(arena);
+	for (size_t index = 0; index < ARRAY_SIZE(fields); index++) {
+		struct json *object = document;
+		const char *name = fields[index].path;
+		for (const char *dot; (dot = strchr(name, '.')); name = dot + 1)
+			object = json_ensure_object(arena, object, arena_strndup(arena, name, (size_t)(dot - name)));
+		json_set(arena, object, name, field_value(arena, &fields[index], (const char *)config + fields[index].offset));
+	}
+	return document;
+}

@@ -9,6 +9,8 @@
 #include "common/base/err.h"
 #include "common/base/options.h"
 
+struct json;
+
 struct kubelet_config {
 	const char *config_file;
 	const char *bootstrap_kubeconfig;
@@ -56,3 +58,6 @@ extern const struct kubelet_config kubelet_config_defaults;
 // Texts go to the arena, which lives as long as the config.
 NODISCARD int kubelet_config_load(struct arena *arena, const char *path, const struct option *options,
 				  struct kubelet_config *config, struct err *err);
+
+// The settings in effect, in the document's form, for /configz.
+struct json *kubelet_config_to_json(struct arena *arena, const struct kubelet_config *config);

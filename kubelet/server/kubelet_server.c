@@ -1,84 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// Routes of the HTTPS server. Clients prove themselves by a certificate of
-// --client-ca-file; whoever has one may do everything until authorization is
-// delegated to the apiserver. Without a client CA only /healthz is answered.
+// The server's life, its routes, and who may use them.
+//
+// A client proves itself by a certificate of --client-ca-file; without one the answer
+// is 401 to everything. Whoever has one may do everything: authorization isn't
+// delegated to the API server yet, which is said at the start.
+//
+// The certificate is the one of --tls-cert-file, or a self-signed one in --cert-dir
+// that is looked after once a day. Everything happens on the kubelet's one loop.
 
 #include "kubelet/server/kubelet_server.h"
 
-#include <ctype.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/metrics.h"
+#include "kubelet/pod/pod_manager.h"
 #include "kubelet/server/server_internal.h"
 #include "kubelet/server/serving_certificate.h"
 
-struct kubelet_server {
-	struct kubelet *kubelet;
-	struct metrics_registry *metrics;
-	struct tls_server_config tls;
-	struct http_server *http;
-	bool open_to_all; // no client CA: health only
-};
+#define CERTIFICATE_LOOK_NS (24 * 3600 * NSEC_PER_SEC)
 
-// --- requests ------------------------------------------------------------------------------
+enum { MAX_BODY_BYTES = 1 << 20, MAX_CONNECTIONS = 1024 };
 
-static int hex_digit(char digit)
-{
-	if (isdigit((unsigned char)digit))
-		return digit - '0';
-	digit = (char)(digit | 0x20);
-	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
-static char *decode(struct arena *arena, const char *text, size_t length, bool plus_is_space)
-{
-	char *out = arena_strndup(arena, text, length);
-	char *to = out;
-	for (const char *from = out; *from; from++) {
-		if (*from == '%' && hex_digit(from[1]) >= 0 && hex_digit(from[2]) >= 0) {
-			*to++ = (char)(hex_digit(from[1]) * 16 + hex_digit(from[2]));
-			from += 2;
-		} else {
-			*to++ = plus_is_space && *from == '+' ? ' ' : *from;
-		}
-	}
-	*to = '\0';
-	return out;
-}
-
-const char **server_query_all(const struct server_request *request, const char *name)
-{
-	const char *at = http_exchange_request(request->exchange)->query;
-	size_t capacity = 2;
-	for (const char *scan = at; *scan; scan++)
-		capacity += *scan == '&';
-	const char **values = ARENA_ARRAY(request->arena, const char *, capacity);
-	size_t count = 0;
-	while (*at) {
-		size_t length = strcspn(at, "&");
-		const char *equals = memchr(at, '=', length);
-		size_t name_length = equals ? (size_t)(equals - at) : length;
-		if (!strcmp(decode(request->arena, at, name_length, true), name))
-			values[count++] = equals ? decode(request->arena, equals + 1, length - name_length - 1, true) : "";
-		at += length + (at[length] == '&');
-	}
-	return values;
-}
-
-const char *server_query(const struct server_request *request, const char *name)
-{
-	return server_query_all(request, name)[0];
-}
+// --- answers -------------------------------------------------------------------------
 
 void server_respond_text(struct http_exchange *exchange, int status, const char *content_type, const char *text,
-			 size_t length)
+                         size_t length)
 {
-	struct http_header header = {.name = "content-type", .value = content_type};
+	const struct http_header header = {.name = "content-type", .value = content_type};
 	AUTO(blob_unref) struct blob *body = blob_new(text, length);
 	http_exchange_respond(exchange, status, &header, 1, body);
 }
@@ -92,118 +44,235 @@ void server_respond_error(struct http_exchange *exchange, int status, const char
 	server_respond_text(exchange, status, "text/plain; charset=utf-8", text, strlen(text));
 }
 
-// --- small handlers ---------------------------------------------------------------------------
-
-static void handle_health(struct server_request *request)
+struct pod *server_find_pod(const struct server_request *request)
 {
-	server_respond_text(request->exchange, 200, "text/plain; charset=utf-8", "ok", 2);
+	const char *uid = request->part_count == 5 ? request->parts[3] : NULL;
+	return pod_manager_find(request->kubelet->pods, request->parts[1], request->parts[2], uid);
 }
 
-static void handle_metrics(struct server_request *request)
+const char *server_container_name(const struct server_request *request)
 {
-	AUTO_STRBUF struct strbuf text = STRBUF_INIT(16 << 20);
-	metrics_write(request->server->metrics, &text);
-	server_respond_text(request->exchange, 200, "text/plain; version=0.0.4; charset=utf-8", strbuf_text(&text),
-			    text.length);
+	return request->parts[request->part_count - 1];
 }
 
-// --- routes ----------------------------------------------------------------------------------------
+// What only a terminal multiplexer of the runtime could do: the driver gives a container's streams to its log.
+static void handle_attach(struct server_request *request)
+{
+	server_respond_error(request->exchange, 501,
+	                     "attach is not supported by this container runtime driver, use logs or exec\n");
+}
+
+static void handle_port_forward(struct server_request *request)
+{
+	server_respond_error(request->exchange, 501, "port forwarding is not supported by this kubelet\n");
+}
+
+// --- routes --------------------------------------------------------------------------
+
+enum { METHOD_GET = 1, METHOD_POST = 2, METHOD_STREAM = METHOD_GET | METHOD_POST };
 
 static const struct route {
-	const char *name; // the path's first part
-	bool health;      // answered to everybody
+	const char *pattern; // '*' stands for any one part
+	unsigned methods;
+	bool long_running;
 	void (*handle)(struct server_request *request);
 } routes[] = {
-	{"containerLogs", false, server_handle_logs},
-	{"exec", false, server_handle_exec},
-	{"healthz", true, handle_health},
-	{"metrics", false, handle_metrics},
-	{"pods", false, server_handle_pods},
-	{"runningpods", false, server_handle_running_pods},
+        {"/attach/*/*/*", METHOD_STREAM, true, handle_attach},
+        {"/attach/*/*/*/*", METHOD_STREAM, true, handle_attach},
+        {"/configz", METHOD_GET, false, server_handle_configz},
+        {"/containerLogs/*/*/*", METHOD_GET, true, server_handle_logs},
+        {"/exec/*/*/*", METHOD_STREAM, true, server_handle_exec},
+        {"/exec/*/*/*/*", METHOD_STREAM, true, server_handle_exec},
+        {"/healthz", METHOD_GET, false, server_handle_health},
+        {"/healthz/*", METHOD_GET, false, server_handle_health},
+        {"/metrics", METHOD_GET, false, server_handle_metrics},
+        {"/pods", METHOD_GET, false, server_handle_pods},
+        {"/portForward/*/*", METHOD_STREAM, true, handle_port_forward},
+        {"/portForward/*/*/*", METHOD_STREAM, true, handle_port_forward},
+        {"/runningpods", METHOD_GET, false, server_handle_running_pods},
 };
 
-static void split_path(struct server_request *request, const char *path)
+static const struct metric_family requests_family = {
+        .name = "kubelet_http_requests_total",
+        .help = "Number of the http requests received since the server started",
+        .type = METRIC_COUNTER,
+        .label_names = (const char *const[]){"long_running", "method", "path", "server_type", NULL},
+};
+
+static bool matches(const char *pattern, const struct server_request *request)
 {
-	while (*path && request->part_count < ARRAY_SIZE(request->parts)) {
-		path += strspn(path, "/");
-		size_t length = strcspn(path, "/");
-		if (length)
-			request->parts[request->part_count++] = decode(request->arena, path, length, false);
-		path += length;
+	for (size_t index = 0; index < request->part_count; index++) {
+		size_t length = *pattern ? strcspn(++pattern, "/") : 0;
+		const char *part = request->parts[index];
+		bool any = length == 1 && *pattern == '*';
+		if (!length || (!any && (strlen(part) != length || memcmp(part, pattern, length))))
+			return false;
+		pattern += length;
 	}
+	return !*pattern;
+}
+
+static const struct route *find_route(const struct server_request *request, unsigned method, bool *ret_other_method)
+{
+	*ret_other_method = false;
+	for (size_t index = 0; index < ARRAY_SIZE(routes); index++) {
+		if (!matches(routes[index].pattern, request))
+			continue;
+		if (routes[index].methods & method)
+			return &routes[index];
+		*ret_other_method = true;
+	}
+	return NULL;
+}
+
+static unsigned method_of(const struct http_request *head)
+{
+	return !strcmp(head->method, "GET") ? METHOD_GET : !strcmp(head->method, "POST") ? METHOD_POST : 0;
+}
+
+static void count(const struct kubelet_server *server, const struct http_request *head, const struct route *route,
+                  const struct server_request *request)
+{
+	if (!server->metrics)
+		return;
+	const char *labels[] = {
+	        route && route->long_running ? "true" : "false",
+	        method_of(head) ? head->method : "other",
+	        route ? request->parts[0] : "other",
+	        "readwrite",
+	};
+	metric_add(metric_get(server->metrics, &requests_family, labels), 1);
+}
+
+static void route_request(struct server_request *request, const struct http_request *head)
+{
+	bool other_method = false;
+	const struct route *route = NULL;
+	bool decoded = path_split(request->arena, head->path, request->parts, &request->part_count);
+	if (decoded)
+		route = find_route(request, method_of(head), &other_method);
+	count(request->server, head, route, request);
+	if (!route)
+		server_respond_error(request->exchange, other_method ? 405 : 404,
+		                     other_method ? "405: Method Not Allowed" : "404: Page Not Found");
+	else if (!query_parse(request->arena, head->query, &request->query))
+		server_respond_error(request->exchange, 400, "{\"message\": \"Unable to decode query.\"}");
+	else
+		route->handle(request);
 }
 
 static void on_request(void *context, struct http_exchange *exchange)
 {
 	struct kubelet_server *server = context;
-	AUTO(arena_free) struct arena *arena = arena_new(0);
 	const struct http_request *head = http_exchange_request(exchange);
-	struct server_request request = {
-		.server = server, .kubelet = server->kubelet, .exchange = exchange, .arena = arena};
-	split_path(&request, head->path);
 	log_v(4, "Request", kv_str("method", head->method), kv_str("path", head->path),
-	      kv_str("user", head->identity.common_name ? head->identity.common_name : ""));
-	for (size_t index = 0; index < ARRAY_SIZE(routes); index++) {
-		if (!request.part_count || strcmp(routes[index].name, request.parts[0]))
-			continue;
-		if (!routes[index].health && (server->open_to_all || !head->identity.common_name)) {
-			server_respond_error(exchange, 401, "Unauthorized");
-			return;
-		}
-		routes[index].handle(&request);
+	      kv_str("user", head->identity.common_name ? head->identity.common_name : ""),
+	      kv_str("remote", head->remote_address));
+	if (!head->identity.common_name) {
+		server_respond_error(exchange, 401, "Unauthorized");
 		return;
 	}
-	server_respond_error(exchange, 404, "404 page not found\n");
+	AUTO(arena_free) struct arena *arena = arena_new(0);
+	struct server_request request = {
+	        .server = server, .kubelet = server->kubelet, .exchange = exchange, .arena = arena};
+	route_request(&request, head);
+}
+
+// --- life ----------------------------------------------------------------------------
+
+static int ensure_certificate(const struct kubelet_server *server, struct err *err)
+{
+	const struct kubelet *kubelet = server->kubelet;
+	return serving_certificate_ensure(kubelet->config->certificate_directory, kubelet->node_name, kubelet->node_ip,
+	                                  err);
+}
+
+static void on_certificate_timer(struct loop_timer *timer)
+{
+	struct kubelet_server *server = container_of(timer, struct kubelet_server, certificate_timer);
+	struct err err = ERR_INIT;
+	if (ensure_certificate(server, &err) < 0)
+		log_error("Could not renew the serving certificate", kv_err(&err));
+	loop_timer_start(server->kubelet->loop, timer, CERTIFICATE_LOOK_NS, on_certificate_timer);
+}
+
+static void choose_files(struct kubelet_server *server, const struct kubelet_config *config)
+{
+	server->own_certificate = !*config->tls_certificate_file || !*config->tls_private_key_file;
+	const char *directory = config->certificate_directory;
+	server->tls = (struct tls_server_config){
+	        .certificate_file = server->own_certificate ? xasprintf("%s/kubelet.crt", directory)
+	                                                    : xstrdup(config->tls_certificate_file),
+	        .private_key_file = server->own_certificate ? xasprintf("%s/kubelet.key", directory)
+	                                                    : xstrdup(config->tls_private_key_file),
+	        .client_ca_file = *config->client_ca_file ? config->client_ca_file : NULL,
+	        .offer_http2 = true,
+	};
+}
+
+static int listen_on(struct kubelet_server *server, struct err *err)
+{
+	const struct kubelet_config *config = server->kubelet->config;
+	const struct http_server_config http = {
+	        .bind_address = config->address,
+	        .port = (int)config->port,
+	        .loops = &server->kubelet->loop,
+	        .loop_count = 1,
+	        .tls = &server->tls,
+	        .max_body_bytes = MAX_BODY_BYTES,
+	        .max_connections = MAX_CONNECTIONS,
+	        .handler = on_request,
+	        .context = server,
+	};
+	return http_server_new(&http, &server->http, err);
+}
+
+static void tell_access(const struct kubelet_config *config)
+{
+	if (*config->client_ca_file)
+		log_warning("Every client with a certificate of the client CA may use the whole kubelet API",
+		            kv_str("clientCAFile", config->client_ca_file));
+	else
+		log_warning("Without --client-ca-file every request is answered with 401 Unauthorized");
 }
 
 int kubelet_server_new(struct kubelet *kubelet, struct metrics_registry *metrics, struct kubelet_server **ret_server,
-		       struct err *err)
+                       struct err *err)
 {
-	const struct kubelet_config *config = kubelet->config;
 	struct kubelet_server *server = NEW(struct kubelet_server);
-	*server = (struct kubelet_server){
-		.kubelet = kubelet, .metrics = metrics, .open_to_all = !*config->client_ca_file};
-	bool given = *config->tls_certificate_file && *config->tls_private_key_file;
-	server->tls = (struct tls_server_config){
-		.certificate_file = given ? xstrdup(config->tls_certificate_file)
-					  : xasprintf("%s/kubelet.crt", config->certificate_directory),
-		.private_key_file = given ? xstrdup(config->tls_private_key_file)
-					  : xasprintf("%s/kubelet.key", config->certificate_directory),
-		.client_ca_file = *config->client_ca_file ? config->client_ca_file : NULL,
-		.offer_http2 = true,
-	};
-	struct loop *loops[] = {kubelet->loop};
-	struct http_server_config http = {
-		.bind_address = config->address,
-		.port = (int)config->port,
-		.loops = loops,
-		.loop_count = 1,
-		.tls = &server->tls,
-		.max_body_bytes = 1 << 20,
-		.max_connections = 512,
-		.handler = on_request,
-		.context = server,
-	};
-	int result = given ? 0
-			   : serving_certificate_ensure(config->certificate_directory, kubelet->node_name, kubelet->node_ip, err);
+	server->kubelet = kubelet;
+	server->metrics = metrics;
+	list_init(&server->execs);
+	log_watch_init(&server->log_watch);
+	choose_files(server, kubelet->config);
+	int result = server->own_certificate ? ensure_certificate(server, err) : 0;
 	if (result == 0)
-		result = http_server_new(&http, &server->http, err);
+		result = listen_on(server, err);
 	if (result < 0) {
 		kubelet_server_free(server);
 		return result;
 	}
-	if (server->open_to_all)
-		log_warning("No --client-ca-file: the HTTPS server answers /healthz only");
-	log_info("Serving", kv_str("address", config->address), kv_int("port", http_server_port(server->http)));
+	if (server->own_certificate)
+		loop_timer_start(kubelet->loop, &server->certificate_timer, CERTIFICATE_LOOK_NS, on_certificate_timer);
+	tell_access(kubelet->config);
+	log_info("Serving", kv_str("address", kubelet->config->address), kv_int("port", kubelet_server_port(server)));
 	*ret_server = server;
 	return 0;
+}
+
+int kubelet_server_port(const struct kubelet_server *server)
+{
+	return http_server_port(server->http);
 }
 
 struct kubelet_server *kubelet_server_free(struct kubelet_server *server)
 {
 	if (!server)
 		return NULL;
+	loop_timer_stop(&server->certificate_timer);
 	http_server_free(server->http);
+	exec_sessions_detach(server);
+	log_watch_done(&server->log_watch);
 	free((char *)server->tls.certificate_file);
 	free((char *)server->tls.private_key_file);
 	free(server);

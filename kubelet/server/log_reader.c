@@ -42,13 +42,13 @@ bool log_line_parse(const char *line, size_t length, struct log_line *ret_line)
 	if (!api_time_parse(stamp, &time_ns))
 		return false;
 	*ret_line = (struct log_line){
-		.time_ns = time_ns,
-		.time_text = line,
-		.time_length = (size_t)(stream - line),
-		.is_stderr = tag - stream == 7 && !memcmp(stream + 1, "stderr", 6),
-		.partial = tag[1] == 'P',
-		.text = text + 1,
-		.length = (size_t)(end - text - 1),
+	        .time_ns = time_ns,
+	        .time_text = line,
+	        .time_length = (size_t)(stream - line),
+	        .is_stderr = tag - stream == 7 && !memcmp(stream + 1, "stderr", 6),
+	        .partial = tag[1] == 'P',
+	        .text = text + 1,
+	        .length = (size_t)(end - text - 1),
 	};
 	return true;
 }
@@ -82,11 +82,11 @@ struct log_reader *log_reader_open(const char *path, const struct log_options *o
 		return NULL;
 	struct log_reader *reader = NEW(struct log_reader);
 	*reader = (struct log_reader){
-		.path = xstrdup(path),
-		.fd = fd,
-		.options = *options,
-		.stream = xstrdup(options->stream),
-		.rest = STRBUF_INIT(2 * BLOCK_BYTES + MAX_LINE_BYTES),
+	        .path = xstrdup(path),
+	        .fd = fd,
+	        .options = *options,
+	        .stream = xstrdup(options->stream),
+	        .rest = STRBUF_INIT(2 * BLOCK_BYTES + MAX_LINE_BYTES),
 	};
 	if (options->tail_lines >= 0)
 		lseek(fd, options->tail_lines ? find_tail(fd, options->tail_lines) : lseek(fd, 0, SEEK_END), SEEK_SET);
@@ -153,6 +153,9 @@ static bool switch_file(struct log_reader *reader)
 	struct stat present;
 	if (fstat(reader->fd, &mine) < 0 || stat(reader->path, &present) < 0 || mine.st_ino == present.st_ino)
 		return false;
+	// It may have been written between the read that found its end and its renaming.
+	if (fstat(reader->fd, &mine) == 0 && lseek(reader->fd, 0, SEEK_CUR) < mine.st_size)
+		return true;
 	int fd = open(reader->path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;

@@ -3,34 +3,65 @@
 // What the handlers of the kubelet's server share.
 
 #include "common/base/arena.h"
+#include "common/base/list.h"
 #include "common/io/http_server.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/pod/pod.h"
+#include "kubelet/server/log_watch.h"
+#include "kubelet/server/request_values.h"
 
-struct kubelet_server;
+struct metrics_registry;
 
+enum {
+	SERVER_MAX_EXECS = 128,
+	SERVER_MAX_LOG_STREAMS = 512,
+};
+
+struct kubelet_server {
+	struct kubelet *kubelet;
+	struct metrics_registry *metrics; // may be NULL
+	struct tls_server_config tls;
+	struct http_server *http;
+	bool own_certificate;
+	struct loop_timer certificate_timer;
+	struct log_watch log_watch;
+	struct list execs; // struct exec_session
+	size_t exec_count;
+	size_t log_stream_count;
+};
+
+// One request while its handler runs. What a handler keeps, it copies.
 struct server_request {
 	struct kubelet_server *server;
 	struct kubelet *kubelet;
 	struct http_exchange *exchange;
-	struct arena *arena; // of this call
-	char *parts[6];      // of the path, decoded: "containerLogs", "default", …
+	struct arena *arena;
+	struct query query;
+	const char *parts[PATH_MAX_PARTS]; // of the path, decoded: "containerLogs", "default", …
 	size_t part_count;
 };
 
-// The value of a query parameter, decoded; NULL: not given.
-const char *server_query(const struct server_request *request, const char *name);
-// All values of a repeated one, NULL-terminated.
-const char **server_query_all(const struct server_request *request, const char *name);
 void server_respond_text(struct http_exchange *exchange, int status, const char *content_type, const char *text,
-			 size_t length);
+                         size_t length);
+// Plain text, as upstream's kubelet answers errors.
 void server_respond_error(struct http_exchange *exchange, int status, const char *format, ...) PRINTF_LIKE(3, 4);
 
-// The pod and container of parts 1 … 3 (a uid may stand between); answers with an error and returns NULL.
-struct pod_container *server_find_container(struct server_request *request);
+// The pod of parts 1 and 2 (and the uid of a fifth part); NULL when there is none.
+struct pod *server_find_pod(const struct server_request *request);
+// The last part.
+const char *server_container_name(const struct server_request *request);
 
-// log_handler.c, exec_handler.c, info_handler.c
-void server_handle_logs(struct server_request *request);
+// exec_handler.c
 void server_handle_exec(struct server_request *request);
+// At the server's end, when every connection is closed: commands that still run forget it.
+void exec_sessions_detach(struct kubelet_server *server);
+
+// log_handler.c
+void server_handle_logs(struct server_request *request);
+
+// info_handler.c
+void server_handle_health(struct server_request *request);
+void server_handle_metrics(struct server_request *request);
 void server_handle_pods(struct server_request *request);
 void server_handle_running_pods(struct server_request *request);
+void server_handle_configz(struct server_request *request);

@@ -4,6 +4,7 @@
 
 #include "common/base/err.h"
 
-// Makes <directory>/kubelet.crt and kubelet.key for the names, unless both are there already.
+// Makes <directory>/kubelet.crt and kubelet.key for the names, unless they are there and fit: key and certificate
+// belong together, name both, and have a month to go. Cheap when nothing is to be done.
 NODISCARD int serving_certificate_ensure(const char *directory, const char *node_name, const char *node_ip,
-					 struct err *err);
+                                         struct err *err);
