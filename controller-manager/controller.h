@@ -24,7 +24,7 @@ struct controller_manager;
 struct reconcile;
 
 struct controller_type {
-	const char *name; // upstream's: "deployment-controller"
+	const char *name;         // upstream's: "deployment-controller"
 	unsigned concurrent_keys; // worked on at the same time; 0 = 5
 	bool starts_last;         // its lean watches use the informers that the others made
 	// Registers what it watches (controller_watch) and makes its state. May refuse.
@@ -50,7 +50,7 @@ struct controller_settings {
 	int64_t node_monitor_period_ns;
 	int64_t node_monitor_grace_period_ns;
 	int64_t node_startup_grace_period_ns;
-	const char *node_eviction_rate;   // nodes per second, "0.1"; "0" = none
+	const char *node_eviction_rate; // nodes per second, "0.1"; "0" = none
 	int64_t terminated_pod_gc_threshold;
 	const char *root_ca_file; // "" = none
 };
@@ -68,22 +68,22 @@ void *controller_state(const struct controller *controller);
 
 // Turns an event into keys (controller_enqueue). old is NULL for added, new for deleted.
 typedef void (*controller_event_fn)(struct controller *controller, struct api_object *old_object,
-				    struct api_object *new_object);
+                                    struct api_object *new_object);
 
 // Watches a resource with the manager's shared informer (one for each resource).
 // The informer is returned for look-ups; indexes are added to it right away
 // (adding one twice under one name is fine).
 struct informer *controller_watch(struct controller *controller, const struct schema_resource *resource,
-				  controller_event_fn on_event);
+                                  controller_event_fn on_event);
 
 // The same with selectors, a namespace or the metadata alone; informers are shared by equal configuration. A watch of
 // the metadata alone takes a whole informer of the same objects where there is one.
 struct informer *controller_watch_with(struct controller *controller, const struct informer_config *config,
-				       controller_event_fn on_event);
+                                       controller_event_fn on_event);
 
 // Ready-made: the object's own key; the key of its controller owner of `kind` ("ReplicaSet").
 void controller_enqueue_object(struct controller *controller, struct api_object *old_object,
-			       struct api_object *new_object);
+                               struct api_object *new_object);
 
 void controller_enqueue(struct controller *controller, const char *key);
 void controller_enqueue_after(struct controller *controller, const char *key, int64_t delay_ns);
@@ -103,26 +103,27 @@ typedef void (*reconcile_answer_fn)(struct reconcile *reconcile, void *context, 
 
 // Starts a write (or a read). Texts of `request` are copied.
 void reconcile_request(struct reconcile *reconcile, const struct rest_request *request, reconcile_answer_fn on_answer,
-		       void *context);
+                       void *context);
 
 // Shorthands around it; on_answer may be NULL.
 void reconcile_create(struct reconcile *reconcile, const struct schema_resource *resource, const char *namespace_name,
-		      const void *view, reconcile_answer_fn on_answer, void *context);
+                      const void *view, reconcile_answer_fn on_answer, void *context);
 // DELETE with preconditions on the uid.
 void reconcile_delete(struct reconcile *reconcile, const struct api_object *object, reconcile_answer_fn on_answer,
-		      void *context);
+                      void *context);
 struct deletion_options {
 	bool now;                // without a grace period
 	bool guard;              // only this resourceVersion
 	const char *propagation; // "Foreground", …; NULL = the kind's own
 };
 void reconcile_delete_with(struct reconcile *reconcile, const struct api_object *object,
-			   const struct deletion_options *options, reconcile_answer_fn on_answer, void *context);
+                           const struct deletion_options *options, reconcile_answer_fn on_answer, void *context);
 // PATCH with a tree; `subresource` may be NULL. With `guard`, metadata.uid and
 // resourceVersion of the object are added, so that it fails (409, again later) when
 // the object has changed since it was looked at.
 void reconcile_patch(struct reconcile *reconcile, const struct api_object *object, const char *subresource,
-		     enum rest_body_type type, struct json *patch, bool guard, reconcile_answer_fn on_answer, void *context);
+                     enum rest_body_type type, struct json *patch, bool guard, reconcile_answer_fn on_answer,
+                     void *context);
 
 // The key comes again with back-off once it is finished; the first reason is logged.
 void reconcile_retry(struct reconcile *reconcile, const struct err *reason);
@@ -132,7 +133,7 @@ struct controller *reconcile_controller(const struct reconcile *reconcile);
 
 // An Event about an object.
 void reconcile_event(struct reconcile *reconcile, const struct api_object *about, const char *type, const char *reason,
-		     const char *format, ...) PRINTF_LIKE(5, 6);
+                     const char *format, ...) PRINTF_LIKE(5, 6);
 
 // --- owners ------------------------------------------------------------------------
 
@@ -143,4 +144,4 @@ struct meta_v1_owner_reference;
 const struct meta_v1_owner_reference *controller_owner_of(const struct meta_v1_object_meta *metadata);
 // The stored object that controls `object`, when it is of this resource's kind and uid; else NULL.
 struct api_object *controller_find_owner(const struct informer *owners, const struct schema_resource *resource,
-					 const struct api_object *object);
+                                         const struct api_object *object);

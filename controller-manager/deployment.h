@@ -17,8 +17,8 @@ struct deployment_sync {
 	struct arena *arena;
 	struct api_object *object;
 	const struct apps_v1_deployment *deployment;
-	struct api_object *newest;  // the ReplicaSet of the current template, NULL = none yet
-	struct api_object **olds;   // the others, oldest first
+	struct api_object *newest; // the ReplicaSet of the current template, NULL = none yet
+	struct api_object **olds;  // the others, oldest first
 	size_t old_count;
 	int32_t desired;
 	int32_t max_surge;

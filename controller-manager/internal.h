@@ -17,7 +17,7 @@ struct controller_watch {
 };
 
 struct shared_informer {
-	struct list node; // of the manager's informers
+	struct list node;              // of the manager's informers
 	struct informer_config config; // texts borrowed: literals
 	struct informer *informer;
 };
@@ -43,7 +43,7 @@ struct controller_manager {
 
 // controller.c
 int controller_init(struct controller *controller, const struct controller_type *type,
-		    struct controller_manager *manager, struct err *err);
+                    struct controller_manager *manager, struct err *err);
 void controller_done(struct controller *controller);
 
 // reconcile.c
@@ -55,4 +55,4 @@ void reconcile_check_waiting(struct controller *controller);
 
 // manager.c: the shared informer of a configuration, made on first use.
 struct shared_informer *controller_manager_informer(struct controller_manager *manager,
-						    const struct informer_config *config);
+                                                    const struct informer_config *config);

@@ -17,5 +17,5 @@ struct controller_manager_config {
 };
 
 NODISCARD int controller_manager_new(const struct controller_manager_config *config,
-				     struct controller_manager **ret_manager, struct err *err);
+                                     struct controller_manager **ret_manager, struct err *err);
 struct controller_manager *controller_manager_free(struct controller_manager *manager);

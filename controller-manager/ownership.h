@@ -16,9 +16,9 @@ void ownership_set(struct arena *arena, struct meta_v1_object_meta *metadata, co
 // The objects that `owner` controls, by the informer's "controller" index; the array is the arena's, the objects are
 // borrowed until the next turn.
 struct api_object **ownership_objects(struct arena *arena, const struct informer *informer,
-				      const struct api_object *owner, size_t *ret_count);
+                                      const struct api_object *owner, size_t *ret_count);
 
 // Gives objects without a controller that match the selector to `owner`, and takes those away that don't match any
 // more. Finished pods are left alone. Needs the informer's "namespace" index.
 void ownership_adopt_and_release(struct reconcile *reconcile, const struct informer *informer,
-				 const struct api_object *owner, const struct label_selector *selector);
+                                 const struct api_object *owner, const struct label_selector *selector);

@@ -17,12 +17,12 @@ bool pod_is_ready(const struct core_v1_pod *pod);
 // Ready for at least `min_ready_seconds`. When it is ready but not long enough yet, *ret_wait_ns (may be NULL)
 // is the time that is missing, else 0.
 bool pod_is_available(const struct core_v1_pod *pod, int32_t min_ready_seconds, int64_t now_realtime_ns,
-		      int64_t *ret_wait_ns);
+                      int64_t *ret_wait_ns);
 
 // A pod of a template, owned by `owner` (controller, blocking its deletion), named by generateName "<owner>-".
 // Lives in the arena and borrows from the template.
 struct core_v1_pod *pod_from_template(struct arena *arena, const struct core_v1_pod_template_spec *template,
-				      const struct api_object *owner);
+                                      const struct api_object *owner);
 
 // Sorts so that the pods to delete first come first: unassigned before assigned, pending before running, not ready
 // before ready, cheaper by controller.kubernetes.io/pod-deletion-cost, doubled up on a node, later ready, more

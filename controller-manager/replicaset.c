@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// replicaset-controller: as many pods of the template as asked for. Creates in
-// batches that double while they succeed (1, 2, 4, …), so that a template that
-// the server refuses costs few calls; deletes the least valuable pods first; at
-// most 500 of either in one round. Keeps status from what the store shows.
+// replicaset-controller: as many pods of the template as asked for. Deletes the
+// least valuable pods first; creates or deletes at most 500 in one round. Keeps
+// status from what the store shows.
 #include <string.h>
 
 #include "api/apps_v1.h"
@@ -15,6 +14,7 @@
 #include "common/io/loop.h"
 #include "controller-manager/controllers.h"
 #include "controller-manager/ownership.h"
+#include "controller-manager/pod_creation.h"
 #include "controller-manager/pods.h"
 
 enum { MAX_BURST = 500 };
@@ -83,57 +83,16 @@ static void stop(struct controller *controller)
 
 // --- creating and deleting -----------------------------------------------------------
 
-struct creation {
-	const struct api_object *replicaset; // kept
-	const struct core_v1_pod *pod;
-	size_t left;
-	size_t batch;     // size of the running one
-	size_t in_flight; // of it
-	bool failed;
-};
-
-static void create_batch(struct reconcile *reconcile, struct creation *creation);
-
-static void on_created(struct reconcile *reconcile, void *context, const struct rest_response *response)
-{
-	struct creation *creation = context;
-	const struct api_object *replicaset = creation->replicaset;
-	if (response->err.code == ERR_NONE) {
-		reconcile_event(reconcile, replicaset, "Normal", "SuccessfulCreate", "Created pod: %s",
-		                object_name(response->object));
-	} else {
-		creation->failed = true;
-		reconcile_retry(reconcile, &response->err);
-		reconcile_event(reconcile, replicaset, "Warning", "FailedCreate", "Error creating: %s",
-		                response->err.message);
-	}
-	if (--creation->in_flight > 0)
-		return;
-	if (creation->left && !creation->failed)
-		create_batch(reconcile, creation);
-}
-
-static void create_batch(struct reconcile *reconcile, struct creation *creation)
-{
-	creation->batch = creation->batch ? creation->batch * 2 : 1;
-	if (creation->batch > creation->left)
-		creation->batch = creation->left;
-	creation->left -= creation->batch;
-	creation->in_flight = creation->batch;
-	for (size_t i = 0; i < creation->batch; i++)
-		reconcile_create(reconcile, &schema_resource_core_v1_pods, creation->replicaset->namespace_name,
-		                 creation->pod, on_created, creation);
-}
-
 static void create_pods(struct reconcile *reconcile, struct api_object *replicaset, size_t count)
 {
 	struct arena *arena = reconcile_arena(reconcile);
 	const struct apps_v1_replica_set *view = replicaset->view;
-	struct creation *creation = ARENA_NEW(arena, struct creation);
-	creation->replicaset = reconcile_keep(reconcile, replicaset);
-	creation->pod = pod_from_template(arena, &view->spec.template, replicaset);
-	creation->left = count < MAX_BURST ? count : MAX_BURST;
-	create_batch(reconcile, creation);
+	size_t bounded = count < MAX_BURST ? count : MAX_BURST;
+	const struct core_v1_pod *pod = pod_from_template(arena, &view->spec.template, replicaset);
+	const struct core_v1_pod **pods = ARENA_ARRAY(arena, const struct core_v1_pod *, bounded);
+	for (size_t i = 0; i < bounded; i++)
+		pods[i] = pod;
+	pods_create(reconcile, replicaset, pods, bounded);
 }
 
 static void on_deleted(struct reconcile *reconcile, void *context, const struct rest_response *response)

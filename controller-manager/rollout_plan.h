@@ -17,9 +17,9 @@ struct rollout_set {
 };
 
 struct rollout {
-	int32_t desired;         // the Deployment's replicas
-	int32_t max_surge;       // resolved
-	int32_t max_unavailable; // resolved
+	int32_t desired;            // the Deployment's replicas
+	int32_t max_surge;          // resolved
+	int32_t max_unavailable;    // resolved
 	struct rollout_set *newest; // NULL: not there
 	struct rollout_set *olds;   // oldest first
 	size_t old_count;
@@ -27,8 +27,8 @@ struct rollout {
 
 // Resolves both values (numbers or percentages of `desired`: surge rounds up,
 // unavailable down); when both come to 0, one may be unavailable.
-void rollout_resolve(const struct int_or_string *max_surge, const struct int_or_string *max_unavailable, int32_t desired,
-		     int32_t *ret_surge, int32_t *ret_unavailable);
+void rollout_resolve(const struct int_or_string *max_surge, const struct int_or_string *max_unavailable,
+                     int32_t desired, int32_t *ret_surge, int32_t *ret_unavailable);
 
 // One step of a rolling update: fills `wanted` of every set. First the new one grows as far as the surge allows; when
 // it can't, old ones shrink: unhealthy pods first, then as many as may be unavailable.
