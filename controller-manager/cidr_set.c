@@ -61,9 +61,9 @@ static bool parse_cidr(const char *text, struct cidr *ret_cidr)
 	    inet_pton(is_ipv6 ? AF_INET6 : AF_INET, address, bytes) != 1)
 		return false;
 	*ret_cidr = (struct cidr){
-		.is_ipv6 = is_ipv6,
-		.prefix = (int)prefix,
-		.base = bits_of(bytes, is_ipv6 ? 16 : 4) & mask_of((int)prefix),
+	        .is_ipv6 = is_ipv6,
+	        .prefix = (int)prefix,
+	        .base = bits_of(bytes, is_ipv6 ? 16 : 4) & mask_of((int)prefix),
 	};
 	return true;
 }
@@ -82,7 +82,7 @@ int cidr_set_new(const char *range, int part_bits, struct cidr_set **ret_set, st
 		return err_set(err, ERR_INVALID, "the node mask size %d does not fit into %s", part_bits, range);
 	if (part_bits - parsed.prefix > MAX_INDEX_BITS)
 		return err_set(err, ERR_INVALID, "the node mask size %d makes more than 2^%d parts of %s", part_bits,
-			       MAX_INDEX_BITS, range);
+		               MAX_INDEX_BITS, range);
 	struct cidr_set *set = NEW(struct cidr_set);
 	set->range = parsed;
 	set->part_bits = part_bits;

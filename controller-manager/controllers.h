@@ -5,6 +5,7 @@
 #include "controller-manager/controller.h"
 
 extern const struct controller_type daemonset_controller;
+extern const struct controller_type deployment_controller;
 extern const struct controller_type endpoints_controller;
 extern const struct controller_type endpointslice_controller;
 extern const struct controller_type garbage_collector_controller;
@@ -12,6 +13,7 @@ extern const struct controller_type namespace_controller;
 extern const struct controller_type node_ipam_controller;
 extern const struct controller_type node_lifecycle_controller;
 extern const struct controller_type pod_gc_controller;
+extern const struct controller_type replicaset_controller;
 extern const struct controller_type root_ca_publisher_controller;
 extern const struct controller_type serviceaccount_controller;
 extern const struct controller_type taint_eviction_controller;

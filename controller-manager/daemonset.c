@@ -57,8 +57,8 @@ static struct daemonset_controller *state_of(struct controller *controller)
 static void enqueue_owner(struct controller *controller, struct api_object *object)
 {
 	struct api_object *owner = object ? controller_find_owner(state_of(controller)->daemonsets,
-								  &schema_resource_apps_v1_daemonsets, object)
-					  : NULL;
+	                                                          &schema_resource_apps_v1_daemonsets, object)
+	                                  : NULL;
 	if (owner)
 		controller_enqueue(controller, owner->key);
 }
@@ -67,7 +67,7 @@ static void enqueue_candidates(struct controller *controller, const struct api_o
 {
 	size_t count;
 	struct api_object *const *objects =
-		informer_by_index(state_of(controller)->daemonsets, "namespace", orphan->namespace_name, &count);
+	        informer_by_index(state_of(controller)->daemonsets, "namespace", orphan->namespace_name, &count);
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	for (size_t i = 0; i < count; i++) {
 		const struct apps_v1_daemon_set *daemonset = objects[i]->view;
@@ -112,7 +112,8 @@ static bool same_taints(const struct core_v1_taint_array *a, const struct core_v
 	for (size_t i = 0; i < a->count; i++) {
 		const char *left = a->items[i].value;
 		const char *right = b->items[i].value;
-		if (!a->items[i].key || !a->items[i].effect || !taint_is(&b->items[i], a->items[i].key, a->items[i].effect) ||
+		if (!a->items[i].key || !a->items[i].effect ||
+		    !taint_is(&b->items[i], a->items[i].key, a->items[i].effect) ||
 		    strcmp(left ? left : "", right ? right : "") != 0)
 			return false;
 	}
@@ -136,7 +137,8 @@ static int start(struct controller *controller, struct err *err UNUSED)
 	struct daemonset_controller *state = NEW(struct daemonset_controller);
 	controller_set_state(controller, state);
 	state->failures = hashmap_new(free);
-	state->daemonsets = controller_watch(controller, &schema_resource_apps_v1_daemonsets, controller_enqueue_object);
+	state->daemonsets =
+	        controller_watch(controller, &schema_resource_apps_v1_daemonsets, controller_enqueue_object);
 	state->pods = controller_watch(controller, &schema_resource_core_v1_pods, on_pod);
 	state->nodes = controller_watch(controller, &schema_resource_core_v1_nodes, on_node);
 	state->revisions = controller_watch(controller, &schema_resource_apps_v1_controllerrevisions, on_revision);
@@ -282,7 +284,8 @@ static void manage_node(struct daemon_sync *sync, struct daemon_node *node)
 			running[running_count++] = pod;
 		} else if (may_replace_failed(sync, node)) {
 			reconcile_event(sync->reconcile, sync->object, "Warning", "FailedDaemonPod",
-					"Found failed daemon pod %s on node %s, will try to kill it", pod->key, node->name);
+			                "Found failed daemon pod %s on node %s, will try to kill it", pod->key,
+			                node->name);
 			daemon_delete_pod(sync, pod);
 		}
 	}
@@ -353,7 +356,7 @@ static bool revision_is_live(void *context, const struct api_object *revision)
 	for (size_t i = 0; i < sync->node_count; i++)
 		for (size_t p = 0; p < sync->nodes[i].pod_count; p++) {
 			const char *own = string_map_get(&api_object_metadata(sync->nodes[i].pods[p])->labels,
-							 REVISION_HASH_LABEL);
+			                                 REVISION_HASH_LABEL);
 			if (own && strcmp(own, hash) == 0)
 				return true;
 		}
@@ -371,7 +374,8 @@ static void work(struct daemon_sync *sync, struct revision_sync *revisions)
 		if (!sync->create_count && !sync->deletions)
 			daemon_roll(sync);
 		pods_create(sync->reconcile, sync->object, sync->to_create, sync->create_count);
-		revisions_trim(revisions, limit && *limit >= 0 ? (size_t)*limit : DEFAULT_HISTORY, revision_is_live, sync);
+		revisions_trim(revisions, limit && *limit >= 0 ? (size_t)*limit : DEFAULT_HISTORY, revision_is_live,
+		               sync);
 	}
 	update_status(sync);
 	if (sync->next_available_ns)
@@ -398,28 +402,27 @@ static void reconcile_daemonset(struct controller *controller, struct reconcile 
 	if (!object)
 		return;
 	struct daemon_sync sync = {
-		.controller = controller,
-		.reconcile = reconcile,
-		.arena = arena,
-		.object = object,
-		.daemonset = object->view,
-		.now_realtime_ns = loop_realtime_ns(controller_loop(controller)),
+	        .controller = controller,
+	        .reconcile = reconcile,
+	        .arena = arena,
+	        .object = object,
+	        .daemonset = object->view,
+	        .now_realtime_ns = loop_realtime_ns(controller_loop(controller)),
 	};
 	if (label_selector_from_view(arena, sync.daemonset->spec.selector, &selector, &err) < 0) {
 		reconcile_retry(reconcile, &err);
 		return;
 	}
 	struct revision_sync revisions = {
-		.reconcile = reconcile,
-		.revisions = state->revisions,
-		.owner = object,
-		.data = revision_data(arena, &sync.daemonset->spec.template),
-		.labels = &sync.daemonset->spec.template.metadata.labels,
-		.hash_label = REVISION_HASH_LABEL,
-		.collisions = sync.daemonset->status.collision_count,
+	        .reconcile = reconcile,
+	        .revisions = state->revisions,
+	        .owner = object,
+	        .data = revision_data(arena, &sync.daemonset->spec.template),
+	        .labels = &sync.daemonset->spec.template.metadata.labels,
+	        .hash_label = REVISION_HASH_LABEL,
+	        .collisions = sync.daemonset->status.collision_count,
 	};
-	struct api_object *revision =
-		sync.daemonset->metadata.deletion_timestamp ? NULL : revision_current(&revisions);
+	struct api_object *revision = sync.daemonset->metadata.deletion_timestamp ? NULL : revision_current(&revisions);
 	if (!revision && !sync.daemonset->metadata.deletion_timestamp)
 		return;
 	sync.hash = revision ? string_map_get(&api_object_metadata(revision)->labels, REVISION_HASH_LABEL) : "";
@@ -433,8 +436,8 @@ static void reconcile_daemonset(struct controller *controller, struct reconcile 
 }
 
 const struct controller_type daemonset_controller = {
-	.name = "daemonset-controller",
-	.start = start,
-	.reconcile = reconcile_daemonset,
-	.stop = stop,
+        .name = "daemonset-controller",
+        .start = start,
+        .reconcile = reconcile_daemonset,
+        .stop = stop,
 };

@@ -8,13 +8,15 @@
 
 // A daemon's pod stays on, and goes to, nodes with these faults: it may be what mends them.
 static const struct core_v1_toleration own_tolerations[] = {
-	{.key = "node.kubernetes.io/not-ready", .operator= "Exists", .effect = "NoExecute"},
-	{.key = "node.kubernetes.io/unreachable", .operator= "Exists", .effect = "NoExecute"},
-	{.key = "node.kubernetes.io/disk-pressure", .operator= "Exists", .effect = "NoSchedule"},
-	{.key = "node.kubernetes.io/memory-pressure", .operator= "Exists", .effect = "NoSchedule"},
-	{.key = "node.kubernetes.io/pid-pressure", .operator= "Exists", .effect = "NoSchedule"},
-	{.key = "node.kubernetes.io/unschedulable", .operator= "Exists", .effect = "NoSchedule"},
-	{.key = "node.kubernetes.io/network-unavailable", .operator= "Exists", .effect = "NoSchedule"}, // host network only
+        {.key = "node.kubernetes.io/not-ready", .operator= "Exists", .effect = "NoExecute"},
+        {.key = "node.kubernetes.io/unreachable", .operator= "Exists", .effect = "NoExecute"},
+        {.key = "node.kubernetes.io/disk-pressure", .operator= "Exists", .effect = "NoSchedule"},
+        {.key = "node.kubernetes.io/memory-pressure", .operator= "Exists", .effect = "NoSchedule"},
+        {.key = "node.kubernetes.io/pid-pressure", .operator= "Exists", .effect = "NoSchedule"},
+        {.key = "node.kubernetes.io/unschedulable", .operator= "Exists", .effect = "NoSchedule"},
+        {.key = "node.kubernetes.io/network-unavailable",
+         .operator= "Exists",
+         .effect = "NoSchedule"}, // host network only
 };
 
 static bool is_same(const struct core_v1_toleration *a, const struct core_v1_toleration *b)
@@ -26,8 +28,8 @@ void daemon_tolerate_node_faults(struct arena *arena, struct core_v1_pod_spec *s
 {
 	size_t wanted = ARRAY_SIZE(own_tolerations) - (spec->host_network ? 0 : 1);
 	struct core_v1_toleration_array list = {
-		.items = ARENA_ARRAY(arena, struct core_v1_toleration, spec->tolerations.count + wanted),
-		.count = spec->tolerations.count,
+	        .items = ARENA_ARRAY(arena, struct core_v1_toleration, spec->tolerations.count + wanted),
+	        .count = spec->tolerations.count,
 	};
 	for (size_t i = 0; i < list.count; i++)
 		list.items[i] = spec->tolerations.items[i];
@@ -70,8 +72,8 @@ static const char *named_node(const struct core_v1_node_selector_term *term)
 {
 	for (size_t i = 0; i < term->match_fields.count; i++) {
 		const struct core_v1_node_selector_requirement *requirement = &term->match_fields.items[i];
-		if (requirement->key && strcmp(requirement->key, "metadata.name") == 0 && requirement->operator&&
-		    strcmp(requirement->operator, "In") == 0 && requirement->values.count == 1)
+		if (requirement->key && strcmp(requirement->key, "metadata.name") == 0 &&
+		    requirement->operator&& strcmp(requirement->operator, "In") == 0 && requirement->values.count == 1)
 			return requirement->values.items[0];
 	}
 	return NULL;
@@ -83,7 +85,7 @@ const char *daemon_target_node(const struct core_v1_pod *pod)
 		return pod->spec.node_name;
 	const struct core_v1_node_affinity *affinity = pod->spec.affinity ? pod->spec.affinity->node_affinity : NULL;
 	const struct core_v1_node_selector *required =
-		affinity ? affinity->required_during_scheduling_ignored_during_execution : NULL;
+	        affinity ? affinity->required_during_scheduling_ignored_during_execution : NULL;
 	for (size_t i = 0; required && i < required->node_selector_terms.count; i++) {
 		const char *name = named_node(&required->node_selector_terms.items[i]);
 		if (name)
@@ -97,7 +99,7 @@ static const struct core_v1_node_selector *select_node(struct arena *arena, cons
 	struct core_v1_node_selector *selector = ARENA_NEW(arena, struct core_v1_node_selector);
 	struct core_v1_node_selector_term *term = ARENA_NEW(arena, struct core_v1_node_selector_term);
 	struct core_v1_node_selector_requirement *requirement =
-		ARENA_NEW(arena, struct core_v1_node_selector_requirement);
+	        ARENA_NEW(arena, struct core_v1_node_selector_requirement);
 	const char **value = ARENA_NEW(arena, const char *);
 	*value = node_name;
 	requirement->key = "metadata.name";
@@ -113,7 +115,7 @@ static const struct core_v1_node_selector *select_node(struct arena *arena, cons
 
 // The template's own required terms are met by the node already: the scheduler needs its name only.
 static const struct core_v1_affinity *affinity_to(struct arena *arena, const struct core_v1_affinity *present,
-						  const char *node_name)
+                                                  const char *node_name)
 {
 	struct core_v1_affinity *affinity = ARENA_NEW(arena, struct core_v1_affinity);
 	struct core_v1_node_affinity *node_affinity = ARENA_NEW(arena, struct core_v1_node_affinity);
@@ -141,7 +143,7 @@ const struct core_v1_pod *daemon_pod_for(struct daemon_sync *sync, const char *n
 	pod->metadata.labels = copy_map(sync->arena, &template->metadata.labels);
 	string_map_set(sync->arena, &pod->metadata.labels, REVISION_HASH_LABEL, sync->hash);
 	string_map_set(sync->arena, &pod->metadata.labels, "pod-template-generation",
-		       arena_printf(sync->arena, "%lld", (long long)sync->daemonset->metadata.generation));
+	               arena_printf(sync->arena, "%lld", (long long)sync->daemonset->metadata.generation));
 	daemon_tolerate_node_faults(sync->arena, &pod->spec);
 	pod->spec.affinity = affinity_to(sync->arena, pod->spec.affinity, arena_strdup(sync->arena, node_name));
 	return pod;

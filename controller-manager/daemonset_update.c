@@ -36,7 +36,8 @@ int32_t daemon_max_surge(const struct daemon_sync *sync)
 {
 	const struct apps_v1_daemon_set_update_strategy *strategy = &sync->daemonset->spec.update_strategy;
 	bool rolls = !strategy->type || strcmp(strategy->type, "RollingUpdate") == 0;
-	return rolls && strategy->rolling_update ? resolve(strategy->rolling_update->max_surge, desired_count(sync), 0) : 0;
+	return rolls && strategy->rolling_update ? resolve(strategy->rolling_update->max_surge, desired_count(sync), 0)
+	                                         : 0;
 }
 
 bool daemon_pod_is_current(const struct daemon_sync *sync, const struct api_object *pod)
@@ -48,8 +49,8 @@ bool daemon_pod_is_current(const struct daemon_sync *sync, const struct api_obje
 bool daemon_pod_is_available(struct daemon_sync *sync, const struct api_object *pod)
 {
 	int64_t wait_ns;
-	bool is_available = pod_is_available(pod->view, sync->daemonset->spec.min_ready_seconds, sync->now_realtime_ns,
-					     &wait_ns);
+	bool is_available =
+	        pod_is_available(pod->view, sync->daemonset->spec.min_ready_seconds, sync->now_realtime_ns, &wait_ns);
 	if (wait_ns && (!sync->next_available_ns || wait_ns < sync->next_available_ns))
 		sync->next_available_ns = wait_ns;
 	return is_available;
@@ -57,7 +58,7 @@ bool daemon_pod_is_available(struct daemon_sync *sync, const struct api_object *
 
 // The pod of the old and the one of the current template on a node; false when there is more than one of either.
 static bool find_generations(const struct daemon_sync *sync, const struct daemon_node *node,
-			     const struct api_object **ret_old, const struct api_object **ret_new)
+                             const struct api_object **ret_old, const struct api_object **ret_new)
 {
 	*ret_old = *ret_new = NULL;
 	for (size_t i = 0; i < node->pod_count; i++) {
@@ -73,7 +74,8 @@ static bool find_generations(const struct daemon_sync *sync, const struct daemon
 
 static void roll_in_place(struct daemon_sync *sync, int32_t max_unavailable)
 {
-	const struct api_object **candidates = ARENA_ARRAY(sync->arena, const struct api_object *, sync->node_count + 1);
+	const struct api_object **candidates =
+	        ARENA_ARRAY(sync->arena, const struct api_object *, sync->node_count + 1);
 	size_t candidate_count = 0;
 	int32_t unavailable = 0;
 	for (size_t i = 0; i < sync->node_count; i++) {
@@ -87,7 +89,7 @@ static void roll_in_place(struct daemon_sync *sync, int32_t max_unavailable)
 			continue;
 		}
 		bool is_available = (new_pod && daemon_pod_is_available(sync, new_pod)) ||
-				    (old_pod && daemon_pod_is_available(sync, old_pod));
+		                    (old_pod && daemon_pod_is_available(sync, old_pod));
 		if (old_pod && !is_available)
 			daemon_delete_pod(sync, old_pod);
 		else if (old_pod && !new_pod)

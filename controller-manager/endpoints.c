@@ -70,17 +70,17 @@ static struct core_v1_endpoint_port_array resolve_ports(struct subset_list *list
 {
 	const struct core_v1_service_port_array *wanted = &list->service->spec.ports;
 	struct core_v1_endpoint_port_array ports = {
-		.items = ARENA_ARRAY(list->arena, struct core_v1_endpoint_port, wanted->count + 1),
+	        .items = ARENA_ARRAY(list->arena, struct core_v1_endpoint_port, wanted->count + 1),
 	};
 	for (size_t i = 0; i < wanted->count; i++) {
 		int32_t number;
 		if (!pod_target_port(pod, &wanted->items[i], &number))
 			continue;
 		ports.items[ports.count++] = (struct core_v1_endpoint_port){
-			.name = wanted->items[i].name,
-			.port = number,
-			.protocol = wanted->items[i].protocol ? wanted->items[i].protocol : "TCP",
-			.app_protocol = wanted->items[i].app_protocol,
+		        .name = wanted->items[i].name,
+		        .port = number,
+		        .protocol = wanted->items[i].protocol ? wanted->items[i].protocol : "TCP",
+		        .app_protocol = wanted->items[i].app_protocol,
 		};
 	}
 	return ports;
@@ -98,7 +98,7 @@ static bool same_ports(const struct core_v1_endpoint_port_array *a, const struct
 }
 
 static struct core_v1_endpoint_subset *subset_of(struct subset_list *list,
-						 const struct core_v1_endpoint_port_array *ports)
+                                                 const struct core_v1_endpoint_port_array *ports)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (same_ports(&list->items[i].ports, ports))
@@ -106,7 +106,8 @@ static struct core_v1_endpoint_subset *subset_of(struct subset_list *list,
 	struct core_v1_endpoint_subset *subset = &list->items[list->count++];
 	subset->ports = *ports;
 	subset->addresses.items = ARENA_ARRAY(list->arena, struct core_v1_endpoint_address, list->pod_count + 1);
-	subset->not_ready_addresses.items = ARENA_ARRAY(list->arena, struct core_v1_endpoint_address, list->pod_count + 1);
+	subset->not_ready_addresses.items =
+	        ARENA_ARRAY(list->arena, struct core_v1_endpoint_address, list->pod_count + 1);
 	return subset;
 }
 
@@ -118,10 +119,10 @@ static void add_pod(struct subset_list *list, const struct core_v1_pod *pod, con
 	struct core_v1_endpoint_subset *subset = subset_of(list, &ports);
 	struct core_v1_endpoint_address_array *place = is_ready ? &subset->addresses : &subset->not_ready_addresses;
 	place->items[place->count++] = (struct core_v1_endpoint_address){
-		.ip = address,
-		.hostname = pod_hostname_in(pod, list->service),
-		.node_name = pod->spec.node_name,
-		.target_ref = pod_reference(list->arena, pod),
+	        .ip = address,
+	        .hostname = pod_hostname_in(pod, list->service),
+	        .node_name = pod->spec.node_name,
+	        .target_ref = pod_reference(list->arena, pod),
 	};
 	list->address_count++;
 	list->ready_count += is_ready;
@@ -129,7 +130,7 @@ static void add_pod(struct subset_list *list, const struct core_v1_pod *pod, con
 
 // Ready pods first, so that what is over the capacity is the rest.
 static struct subset_list collect(struct arena *arena, struct endpoints_controller *state,
-				  const struct api_object *object, bool *ret_truncated)
+                                  const struct api_object *object, bool *ret_truncated)
 {
 	struct subset_list list = {.arena = arena, .service = object->view};
 	const struct core_v1_service_spec *spec = &list.service->spec;
@@ -160,7 +161,7 @@ static struct string_map wanted_labels(struct arena *arena, const struct core_v1
 	for (size_t i = 0; i < service->metadata.labels.count; i++)
 		if (strcmp(service->metadata.labels.entries[i].key, HEADLESS_LABEL) != 0)
 			string_map_set(arena, &labels, service->metadata.labels.entries[i].key,
-				       service->metadata.labels.entries[i].value);
+			               service->metadata.labels.entries[i].value);
 	if (service_is_headless(service))
 		string_map_set(arena, &labels, HEADLESS_LABEL, "");
 	string_map_set(arena, &labels, MANAGER_LABEL, MANAGER);
@@ -202,11 +203,12 @@ static struct json *subsets_json(struct arena *arena, const struct core_v1_endpo
 	struct json *list = json_array(arena);
 	for (size_t i = 0; i < endpoints->subsets.count; i++)
 		json_append(arena, list,
-			    view_to_json(arena, &schema_type_core_v1_endpoint_subset, &endpoints->subsets.items[i]));
+		            view_to_json(arena, &schema_type_core_v1_endpoint_subset, &endpoints->subsets.items[i]));
 	return list;
 }
 
-static void update(struct reconcile *reconcile, const struct api_object *present, const struct core_v1_endpoints *wanted)
+static void update(struct reconcile *reconcile, const struct api_object *present,
+                   const struct core_v1_endpoints *wanted)
 {
 	struct arena *arena = reconcile_arena(reconcile);
 	const struct core_v1_endpoints *view = present->view;
@@ -220,7 +222,7 @@ static void update(struct reconcile *reconcile, const struct api_object *present
 	struct json *metadata = json_ensure_object(arena, patch, "metadata");
 	json_set(arena, metadata, "labels", map_patch(arena, &view->metadata.labels, &wanted->metadata.labels));
 	json_set(arena, json_ensure_object(arena, metadata, "annotations"), OVER_CAPACITY_ANNOTATION,
-		 is_over ? json_string(arena, "truncated") : json_null(arena));
+	         is_over ? json_string(arena, "truncated") : json_null(arena));
 	json_set(arena, patch, "subsets", subsets->length ? subsets : json_null(arena));
 	reconcile_patch(reconcile, present, NULL, REST_MERGE_PATCH, patch, true, NULL, NULL);
 }
@@ -247,10 +249,10 @@ static void reconcile_service(struct controller *controller, struct reconcile *r
 		return;
 	struct subset_list list = collect(arena, state, object, &is_truncated);
 	struct core_v1_endpoints wanted = {
-		.api_version = "v1",
-		.kind = "Endpoints",
-		.metadata = {.name = object->name, .namespace = object->namespace_name},
-		.subsets = {.items = list.items, .count = list.count},
+	        .api_version = "v1",
+	        .kind = "Endpoints",
+	        .metadata = {.name = object->name, .namespace = object->namespace_name},
+	        .subsets = {.items = list.items, .count = list.count},
 	};
 	wanted.metadata.labels = wanted_labels(arena, object->view);
 	if (is_truncated)
@@ -262,8 +264,8 @@ static void reconcile_service(struct controller *controller, struct reconcile *r
 }
 
 const struct controller_type endpoints_controller = {
-	.name = "endpoints-controller",
-	.start = start,
-	.reconcile = reconcile_service,
-	.stop = stop,
+        .name = "endpoints-controller",
+        .start = start,
+        .reconcile = reconcile_service,
+        .stop = stop,
 };

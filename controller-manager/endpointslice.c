@@ -49,8 +49,9 @@ static bool is_ours(const struct api_object *slice)
 static void enqueue_service_of(struct controller *controller, const struct api_object *slice)
 {
 	const char *name = slice ? string_map_get(&api_object_metadata(slice)->labels, SERVICE_LABEL) : NULL;
-	struct api_object *service =
-		name && is_ours(slice) ? informer_get(state_of(controller)->services, slice->namespace_name, name) : NULL;
+	struct api_object *service = name && is_ours(slice)
+	                                     ? informer_get(state_of(controller)->services, slice->namespace_name, name)
+	                                     : NULL;
 	if (service)
 		controller_enqueue(controller, service->key);
 }
@@ -131,8 +132,8 @@ static const char *ports_key(struct arena *arena, const struct discovery_v1_endp
 	for (size_t i = 0; i < ports->count; i++) {
 		const struct discovery_v1_endpoint_port *port = &ports->items[i];
 		texts[i] = arena_printf(arena, "%s/%s/%d/%s;", port->name ? port->name : "",
-					port->protocol ? port->protocol : "TCP", port->port ? *port->port : -1,
-					port->app_protocol ? port->app_protocol : "");
+		                        port->protocol ? port->protocol : "TCP", port->port ? *port->port : -1,
+		                        port->app_protocol ? port->app_protocol : "");
 	}
 	qsort(texts, ports->count, sizeof(*texts), compare_texts);
 	for (size_t i = 0; i < ports->count; i++)
@@ -144,7 +145,7 @@ static struct discovery_v1_endpoint_port_array resolve_ports(struct slice_sync *
 {
 	const struct core_v1_service_port_array *wanted = &sync->service->spec.ports;
 	struct discovery_v1_endpoint_port_array ports = {
-		.items = ARENA_ARRAY(sync->arena, struct discovery_v1_endpoint_port, wanted->count + 1),
+	        .items = ARENA_ARRAY(sync->arena, struct discovery_v1_endpoint_port, wanted->count + 1),
 	};
 	for (size_t i = 0; i < wanted->count; i++) {
 		int32_t number;
@@ -153,10 +154,10 @@ static struct discovery_v1_endpoint_port_array resolve_ports(struct slice_sync *
 		int32_t *own = ARENA_NEW(sync->arena, int32_t);
 		*own = number;
 		ports.items[ports.count++] = (struct discovery_v1_endpoint_port){
-			.name = wanted->items[i].name ? wanted->items[i].name : "",
-			.protocol = wanted->items[i].protocol ? wanted->items[i].protocol : "TCP",
-			.port = own,
-			.app_protocol = wanted->items[i].app_protocol,
+		        .name = wanted->items[i].name ? wanted->items[i].name : "",
+		        .protocol = wanted->items[i].protocol ? wanted->items[i].protocol : "TCP",
+		        .port = own,
+		        .app_protocol = wanted->items[i].app_protocol,
 		};
 	}
 	return ports;
@@ -171,9 +172,9 @@ static struct port_group *group_of(struct slice_sync *sync, const struct core_v1
 			return &sync->groups[i];
 	struct port_group *group = &sync->groups[sync->group_count++];
 	*group = (struct port_group){
-		.key = key,
-		.ports = ports,
-		.endpoints = ARENA_ARRAY(sync->arena, struct discovery_v1_endpoint, sync->pod_count + 1),
+	        .key = key,
+	        .ports = ports,
+	        .endpoints = ARENA_ARRAY(sync->arena, struct discovery_v1_endpoint, sync->pod_count + 1),
 	};
 	return group;
 }
@@ -185,7 +186,7 @@ static const char *zone_of(const struct slice_sync *sync, const char *node_name)
 }
 
 static void fill_endpoint(struct slice_sync *sync, const struct core_v1_pod *pod, const char *address,
-			  struct discovery_v1_endpoint *endpoint)
+                          struct discovery_v1_endpoint *endpoint)
 {
 	static const bool truth[] = {false, true};
 	bool is_serving = pod_is_ready(pod);
@@ -194,12 +195,14 @@ static void fill_endpoint(struct slice_sync *sync, const struct core_v1_pod *pod
 	*addresses = address;
 	bool is_ready = sync->service->spec.publish_not_ready_addresses || (is_serving && !is_terminating);
 	*endpoint = (struct discovery_v1_endpoint){
-		.addresses = {.items = addresses, .count = 1},
-		.conditions = {.ready = &truth[is_ready], .serving = &truth[is_serving], .terminating = &truth[is_terminating]},
-		.hostname = pod_hostname_in(pod, sync->service),
-		.target_ref = pod_reference(sync->arena, pod),
-		.node_name = pod->spec.node_name,
-		.zone = zone_of(sync, pod->spec.node_name),
+	        .addresses = {.items = addresses, .count = 1},
+	        .conditions = {.ready = &truth[is_ready],
+	                       .serving = &truth[is_serving],
+	                       .terminating = &truth[is_terminating]},
+	        .hostname = pod_hostname_in(pod, sync->service),
+	        .target_ref = pod_reference(sync->arena, pod),
+	        .node_name = pod->spec.node_name,
+	        .zone = zone_of(sync, pod->spec.node_name),
 	};
 }
 
@@ -225,7 +228,8 @@ static struct string_map wanted_labels(struct arena *arena, const struct core_v1
 	struct string_map labels = {0};
 	for (size_t i = 0; i < own->count; i++) {
 		const char *key = own->entries[i].key;
-		if (strcmp(key, SERVICE_LABEL) != 0 && strcmp(key, MANAGER_LABEL) != 0 && strcmp(key, HEADLESS_LABEL) != 0)
+		if (strcmp(key, SERVICE_LABEL) != 0 && strcmp(key, MANAGER_LABEL) != 0 &&
+		    strcmp(key, HEADLESS_LABEL) != 0)
 			string_map_set(arena, &labels, key, own->entries[i].value);
 	}
 	string_map_set(arena, &labels, SERVICE_LABEL, service->metadata.name);
@@ -272,44 +276,45 @@ static struct json *ports_json(struct arena *arena, const struct discovery_v1_en
 {
 	struct json *list = json_array(arena);
 	for (size_t i = 0; i < ports->count; i++)
-		json_append(arena, list, view_to_json(arena, &schema_type_discovery_v1_endpoint_port, &ports->items[i]));
+		json_append(arena, list,
+		            view_to_json(arena, &schema_type_discovery_v1_endpoint_port, &ports->items[i]));
 	return list;
 }
 
 static void update_slice(struct slice_sync *sync, const struct api_object *slice,
-			 const struct discovery_v1_endpoint_port_array *ports, const struct planned_slice *plan)
+                         const struct discovery_v1_endpoint_port_array *ports, const struct planned_slice *plan)
 {
 	struct json *patch = json_object(sync->arena);
 	json_set(sync->arena, json_ensure_object(sync->arena, patch, "metadata"), "labels",
-		 labels_patch(sync, &api_object_metadata(slice)->labels));
+	         labels_patch(sync, &api_object_metadata(slice)->labels));
 	json_set(sync->arena, patch, "endpoints", endpoints_json(sync->arena, plan));
 	json_set(sync->arena, patch, "ports", ports_json(sync->arena, ports));
 	reconcile_patch(sync->reconcile, slice, NULL, REST_MERGE_PATCH, patch, true, NULL, NULL);
 }
 
 static void create_slice(struct slice_sync *sync, const struct discovery_v1_endpoint_port_array *ports,
-			 const struct planned_slice *plan)
+                         const struct planned_slice *plan)
 {
 	struct discovery_v1_endpoint_slice slice = {
-		.api_version = "discovery.k8s.io/v1",
-		.kind = "EndpointSlice",
-		.metadata = {.namespace = sync->object->namespace_name, .labels = sync->labels},
-		.address_type = sync->address_type,
-		.ports = *ports,
-		.endpoints = {.items = ARENA_ARRAY(sync->arena, struct discovery_v1_endpoint, plan->result_count + 1),
-			      .count = plan->result_count},
+	        .api_version = "discovery.k8s.io/v1",
+	        .kind = "EndpointSlice",
+	        .metadata = {.namespace = sync->object->namespace_name, .labels = sync->labels},
+	        .address_type = sync->address_type,
+	        .ports = *ports,
+	        .endpoints = {.items = ARENA_ARRAY(sync->arena, struct discovery_v1_endpoint, plan->result_count + 1),
+	                      .count = plan->result_count},
 	};
 	for (size_t i = 0; i < plan->result_count; i++)
 		slice.endpoints.items[i] = *plan->result[i];
 	slice.metadata.generate_name = arena_printf(sync->arena, "%s-", sync->object->name);
 	ownership_set(sync->arena, &slice.metadata, sync->object);
-	reconcile_create(sync->reconcile, &schema_resource_discovery_v1_endpointslices, sync->object->namespace_name, &slice,
-			 NULL, NULL);
+	reconcile_create(sync->reconcile, &schema_resource_discovery_v1_endpointslices, sync->object->namespace_name,
+	                 &slice, NULL, NULL);
 }
 
 // The slices of one list of ports. `slices` are borrowed.
-static void apply_group(struct slice_sync *sync, const struct port_group *group, struct api_object **slices, size_t count,
-			bool keep_one)
+static void apply_group(struct slice_sync *sync, const struct port_group *group, struct api_object **slices,
+                        size_t count, bool keep_one)
 {
 	struct planned_slice *plans = ARENA_ARRAY(sync->arena, struct planned_slice, count + 1);
 	size_t added_count;
@@ -319,7 +324,7 @@ static void apply_group(struct slice_sync *sync, const struct port_group *group,
 		plans[i].count = view->endpoints.count;
 	}
 	struct planned_slice *added =
-		slice_plan(sync->arena, plans, count, group->endpoints, group->count, MAX_ENDPOINTS, &added_count);
+	        slice_plan(sync->arena, plans, count, group->endpoints, group->count, MAX_ENDPOINTS, &added_count);
 	if (keep_one && count)
 		plans[0].action = plans[0].count ? SLICE_UPDATE : SLICE_KEEP;
 	for (size_t i = 0; i < count; i++) {
@@ -342,8 +347,8 @@ static bool is_family(const struct api_object *slice, const char *address_type)
 }
 
 // Takes the family's slices with these ports out of `slices` (leaving NULL behind).
-static struct api_object **take_slices(struct slice_sync *sync, struct api_object **slices, size_t count, const char *key,
-				       size_t *ret_count)
+static struct api_object **take_slices(struct slice_sync *sync, struct api_object **slices, size_t count,
+                                       const char *key, size_t *ret_count)
 {
 	struct api_object **taken = ARENA_ARRAY(sync->arena, struct api_object *, count + 1);
 	*ret_count = 0;
@@ -377,7 +382,8 @@ static void apply_family(struct slice_sync *sync, struct api_object **slices, si
 static struct api_object **find_slices(struct slice_sync *sync, size_t *ret_count)
 {
 	size_t found;
-	struct api_object *const *objects = informer_by_index(sync->state->slices, "service", sync->object->name, &found);
+	struct api_object *const *objects =
+	        informer_by_index(sync->state->slices, "service", sync->object->name, &found);
 	struct api_object **own = ARENA_ARRAY(sync->arena, struct api_object *, found + 1);
 	*ret_count = 0;
 	for (size_t i = 0; i < found; i++)
@@ -395,11 +401,11 @@ static void reconcile_service(struct controller *controller, struct reconcile *r
 	if (!object || api_object_metadata(object)->deletion_timestamp || !service_selects_pods(object->view))
 		return;
 	struct slice_sync sync = {
-		.state = state,
-		.reconcile = reconcile,
-		.arena = reconcile_arena(reconcile),
-		.object = object,
-		.service = object->view,
+	        .state = state,
+	        .reconcile = reconcile,
+	        .arena = reconcile_arena(reconcile),
+	        .object = object,
+	        .service = object->view,
 	};
 	sync.labels = wanted_labels(sync.arena, sync.service);
 	sync.pods = service_pods(sync.arena, state->pods, object, true, &sync.pod_count);
@@ -415,8 +421,8 @@ static void reconcile_service(struct controller *controller, struct reconcile *r
 }
 
 const struct controller_type endpointslice_controller = {
-	.name = "endpointslice-controller",
-	.start = start,
-	.reconcile = reconcile_service,
-	.stop = stop,
+        .name = "endpointslice-controller",
+        .start = start,
+        .reconcile = reconcile_service,
+        .stop = stop,
 };

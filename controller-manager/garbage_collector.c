@@ -59,7 +59,7 @@ static void enqueue_waiting_owners(struct controller *controller, const struct a
 }
 
 static void enqueue_dependent(void *context, struct api_object *dependent,
-			      const struct meta_v1_owner_reference *reference UNUSED)
+                              const struct meta_v1_owner_reference *reference UNUSED)
 {
 	gc_enqueue(context, dependent);
 }
@@ -90,11 +90,11 @@ static void on_object(struct controller *controller, struct api_object *old_obje
 		return;
 	}
 	bool has_work = gc_is_being_deleted(new_object) && (gc_has_finalizer(new_object, FOREGROUND_FINALIZER) ||
-							     gc_has_finalizer(new_object, ORPHAN_FINALIZER));
+	                                                    gc_has_finalizer(new_object, ORPHAN_FINALIZER));
 	if (has_work || has_doubtful_owner(collector, new_object))
 		gc_enqueue(controller, new_object);
 	if (old_object && (references_changed(old_object, new_object) ||
-			   gc_deletes_dependents(old_object) != gc_deletes_dependents(new_object)))
+	                   gc_deletes_dependents(old_object) != gc_deletes_dependents(new_object)))
 		enqueue_waiting_owners(controller, old_object);
 }
 
@@ -149,7 +149,7 @@ static void put_references(struct reconcile *reconcile, const struct api_object 
 	struct arena *arena = reconcile_arena(reconcile);
 	struct json *patch = json_object(arena);
 	json_set(arena, json_ensure_object(arena, patch, "metadata"), "ownerReferences",
-		 list->length ? list : json_null(arena));
+	         list->length ? list : json_null(arena));
 	reconcile_patch(reconcile, object, NULL, REST_MERGE_PATCH, patch, true, NULL, NULL);
 }
 
@@ -167,7 +167,7 @@ struct orphaning {
 };
 
 static void orphan_dependent(void *context, struct api_object *dependent,
-			     const struct meta_v1_owner_reference *reference UNUSED)
+                             const struct meta_v1_owner_reference *reference UNUSED)
 {
 	struct orphaning *orphaning = context;
 	struct arena *arena = reconcile_arena(orphaning->reconcile);
@@ -182,7 +182,7 @@ static void orphan_dependent(void *context, struct api_object *dependent,
 
 // In rounds: the finalizer goes when a round finds no dependent.
 static void orphan_dependents(struct garbage_collector *collector, struct reconcile *reconcile,
-			      const struct api_object *owner)
+                              const struct api_object *owner)
 {
 	struct orphaning orphaning = {.reconcile = reconcile, .uid = owner->uid};
 	gc_each_dependent(collector, owner, orphan_dependent, &orphaning);
@@ -197,8 +197,7 @@ struct blocking {
 	size_t count;
 };
 
-static void count_blocking(void *context, struct api_object *dependent,
-			   const struct meta_v1_owner_reference *reference)
+static void count_blocking(void *context, struct api_object *dependent, const struct meta_v1_owner_reference *reference)
 {
 	struct blocking *blocking = context;
 	if (!gc_is_being_deleted(dependent))
@@ -208,7 +207,7 @@ static void count_blocking(void *context, struct api_object *dependent,
 }
 
 static void delete_dependents(struct controller *controller, struct reconcile *reconcile,
-			      const struct api_object *owner)
+                              const struct api_object *owner)
 {
 	struct blocking blocking = {.controller = controller};
 	gc_each_dependent(controller_state(controller), owner, count_blocking, &blocking);
@@ -242,14 +241,14 @@ static void remember_absent(struct garbage_collector *collector, const char *uid
 }
 
 static void note_dependents_deletion(void *context, struct api_object *dependent,
-				     const struct meta_v1_owner_reference *reference UNUSED)
+                                     const struct meta_v1_owner_reference *reference UNUSED)
 {
 	bool *in_circle = context;
 	*in_circle = *in_circle || gc_deletes_dependents(dependent);
 }
 
 static void note_dependent(void *context, struct api_object *dependent UNUSED,
-			   const struct meta_v1_owner_reference *reference UNUSED)
+                           const struct meta_v1_owner_reference *reference UNUSED)
 {
 	*(bool *)context = true;
 }
@@ -259,7 +258,7 @@ static void unblock_owners(struct inquiry *inquiry)
 {
 	struct arena *arena = reconcile_arena(inquiry->reconcile);
 	const struct meta_v1_owner_reference_array *references =
-		&api_object_metadata(inquiry->object)->owner_references;
+	        &api_object_metadata(inquiry->object)->owner_references;
 	struct json *list = json_array(arena);
 	bool changed = false;
 	for (size_t i = 0; i < references->count; i++) {
@@ -296,7 +295,7 @@ static void drop_references(struct inquiry *inquiry)
 {
 	struct arena *arena = reconcile_arena(inquiry->reconcile);
 	const struct meta_v1_owner_reference_array *references =
-		&api_object_metadata(inquiry->object)->owner_references;
+	        &api_object_metadata(inquiry->object)->owner_references;
 	struct json *list = json_array(arena);
 	for (size_t i = 0; i < references->count; i++)
 		if (inquiry->states[i] == OWNER_SOLID || inquiry->states[i] == OWNER_UNKNOWABLE)
@@ -307,7 +306,7 @@ static void drop_references(struct inquiry *inquiry)
 static void decide(struct inquiry *inquiry)
 {
 	const struct meta_v1_owner_reference_array *references =
-		&api_object_metadata(inquiry->object)->owner_references;
+	        &api_object_metadata(inquiry->object)->owner_references;
 	size_t kept = 0;
 	size_t waiting = 0;
 	for (size_t i = 0; i < references->count; i++) {
@@ -333,7 +332,7 @@ static enum owner_state judge_answer(const struct meta_v1_owner_reference *refer
 		return OWNER_ABSENT;
 	if (!object_is_being_deleted(owner))
 		return OWNER_SOLID;
-	json_for_each_item(finalizer, json_path(owner, "metadata", "finalizers"))
+	json_for_each_item (finalizer, json_path(owner, "metadata", "finalizers"))
 		if (json_text(finalizer) && strcmp(json_text(finalizer), FOREGROUND_FINALIZER) == 0)
 			return OWNER_WAITING;
 	return OWNER_SOLID;
@@ -344,7 +343,7 @@ static void on_owner(struct reconcile *reconcile, void *context, const struct re
 	struct owner_question *question = context;
 	struct inquiry *inquiry = question->inquiry;
 	const struct meta_v1_owner_reference *reference =
-		&api_object_metadata(inquiry->object)->owner_references.items[question->reference];
+	        &api_object_metadata(inquiry->object)->owner_references.items[question->reference];
 	enum owner_state *state = &inquiry->states[question->reference];
 	if (response->err.code == ERR_NOT_FOUND) {
 		*state = OWNER_ABSENT;
@@ -363,17 +362,16 @@ static void on_owner(struct reconcile *reconcile, void *context, const struct re
 static void ask_for_owner(struct inquiry *inquiry, size_t index)
 {
 	const struct meta_v1_owner_reference *reference =
-		&api_object_metadata(inquiry->object)->owner_references.items[index];
-	const struct gc_monitor *monitor =
-		gc_monitor_of_reference(controller_state(inquiry->controller), reference);
+	        &api_object_metadata(inquiry->object)->owner_references.items[index];
+	const struct gc_monitor *monitor = gc_monitor_of_reference(controller_state(inquiry->controller), reference);
 	struct owner_question *question = ARENA_NEW(reconcile_arena(inquiry->reconcile), struct owner_question);
 	*question = (struct owner_question){.inquiry = inquiry, .reference = index};
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = monitor->resource,
-		.namespace_name = monitor->resource->namespaced ? inquiry->object->namespace_name : NULL,
-		.name = reference->name,
-		.accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+	        .method = "GET",
+	        .resource = monitor->resource,
+	        .namespace_name = monitor->resource->namespaced ? inquiry->object->namespace_name : NULL,
+	        .name = reference->name,
+	        .accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
 	};
 	reconcile_request(inquiry->reconcile, &request, on_owner, question);
 }
@@ -418,10 +416,10 @@ static void reconcile_object(struct controller *controller, struct reconcile *re
 }
 
 const struct controller_type garbage_collector_controller = {
-	.name = "garbage-collector-controller",
-	.concurrent_keys = 20,
-	.starts_last = true,
-	.start = start,
-	.reconcile = reconcile_object,
-	.stop = stop,
+        .name = "garbage-collector-controller",
+        .concurrent_keys = 20,
+        .starts_last = true,
+        .start = start,
+        .reconcile = reconcile_object,
+        .stop = stop,
 };

@@ -42,21 +42,21 @@ bool gc_is_being_deleted(const struct api_object *object);
 bool gc_deletes_dependents(const struct api_object *object); // being deleted in the foreground
 
 const struct gc_monitor *gc_monitor_of(const struct garbage_collector *collector,
-				       const struct schema_resource *resource);
+                                       const struct schema_resource *resource);
 // The kind that a reference means; NULL when it isn't watched.
 const struct gc_monitor *gc_monitor_of_reference(const struct garbage_collector *collector,
-						 const struct meta_v1_owner_reference *reference);
+                                                 const struct meta_v1_owner_reference *reference);
 // The owner as the local copy has it, NULL = not there (or another one of the name).
 struct api_object *gc_find_owner(const struct garbage_collector *collector, const struct api_object *dependent,
-				 const struct meta_v1_owner_reference *reference);
+                                 const struct meta_v1_owner_reference *reference);
 enum owner_state gc_owner_state(const struct garbage_collector *collector, const struct api_object *dependent,
-				const struct meta_v1_owner_reference *reference);
+                                const struct meta_v1_owner_reference *reference);
 
 // Calls `function` with each object that names `owner` as an owner in its reach. The dependents are borrowed.
 void gc_each_dependent(const struct garbage_collector *collector, const struct api_object *owner,
-		       void (*function)(void *context, struct api_object *dependent,
-					const struct meta_v1_owner_reference *reference),
-		       void *context);
+                       void (*function)(void *context, struct api_object *dependent,
+                                        const struct meta_v1_owner_reference *reference),
+                       void *context);
 // The index that it needs.
 #define GC_OWNER_INDEX "owner"
 void gc_index_by_owner(const struct api_object *object, struct informer_index_values *values);
@@ -64,4 +64,4 @@ void gc_index_by_owner(const struct api_object *object, struct informer_index_va
 // Keys of the work queue: the kind's place among the monitors and the object's key.
 void gc_enqueue(struct controller *controller, const struct api_object *object);
 const struct gc_monitor *gc_parse_key(const struct garbage_collector *collector, const char *key,
-				      const char **ret_object_key);
+                                      const char **ret_object_key);

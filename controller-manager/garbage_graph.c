@@ -25,7 +25,7 @@ bool gc_deletes_dependents(const struct api_object *object)
 }
 
 const struct gc_monitor *gc_monitor_of(const struct garbage_collector *collector,
-				       const struct schema_resource *resource)
+                                       const struct schema_resource *resource)
 {
 	for (size_t i = 0; i < collector->monitor_count; i++)
 		if (collector->monitors[i].resource == resource)
@@ -35,7 +35,7 @@ const struct gc_monitor *gc_monitor_of(const struct garbage_collector *collector
 
 // The version may be an older one of the same kind: only the group counts.
 const struct gc_monitor *gc_monitor_of_reference(const struct garbage_collector *collector,
-						 const struct meta_v1_owner_reference *reference)
+                                                 const struct meta_v1_owner_reference *reference)
 {
 	const char *slash = reference->api_version ? strchr(reference->api_version, '/') : NULL;
 	size_t group_length = slash ? (size_t)(slash - reference->api_version) : 0;
@@ -50,18 +50,18 @@ const struct gc_monitor *gc_monitor_of_reference(const struct garbage_collector 
 }
 
 struct api_object *gc_find_owner(const struct garbage_collector *collector, const struct api_object *dependent,
-				 const struct meta_v1_owner_reference *reference)
+                                 const struct meta_v1_owner_reference *reference)
 {
 	const struct gc_monitor *monitor = gc_monitor_of_reference(collector, reference);
 	if (!monitor || !reference->name || !reference->uid)
 		return NULL;
 	struct api_object *owner = informer_get(
-		monitor->informer, monitor->resource->namespaced ? dependent->namespace_name : NULL, reference->name);
+	        monitor->informer, monitor->resource->namespaced ? dependent->namespace_name : NULL, reference->name);
 	return owner && strcmp(owner->uid, reference->uid) == 0 ? owner : NULL;
 }
 
 enum owner_state gc_owner_state(const struct garbage_collector *collector, const struct api_object *dependent,
-				const struct meta_v1_owner_reference *reference)
+                                const struct meta_v1_owner_reference *reference)
 {
 	const struct gc_monitor *monitor = gc_monitor_of_reference(collector, reference);
 	// An object of the whole cluster can't be owned from within a namespace.
@@ -93,18 +93,18 @@ static const struct meta_v1_owner_reference *reference_to(const struct api_objec
 }
 
 void gc_each_dependent(const struct garbage_collector *collector, const struct api_object *owner,
-		       void (*function)(void *context, struct api_object *dependent,
-					const struct meta_v1_owner_reference *reference),
-		       void *context)
+                       void (*function)(void *context, struct api_object *dependent,
+                                        const struct meta_v1_owner_reference *reference),
+                       void *context)
 {
 	for (size_t i = 0; i < collector->monitor_count; i++) {
 		size_t count;
 		struct api_object *const *objects =
-			informer_by_index(collector->monitors[i].informer, GC_OWNER_INDEX, owner->uid, &count);
+		        informer_by_index(collector->monitors[i].informer, GC_OWNER_INDEX, owner->uid, &count);
 		for (size_t d = 0; d < count; d++) {
 			const struct meta_v1_owner_reference *reference = reference_to(objects[d], owner->uid);
 			bool in_reach = !*owner->namespace_name ||
-					strcmp(owner->namespace_name, objects[d]->namespace_name) == 0;
+			                strcmp(owner->namespace_name, objects[d]->namespace_name) == 0;
 			if (reference && in_reach)
 				function(context, objects[d], reference);
 		}
@@ -122,7 +122,7 @@ void gc_enqueue(struct controller *controller, const struct api_object *object)
 }
 
 const struct gc_monitor *gc_parse_key(const struct garbage_collector *collector, const char *key,
-				      const char **ret_object_key)
+                                      const char **ret_object_key)
 {
 	char *end;
 	unsigned long place = strtoul(key, &end, 10);

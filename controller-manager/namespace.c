@@ -28,8 +28,7 @@
 
 enum { MAX_KINDS = 96, MAX_FINALIZERS = 16, MAX_MESSAGE_BYTES = 4096 };
 
-static const char METADATA_LIST[] =
-	"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+static const char METADATA_LIST[] = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
 struct namespace_controller {
 	struct informer *namespaces;
@@ -37,7 +36,7 @@ struct namespace_controller {
 };
 
 static void on_namespace(struct controller *controller, struct api_object *old_object UNUSED,
-			 struct api_object *new_object)
+                         struct api_object *new_object)
 {
 	if (new_object && api_object_metadata(new_object)->deletion_timestamp)
 		controller_enqueue(controller, new_object->key);
@@ -46,7 +45,8 @@ static void on_namespace(struct controller *controller, struct api_object *old_o
 static void on_pod(struct controller *controller, struct api_object *old_object, struct api_object *new_object)
 {
 	struct namespace_controller *state = controller_state(controller);
-	struct api_object *object = new_object ? NULL : informer_get(state->namespaces, NULL, old_object->namespace_name);
+	struct api_object *object =
+	        new_object ? NULL : informer_get(state->namespaces, NULL, old_object->namespace_name);
 	if (object && api_object_metadata(object)->deletion_timestamp)
 		controller_enqueue(controller, object->key);
 }
@@ -121,7 +121,7 @@ static void count_finalizer(struct emptying *emptying, const char *name)
 		}
 	if (emptying->finalizer_count < MAX_FINALIZERS)
 		emptying->finalizers[emptying->finalizer_count++] =
-			(struct finalizer_count){.name = arena_strdup(emptying->arena, name), .count = 1};
+		        (struct finalizer_count){.name = arena_strdup(emptying->arena, name), .count = 1};
 }
 
 static void count_items(struct sweep *sweep, const struct json *list)
@@ -132,8 +132,8 @@ static void count_items(struct sweep *sweep, const struct json *list)
 	sweep->remaining = (items && items->type == JSON_ARRAY ? items->length : 0) + beyond;
 	if (!sweep->was_deleted)
 		return;
-	json_for_each_item(item, items)
-		json_for_each_item(finalizer, json_path(item, "metadata", "finalizers"))
+	json_for_each_item (item, items)
+		json_for_each_item (finalizer, json_path(item, "metadata", "finalizers"))
 			if (json_text(finalizer))
 				count_finalizer(sweep->emptying, json_text(finalizer));
 }
@@ -145,7 +145,7 @@ static bool is_not_served(enum err_code code)
 }
 
 static void on_collection_deleted(struct reconcile *reconcile UNUSED, void *context,
-				  const struct rest_response *response)
+                                  const struct rest_response *response)
 {
 	struct sweep *sweep = context;
 	if (response->err.code != ERR_NONE && !is_not_served(response->err.code)) {
@@ -160,13 +160,13 @@ static void on_collection_deleted(struct reconcile *reconcile UNUSED, void *cont
 static void delete_collection(struct sweep *sweep)
 {
 	static const char body[] =
-		"{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":\"Background\"}";
+	        "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":\"Background\"}";
 	const struct rest_request request = {
-		.method = "DELETE",
-		.resource = sweep->resource,
-		.namespace_name = sweep->emptying->object->name,
-		.body = body,
-		.body_length = sizeof(body) - 1,
+	        .method = "DELETE",
+	        .resource = sweep->resource,
+	        .namespace_name = sweep->emptying->object->name,
+	        .body = body,
+	        .body_length = sizeof(body) - 1,
 	};
 	reconcile_request(sweep->emptying->reconcile, &request, on_collection_deleted, sweep);
 }
@@ -182,12 +182,12 @@ static void on_deleted_one(struct reconcile *reconcile UNUSED, void *context, co
 // For kinds without delete collection: one after the other, looked at in the next pass.
 static void delete_each(struct sweep *sweep, const struct json *list)
 {
-	json_for_each_item(item, json_get(list, "items")) {
+	json_for_each_item (item, json_get(list, "items")) {
 		const struct rest_request request = {
-			.method = "DELETE",
-			.resource = sweep->resource,
-			.namespace_name = sweep->emptying->object->name,
-			.name = object_name(item),
+		        .method = "DELETE",
+		        .resource = sweep->resource,
+		        .namespace_name = sweep->emptying->object->name,
+		        .name = object_name(item),
 		};
 		sweep->emptying->pending++;
 		reconcile_request(sweep->emptying->reconcile, &request, on_deleted_one, sweep);
@@ -218,11 +218,11 @@ static void on_listed(struct reconcile *reconcile UNUSED, void *context, const s
 static void list_again(struct sweep *sweep)
 {
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = sweep->resource,
-		.namespace_name = sweep->emptying->object->name,
-		.query = "limit=500",
-		.accept = METADATA_LIST,
+	        .method = "GET",
+	        .resource = sweep->resource,
+	        .namespace_name = sweep->emptying->object->name,
+	        .query = "limit=500",
+	        .accept = METADATA_LIST,
 	};
 	reconcile_request(sweep->emptying->reconcile, &request, on_listed, sweep);
 }
@@ -266,7 +266,7 @@ static const char *describe_remaining(const struct emptying *emptying)
 		if (!sweep->remaining)
 			continue;
 		strbuf_printf(&text, "%s%s.%s has %lld resource instances", first ? "" : ", ", sweep->resource->plural,
-			      sweep->resource->group, (long long)sweep->remaining);
+		              sweep->resource->group, (long long)sweep->remaining);
 		first = false;
 	}
 	return arena_strdup(emptying->arena, strbuf_text(&text));
@@ -278,14 +278,14 @@ static const char *describe_finalizers(const struct emptying *emptying)
 	strbuf_append_text(&text, "Some content in the namespace has finalizers remaining: ");
 	for (size_t i = 0; i < emptying->finalizer_count; i++)
 		strbuf_printf(&text, "%s%s in %lld resource instances", i ? ", " : "", emptying->finalizers[i].name,
-			      (long long)emptying->finalizers[i].count);
+		              (long long)emptying->finalizers[i].count);
 	return arena_strdup(emptying->arena, strbuf_text(&text));
 }
 
 // --- conditions ----------------------------------------------------------------------------------
 
 static bool is_stored(const struct core_v1_namespace *view, const char *type, bool status, const char *reason,
-		      const char *message, const char **ret_transition)
+                      const char *message, const char **ret_transition)
 {
 	for (size_t i = 0; i < view->status.conditions.count; i++) {
 		const struct core_v1_namespace_condition *stored = &view->status.conditions.items[i];
@@ -300,7 +300,7 @@ static bool is_stored(const struct core_v1_namespace *view, const char *type, bo
 }
 
 static void add_condition(struct emptying *emptying, struct json *list, const char *type, bool status,
-			  const char *reason, const char *message)
+                          const char *reason, const char *message)
 {
 	struct arena *arena = emptying->arena;
 	char now[API_TIME_BYTES];
@@ -323,30 +323,30 @@ static void update_conditions(struct emptying *emptying, int64_t remaining)
 	struct json *patch = json_object(arena);
 	struct json *list = json_ensure_array(arena, json_ensure_object(arena, patch, "status"), "conditions");
 	add_condition(emptying, list, "NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered",
-		      "All resources successfully discovered");
+	              "All resources successfully discovered");
 	add_condition(emptying, list, "NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions",
-		      "All legacy kube types successfully parsed");
+	              "All legacy kube types successfully parsed");
 	if (emptying->failure)
 		add_condition(emptying, list, "NamespaceDeletionContentFailure", true, "ContentDeletionFailed",
-			      arena_printf(arena, "Failed to delete all resource types, %s", emptying->failure));
+		              arena_printf(arena, "Failed to delete all resource types, %s", emptying->failure));
 	else
 		add_condition(emptying, list, "NamespaceDeletionContentFailure", false, "ContentDeleted",
-			      "All content successfully deleted, may be waiting on finalization");
+		              "All content successfully deleted, may be waiting on finalization");
 	if (remaining)
 		add_condition(emptying, list, "NamespaceContentRemaining", true, "SomeResourcesRemain",
-			      describe_remaining(emptying));
+		              describe_remaining(emptying));
 	else
 		add_condition(emptying, list, "NamespaceContentRemaining", false, "ContentRemoved",
-			      "All content successfully removed");
+		              "All content successfully removed");
 	if (emptying->finalizer_count)
 		add_condition(emptying, list, "NamespaceFinalizersRemaining", true, "SomeFinalizersRemain",
-			      describe_finalizers(emptying));
+		              describe_finalizers(emptying));
 	else
 		add_condition(emptying, list, "NamespaceFinalizersRemaining", false, "ContentHasNoFinalizers",
-			      "All content-preserving finalizers finished");
+		              "All content-preserving finalizers finished");
 	if (list->length)
-		reconcile_patch(emptying->reconcile, emptying->object, "status", REST_STRATEGIC_MERGE_PATCH, patch, false,
-				NULL, NULL);
+		reconcile_patch(emptying->reconcile, emptying->object, "status", REST_STRATEGIC_MERGE_PATCH, patch,
+		                false, NULL, NULL);
 }
 
 // --- finalizing ------------------------------------------------------------------------------------
@@ -360,7 +360,7 @@ static void on_finalized(struct reconcile *reconcile, void *context UNUSED, cons
 static struct json *without_finalizer(struct arena *arena, const struct json *present)
 {
 	struct json *list = json_array(arena);
-	json_for_each_item(item, present)
+	json_for_each_item (item, present)
 		if (json_text(item) && strcmp(json_text(item), FINALIZER) != 0)
 			json_append(arena, list, json_clone(arena, item));
 	return list;
@@ -384,12 +384,12 @@ static void on_got(struct reconcile *reconcile, void *context, const struct rest
 	AUTO_STRBUF struct strbuf body = STRBUF_INIT(16 << 20);
 	json_write(&body, response->object);
 	const struct rest_request request = {
-		.method = "PUT",
-		.resource = &schema_resource_core_v1_namespaces,
-		.name = emptying->object->name,
-		.subresource = "finalize",
-		.body = strbuf_text(&body),
-		.body_length = body.length,
+	        .method = "PUT",
+	        .resource = &schema_resource_core_v1_namespaces,
+	        .name = emptying->object->name,
+	        .subresource = "finalize",
+	        .body = strbuf_text(&body),
+	        .body_length = body.length,
 	};
 	reconcile_request(reconcile, &request, on_finalized, NULL);
 }
@@ -397,9 +397,9 @@ static void on_got(struct reconcile *reconcile, void *context, const struct rest
 static void finalize(struct emptying *emptying)
 {
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = &schema_resource_core_v1_namespaces,
-		.name = emptying->object->name,
+	        .method = "GET",
+	        .resource = &schema_resource_core_v1_namespaces,
+	        .name = emptying->object->name,
 	};
 	reconcile_request(emptying->reconcile, &request, on_got, emptying);
 }
@@ -417,8 +417,7 @@ static void finish_pass(struct emptying *emptying)
 		return;
 	}
 	update_conditions(emptying, remaining);
-	reconcile_again_after(emptying->reconcile,
-			      emptying->pods_are_gone ? AGAIN_WITH_OTHERS_NS : AGAIN_WITH_PODS_NS);
+	reconcile_again_after(emptying->reconcile, emptying->pods_are_gone ? AGAIN_WITH_OTHERS_NS : AGAIN_WITH_PODS_NS);
 }
 
 static void reconcile_namespace(struct controller *controller, struct reconcile *reconcile, const char *key)
@@ -436,9 +435,9 @@ static void reconcile_namespace(struct controller *controller, struct reconcile 
 }
 
 const struct controller_type namespace_controller = {
-	.name = "namespace-controller",
-	.concurrent_keys = 10,
-	.start = start,
-	.reconcile = reconcile_namespace,
-	.stop = stop,
+        .name = "namespace-controller",
+        .concurrent_keys = 10,
+        .start = start,
+        .reconcile = reconcile_namespace,
+        .stop = stop,
 };

@@ -13,10 +13,10 @@ static const struct {
 	const char *condition;
 	const char *key;
 } mirrored[] = {
-	{"MemoryPressure", "node.kubernetes.io/memory-pressure"},
-	{"DiskPressure", "node.kubernetes.io/disk-pressure"},
-	{"PIDPressure", "node.kubernetes.io/pid-pressure"},
-	{"NetworkUnavailable", "node.kubernetes.io/network-unavailable"},
+        {"MemoryPressure", "node.kubernetes.io/memory-pressure"},
+        {"DiskPressure", "node.kubernetes.io/disk-pressure"},
+        {"PIDPressure", "node.kubernetes.io/pid-pressure"},
+        {"NetworkUnavailable", "node.kubernetes.io/network-unavailable"},
 };
 
 #define TAINT_UNSCHEDULABLE "node.kubernetes.io/unschedulable"
@@ -61,7 +61,7 @@ static size_t own_taints(const struct core_v1_node *node, bool evict, struct wan
 	taints[count++] = (struct wanted_taint){TAINT_UNSCHEDULABLE, "NoSchedule", node->spec.unschedulable};
 	for (size_t i = 0; i < ARRAY_SIZE(mirrored); i++)
 		taints[count++] = (struct wanted_taint){mirrored[i].key, "NoSchedule",
-							condition_is(node, mirrored[i].condition, "True")};
+		                                        condition_is(node, mirrored[i].condition, "True")};
 	return count;
 }
 

@@ -26,4 +26,4 @@ enum node_readiness node_readiness(const struct core_v1_node *node);
 // The taints as they should be: those with effect NoSchedule that mirror conditions and spec.unschedulable, and those
 // with effect NoExecute of `readiness` when `evict`; all others stay. NULL when nothing changes.
 struct json *node_taints_wanted(struct arena *arena, const struct core_v1_node *node, bool evict,
-				int64_t now_realtime_ns);
+                                int64_t now_realtime_ns);

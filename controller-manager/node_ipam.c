@@ -23,7 +23,7 @@ struct node_ipam {
 };
 
 static void for_each_cidr(struct node_ipam *state, const struct core_v1_node *node,
-			  bool (*function)(struct cidr_set *set, const char *cidr))
+                          bool (*function)(struct cidr_set *set, const char *cidr))
 {
 	const struct string_array *list = &node->spec.pod_cidrs;
 	for (size_t s = 0; s < state->set_count; s++) {
@@ -61,12 +61,12 @@ static int part_bits(const struct controller_settings *settings, bool is_ipv6, b
 }
 
 static int add_range(struct node_ipam *state, const struct controller_settings *settings, const char *range,
-		     bool is_single, struct err *err)
+                     bool is_single, struct err *err)
 {
 	if (state->set_count == MAX_FAMILIES)
 		return err_set(err, ERR_INVALID, "--cluster-cidr: at most one range of each address family");
-	return cidr_set_new(range, part_bits(settings, cidr_is_ipv6(range), is_single), &state->sets[state->set_count++],
-			    err);
+	return cidr_set_new(range, part_bits(settings, cidr_is_ipv6(range), is_single),
+	                    &state->sets[state->set_count++], err);
 }
 
 // Services' addresses that lie within the pods' range are nobody's part.
@@ -77,7 +77,8 @@ static int keep_services_out(struct node_ipam *state, const char *service_cidr, 
 	for (char *range = strtok_r(copy, ",", &rest); range; range = strtok_r(NULL, ",", &rest))
 		for (size_t i = 0; i < state->set_count; i++)
 			if (!cidr_set_occupy(state->sets[i], range))
-				return err_set(err, ERR_INVALID, "--service-cluster-ip-range: invalid CIDR address: %s", range);
+				return err_set(err, ERR_INVALID, "--service-cluster-ip-range: invalid CIDR address: %s",
+				               range);
 	return 0;
 }
 
@@ -164,8 +165,8 @@ static void reconcile_node(struct controller *controller, struct reconcile *reco
 	if (!take_parts(state, allocation)) {
 		struct err err = ERR_INIT;
 		err_set(&err, ERR_UNAVAILABLE, "no CIDR is left for node %s", key);
-		reconcile_event(reconcile, object, "Normal", "CIDRNotAvailable", "Node %s status is now: CIDRNotAvailable",
-				key);
+		reconcile_event(reconcile, object, "Normal", "CIDRNotAvailable",
+		                "Node %s status is now: CIDRNotAvailable", key);
 		reconcile_retry(reconcile, &err);
 		return;
 	}
@@ -179,9 +180,9 @@ static void reconcile_node(struct controller *controller, struct reconcile *reco
 }
 
 const struct controller_type node_ipam_controller = {
-	.name = "node-ipam-controller",
-	.concurrent_keys = 20,
-	.start = start,
-	.reconcile = reconcile_node,
-	.stop = stop,
+        .name = "node-ipam-controller",
+        .concurrent_keys = 20,
+        .start = start,
+        .reconcile = reconcile_node,
+        .stop = stop,
 };

@@ -42,7 +42,7 @@ struct node_lifecycle {
 	struct informer *nodes;
 	struct informer *leases;
 	struct informer *pods;
-	struct hashmap *health; // name → struct node_health
+	struct hashmap *health;       // name → struct node_health
 	int64_t eviction_interval_ns; // 0 = never
 	int64_t next_eviction_ns;
 };
@@ -91,11 +91,11 @@ static void on_lease(struct controller *controller, struct api_object *old_objec
 static void record(struct controller *controller, const struct api_object *node, const char *reason, const char *text)
 {
 	struct event_target target = {
-		.api_version = "v1",
-		.kind = "Node",
-		.namespace_name = "",
-		.name = node->name,
-		.uid = node->uid,
+	        .api_version = "v1",
+	        .kind = "Node",
+	        .namespace_name = "",
+	        .name = node->name,
+	        .uid = node->uid,
 	};
 	event_record(controller_events(controller), &target, "Normal", reason, "%s", text);
 }
@@ -152,7 +152,7 @@ static bool has_news(const struct api_object *old_object, const struct api_objec
 	}
 	for (size_t i = 0; i < after->spec.taints.count; i++)
 		if (!taint_is(&before->spec.taints.items[i], after->spec.taints.items[i].key,
-			      after->spec.taints.items[i].effect))
+		              after->spec.taints.items[i].effect))
 			return true;
 	return false;
 }
@@ -174,7 +174,7 @@ static void on_node(struct controller *controller, struct api_object *old_object
 	}
 	if (!old_object) {
 		AUTO_FREE char *text = xasprintf("Node %s event: Registered Node %s in Controller", new_object->name,
-						 new_object->name);
+		                                 new_object->name);
 		record(controller, new_object, "RegisteredNode", text);
 	}
 	note_readiness(controller, new_object, !old_object);
@@ -197,8 +197,8 @@ static void on_pod(struct controller *controller, struct api_object *old_object 
 static int start(struct controller *controller, struct err *err)
 {
 	static const struct informer_config leases = {
-		.resource = &schema_resource_coordination_v1_leases,
-		.metadata_only = true,
+	        .resource = &schema_resource_coordination_v1_leases,
+	        .metadata_only = true,
 	};
 	const char *rate_text = controller_settings(controller)->node_eviction_rate;
 	struct node_lifecycle *state = NEW(struct node_lifecycle);
@@ -236,10 +236,10 @@ static struct json *unknown_condition(struct reconcile *reconcile, const struct 
 	json_set_text(arena, condition, "status", "Unknown");
 	json_set_text(arena, condition, "reason", present ? "NodeStatusUnknown" : "NodeStatusNeverUpdated");
 	json_set_text(arena, condition, "message",
-		      present ? "Kubelet stopped posting node status." : "Kubelet never posted node status.");
+	              present ? "Kubelet stopped posting node status." : "Kubelet never posted node status.");
 	json_set_text(arena, condition, "lastHeartbeatTime",
-		      present && present->last_heartbeat_time ? present->last_heartbeat_time
-							      : node->metadata.creation_timestamp);
+	              present && present->last_heartbeat_time ? present->last_heartbeat_time
+	                                                      : node->metadata.creation_timestamp);
 	json_set_text(arena, condition, "lastTransitionTime", now);
 	return condition;
 }
@@ -271,7 +271,7 @@ static bool is_silent(struct reconcile *reconcile, const struct api_object *obje
 	const struct controller_settings *settings = controller_settings(controller);
 	bool has_reported = node_condition(object->view, "Ready") != NULL;
 	int64_t grace_ns =
-		has_reported ? settings->node_monitor_grace_period_ns : settings->node_startup_grace_period_ns;
+	        has_reported ? settings->node_monitor_grace_period_ns : settings->node_startup_grace_period_ns;
 	int64_t left_ns = health_of(controller, object->name)->seen_ns + grace_ns - now_ns(controller);
 	if (left_ns <= 0)
 		return true;
@@ -291,7 +291,8 @@ static void mark_pod_not_ready(struct reconcile *reconcile, const struct api_obj
 	json_set_text(arena, condition, "type", "Ready");
 	json_set_text(arena, condition, "status", "False");
 	json_set_text(arena, condition, "lastTransitionTime", now);
-	json_append(arena, json_ensure_array(arena, json_ensure_object(arena, patch, "status"), "conditions"), condition);
+	json_append(arena, json_ensure_array(arena, json_ensure_object(arena, patch, "status"), "conditions"),
+	            condition);
 	reconcile_patch(reconcile, pod, "status", REST_STRATEGIC_MERGE_PATCH, patch, true, NULL, NULL);
 	reconcile_event(reconcile, pod, "Warning", "NodeNotReady", "Node is not ready");
 }
@@ -350,7 +351,7 @@ static void sync_taints(struct controller *controller, struct reconcile *reconci
 	struct arena *arena = reconcile_arena(reconcile);
 	bool evict = may_evict(controller, reconcile, object->view);
 	struct json *taints =
-		node_taints_wanted(arena, object->view, evict, loop_realtime_ns(controller_loop(controller)));
+	        node_taints_wanted(arena, object->view, evict, loop_realtime_ns(controller_loop(controller)));
 	if (!taints)
 		return;
 	struct json *patch = json_object(arena);
@@ -375,9 +376,9 @@ static void reconcile_node(struct controller *controller, struct reconcile *reco
 }
 
 const struct controller_type node_lifecycle_controller = {
-	.name = "node-lifecycle-controller",
-	.concurrent_keys = 8,
-	.start = start,
-	.reconcile = reconcile_node,
-	.stop = stop,
+        .name = "node-lifecycle-controller",
+        .concurrent_keys = 8,
+        .start = start,
+        .reconcile = reconcile_node,
+        .stop = stop,
 };

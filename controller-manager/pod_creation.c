@@ -22,12 +22,12 @@ static void on_created(struct reconcile *reconcile, void *context, const struct 
 	struct creation *creation = context;
 	if (response->err.code == ERR_NONE) {
 		reconcile_event(reconcile, creation->owner, "Normal", "SuccessfulCreate", "Created pod: %s",
-				object_name(response->object));
+		                object_name(response->object));
 	} else {
 		creation->failed = true;
 		reconcile_retry(reconcile, &response->err);
 		reconcile_event(reconcile, creation->owner, "Warning", "FailedCreate", "Error creating: %s",
-				response->err.message);
+		                response->err.message);
 	}
 	if (--creation->in_flight > 0)
 		return;
@@ -44,11 +44,11 @@ static void create_batch(struct reconcile *reconcile, struct creation *creation)
 	creation->in_flight = creation->batch;
 	for (size_t i = 0; i < creation->batch; i++)
 		reconcile_create(reconcile, &schema_resource_core_v1_pods, creation->owner->namespace_name,
-				 creation->pods[creation->started++], on_created, creation);
+		                 creation->pods[creation->started++], on_created, creation);
 }
 
 void pods_create(struct reconcile *reconcile, struct api_object *owner, const struct core_v1_pod *const *pods,
-		 size_t count)
+                 size_t count)
 {
 	if (!count)
 		return;

@@ -13,7 +13,7 @@ struct reconcile;
 // which is kept, with all that the pods borrow from it. `pods` lives in the reconcile's arena; the same pod may stand
 // in it many times.
 void pods_create(struct reconcile *reconcile, struct api_object *owner, const struct core_v1_pod *const *pods,
-		 size_t count);
+                 size_t count);
 
 // Deletes one, with its SuccessfulDelete event.
 void pod_delete(struct reconcile *reconcile, const struct api_object *owner, const struct api_object *pod);

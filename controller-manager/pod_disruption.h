@@ -10,8 +10,8 @@ struct reconcile;
 struct disruption {
 	const char *reason; // of the condition DisruptionTarget; NULL = no condition
 	const char *message;
-	bool fail;          // a pod that has not finished becomes Failed
-	bool now;           // deleted without grace
+	bool fail; // a pod that has not finished becomes Failed
+	bool now;  // deleted without grace
 };
 
 // Says why in the pod's status, then deletes it. Failures bring the key back.

@@ -80,10 +80,10 @@ struct node_question {
 static void remove_pods_of(struct reconcile *reconcile, const struct node_question *question)
 {
 	static const struct disruption disruption = {
-		.reason = "DeletionByPodGC",
-		.message = "PodGC: node no longer exists",
-		.fail = true,
-		.now = true,
+	        .reason = "DeletionByPodGC",
+	        .message = "PodGC: node no longer exists",
+	        .fail = true,
+	        .now = true,
 	};
 	size_t count;
 	struct api_object *const *pods = informer_by_index(question->state->pods, "node", question->name, &count);
@@ -103,9 +103,9 @@ static void ask_for_node(struct pod_gc *state, struct reconcile *reconcile, cons
 	question->state = state;
 	question->name = arena_strdup(reconcile_arena(reconcile), name);
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = &schema_resource_core_v1_nodes,
-		.name = question->name,
+	        .method = "GET",
+	        .resource = &schema_resource_core_v1_nodes,
+	        .name = question->name,
 	};
 	reconcile_request(reconcile, &request, on_node_answer, question);
 }
@@ -179,7 +179,7 @@ static void remove_finished(struct pod_gc *state, struct reconcile *reconcile, i
 	if (threshold <= 0 || informer_count(state->pods) <= (size_t)threshold)
 		return;
 	struct api_object **finished =
-		ARENA_ARRAY(reconcile_arena(reconcile), struct api_object *, informer_count(state->pods));
+	        ARENA_ARRAY(reconcile_arena(reconcile), struct api_object *, informer_count(state->pods));
 	for (size_t cursor = 0; (object = informer_next(state->pods, &cursor)) != NULL;)
 		if (is_finished(object->view))
 			finished[count++] = object;
@@ -200,9 +200,9 @@ static void reconcile_all(struct controller *controller, struct reconcile *recon
 }
 
 const struct controller_type pod_gc_controller = {
-	.name = "pod-garbage-collector-controller",
-	.concurrent_keys = 1,
-	.start = start,
-	.reconcile = reconcile_all,
-	.stop = stop,
+        .name = "pod-garbage-collector-controller",
+        .concurrent_keys = 1,
+        .start = start,
+        .reconcile = reconcile_all,
+        .stop = stop,
 };

@@ -31,7 +31,7 @@ static int compare_revisions(const void *a, const void *b)
 }
 
 struct api_object **revisions_of(struct arena *arena, const struct informer *revisions, const struct api_object *owner,
-				 size_t *ret_count)
+                                 size_t *ret_count)
 {
 	struct api_object **own = ownership_objects(arena, revisions, owner, ret_count);
 	qsort(own, *ret_count, sizeof(*own), compare_revisions);
@@ -69,7 +69,7 @@ static void on_created(struct reconcile *reconcile, void *context, const struct 
 		struct arena *arena = reconcile_arena(reconcile);
 		struct json *patch = json_object(arena);
 		json_set_integer(arena, json_ensure_object(arena, patch, "status"), "collisionCount",
-				 sync->collisions ? *sync->collisions + 1 : 1);
+		                 sync->collisions ? *sync->collisions + 1 : 1);
 		reconcile_patch(reconcile, sync->owner, "status", REST_MERGE_PATCH, patch, true, NULL, NULL);
 	} else {
 		reconcile_retry(reconcile, &response->err);
@@ -82,22 +82,22 @@ static void create_revision(struct revision_sync *sync, int64_t number)
 	const char *hash = hash_of(sync);
 	struct revision_sync *kept = ARENA_NEW(arena, struct revision_sync);
 	struct apps_v1_controller_revision revision = {
-		.api_version = "apps/v1",
-		.kind = "ControllerRevision",
-		.metadata = {.name = arena_printf(arena, "%s-%s", sync->owner->name, hash),
-			     .namespace = sync->owner->namespace_name},
-		.data = sync->data,
-		.revision = number,
+	        .api_version = "apps/v1",
+	        .kind = "ControllerRevision",
+	        .metadata = {.name = arena_printf(arena, "%s-%s", sync->owner->name, hash),
+	                     .namespace = sync->owner->namespace_name},
+	        .data = sync->data,
+	        .revision = number,
 	};
 	for (size_t i = 0; sync->labels && i < sync->labels->count; i++)
 		string_map_set(arena, &revision.metadata.labels, sync->labels->entries[i].key,
-			       sync->labels->entries[i].value);
+		               sync->labels->entries[i].value);
 	string_map_set(arena, &revision.metadata.labels, sync->hash_label, hash);
 	ownership_set(arena, &revision.metadata, sync->owner);
 	*kept = *sync;
 	kept->owner = reconcile_keep(sync->reconcile, sync->owner);
 	reconcile_create(sync->reconcile, &schema_resource_apps_v1_controllerrevisions, sync->owner->namespace_name,
-			 &revision, on_created, kept);
+	                 &revision, on_created, kept);
 }
 
 static void move_to_top(struct revision_sync *sync, const struct api_object *revision, int64_t number)
@@ -112,8 +112,7 @@ static void move_to_top(struct revision_sync *sync, const struct api_object *rev
 struct api_object *revision_current(struct revision_sync *sync)
 {
 	size_t count;
-	struct api_object **own =
-		revisions_of(reconcile_arena(sync->reconcile), sync->revisions, sync->owner, &count);
+	struct api_object **own = revisions_of(reconcile_arena(sync->reconcile), sync->revisions, sync->owner, &count);
 	int64_t highest = count ? view_of(own[count - 1])->revision : 0;
 	for (size_t i = count; i-- > 0;) {
 		if (!view_of(own[i])->data || !json_equal(view_of(own[i])->data, sync->data))
@@ -128,11 +127,10 @@ struct api_object *revision_current(struct revision_sync *sync)
 }
 
 void revisions_trim(struct revision_sync *sync, size_t limit,
-		    bool (*is_live)(void *context, const struct api_object *revision), void *context)
+                    bool (*is_live)(void *context, const struct api_object *revision), void *context)
 {
 	size_t count;
-	struct api_object **own =
-		revisions_of(reconcile_arena(sync->reconcile), sync->revisions, sync->owner, &count);
+	struct api_object **own = revisions_of(reconcile_arena(sync->reconcile), sync->revisions, sync->owner, &count);
 	size_t dead = 0;
 	for (size_t i = 0; i < count; i++)
 		dead += !is_live(context, own[i]);

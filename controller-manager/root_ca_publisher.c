@@ -31,7 +31,7 @@ static void on_map(struct controller *controller, struct api_object *old_object,
 }
 
 static void on_namespace(struct controller *controller, struct api_object *old_object UNUSED,
-			 struct api_object *new_object)
+                         struct api_object *new_object)
 {
 	if (new_object)
 		controller_enqueue(controller, new_object->name);
@@ -41,8 +41,8 @@ static int start(struct controller *controller, struct err *err)
 {
 	const char *path = controller_settings(controller)->root_ca_file;
 	const struct informer_config maps = {
-		.resource = &schema_resource_core_v1_configmaps,
-		.field_selector = "metadata.name=" MAP_NAME,
+	        .resource = &schema_resource_core_v1_configmaps,
+	        .field_selector = "metadata.name=" MAP_NAME,
 	};
 	struct root_ca_publisher *state = NEW(struct root_ca_publisher);
 	controller_set_state(controller, state);
@@ -67,9 +67,9 @@ static void stop(struct controller *controller)
 static void create_map(struct reconcile *reconcile, const char *namespace_name, const char *certificate)
 {
 	struct core_v1_config_map map = {
-		.api_version = "v1",
-		.kind = "ConfigMap",
-		.metadata = {.name = MAP_NAME, .namespace = namespace_name},
+	        .api_version = "v1",
+	        .kind = "ConfigMap",
+	        .metadata = {.name = MAP_NAME, .namespace = namespace_name},
 	};
 	string_map_set(reconcile_arena(reconcile), &map.metadata.annotations, DESCRIPTION_ANNOTATION, DESCRIPTION);
 	string_map_set(reconcile_arena(reconcile), &map.data, DATA_KEY, certificate);
@@ -107,8 +107,8 @@ static void reconcile_namespace(struct controller *controller, struct reconcile 
 }
 
 const struct controller_type root_ca_publisher_controller = {
-	.name = "root-ca-certificate-publisher-controller",
-	.start = start,
-	.reconcile = reconcile_namespace,
-	.stop = stop,
+        .name = "root-ca-certificate-publisher-controller",
+        .start = start,
+        .reconcile = reconcile_namespace,
+        .stop = stop,
 };

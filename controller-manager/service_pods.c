@@ -65,14 +65,15 @@ static bool same_addresses(const struct core_v1_pod *a, const struct core_v1_pod
 
 static bool is_same_endpoint(const struct core_v1_pod *a, const struct core_v1_pod *b)
 {
-	return same_text(a->metadata.uid, b->metadata.uid) && same_addresses(a, b) && pod_is_ready(a) == pod_is_ready(b) &&
-	       is_finished(a) == is_finished(b) && !a->metadata.deletion_timestamp == !b->metadata.deletion_timestamp &&
+	return same_text(a->metadata.uid, b->metadata.uid) && same_addresses(a, b) &&
+	       pod_is_ready(a) == pod_is_ready(b) && is_finished(a) == is_finished(b) &&
+	       !a->metadata.deletion_timestamp == !b->metadata.deletion_timestamp &&
 	       same_text(a->spec.node_name, b->spec.node_name) && same_text(a->spec.hostname, b->spec.hostname) &&
 	       same_text(a->spec.subdomain, b->spec.subdomain) && same_map(&a->metadata.labels, &b->metadata.labels);
 }
 
 void service_enqueue_of_pod(struct controller *controller, const struct informer *services,
-			    const struct api_object *old_object, const struct api_object *new_object)
+                            const struct api_object *old_object, const struct api_object *new_object)
 {
 	const struct core_v1_pod *before = old_object ? old_object->view : NULL;
 	const struct core_v1_pod *after = new_object ? new_object->view : NULL;
@@ -84,7 +85,7 @@ void service_enqueue_of_pod(struct controller *controller, const struct informer
 	for (size_t i = 0; i < count; i++) {
 		const struct core_v1_service *service = objects[i]->view;
 		if (service_selects_pods(service) && ((before && selects(service, &before->metadata.labels)) ||
-						      (after && selects(service, &after->metadata.labels))))
+		                                      (after && selects(service, &after->metadata.labels))))
 			controller_enqueue(controller, objects[i]->key);
 	}
 }
@@ -105,7 +106,7 @@ static bool has_endpoint(const struct core_v1_pod *pod, bool terminating)
 }
 
 struct api_object **service_pods(struct arena *arena, const struct informer *pods, const struct api_object *service,
-				 bool terminating, size_t *ret_count)
+                                 bool terminating, size_t *ret_count)
 {
 	size_t present;
 	struct api_object *const *objects = informer_by_index(pods, "namespace", service->namespace_name, &present);
@@ -132,7 +133,7 @@ const char *pod_address(const struct core_v1_pod *pod, bool is_ipv6)
 }
 
 static bool find_named_port(const struct core_v1_container_array *containers, bool restartable_only, const char *name,
-			    const char *protocol, int32_t *ret_number)
+                            const char *protocol, int32_t *ret_number)
 {
 	for (size_t c = 0; c < containers->count; c++) {
 		const struct core_v1_container *container = &containers->items[c];

@@ -22,12 +22,12 @@ bool service_selects_pods(const struct core_v1_service *service);
 
 // Wakes the Services whose endpoints an event of a pod may change. Needs the index "namespace".
 void service_enqueue_of_pod(struct controller *controller, const struct informer *services,
-			    const struct api_object *old_object, const struct api_object *new_object);
+                            const struct api_object *old_object, const struct api_object *new_object);
 
 // The pods that a Service selects and that can have endpoints: they have an address and have not finished; those
 // that are terminating only when `terminating`. Sorted by name. Needs the index "namespace".
 struct api_object **service_pods(struct arena *arena, const struct informer *pods, const struct api_object *service,
-				 bool terminating, size_t *ret_count);
+                                 bool terminating, size_t *ret_count);
 
 // The pod's address of the family, NULL = none.
 const char *pod_address(const struct core_v1_pod *pod, bool is_ipv6);

@@ -23,7 +23,7 @@ static void on_account(struct controller *controller, struct api_object *old_obj
 }
 
 static void on_namespace(struct controller *controller, struct api_object *old_object UNUSED,
-			 struct api_object *new_object)
+                         struct api_object *new_object)
 {
 	if (new_object)
 		controller_enqueue(controller, new_object->name);
@@ -33,8 +33,8 @@ static int start(struct controller *controller, struct err *err UNUSED)
 {
 	struct serviceaccount_controller *state = NEW(struct serviceaccount_controller);
 	const struct informer_config accounts = {
-		.resource = &schema_resource_core_v1_serviceaccounts,
-		.metadata_only = true,
+	        .resource = &schema_resource_core_v1_serviceaccounts,
+	        .metadata_only = true,
 	};
 	controller_set_state(controller, state);
 	state->namespaces = controller_watch(controller, &schema_resource_core_v1_namespaces, on_namespace);
@@ -51,19 +51,20 @@ static void reconcile_namespace(struct controller *controller, struct reconcile 
 {
 	struct serviceaccount_controller *state = controller_state(controller);
 	struct api_object *object = informer_get(state->namespaces, NULL, key);
-	if (!object || api_object_metadata(object)->deletion_timestamp || informer_get(state->accounts, key, ACCOUNT_NAME))
+	if (!object || api_object_metadata(object)->deletion_timestamp ||
+	    informer_get(state->accounts, key, ACCOUNT_NAME))
 		return;
 	struct core_v1_service_account account = {
-		.api_version = "v1",
-		.kind = "ServiceAccount",
-		.metadata = {.name = ACCOUNT_NAME, .namespace = key},
+	        .api_version = "v1",
+	        .kind = "ServiceAccount",
+	        .metadata = {.name = ACCOUNT_NAME, .namespace = key},
 	};
 	reconcile_create(reconcile, &schema_resource_core_v1_serviceaccounts, key, &account, NULL, NULL);
 }
 
 const struct controller_type serviceaccount_controller = {
-	.name = "serviceaccount-controller",
-	.start = start,
-	.reconcile = reconcile_namespace,
-	.stop = stop,
+        .name = "serviceaccount-controller",
+        .start = start,
+        .reconcile = reconcile_namespace,
+        .stop = stop,
 };

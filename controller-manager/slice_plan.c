@@ -46,7 +46,8 @@ bool endpoints_equal(const struct discovery_v1_endpoint *a, const struct discove
 static const char *identity(struct arena *arena, const struct discovery_v1_endpoint *endpoint)
 {
 	const char *uid = target_uid(endpoint);
-	return arena_printf(arena, "%s %s", endpoint->addresses.count ? endpoint->addresses.items[0] : "", uid ? uid : "");
+	return arena_printf(arena, "%s %s", endpoint->addresses.count ? endpoint->addresses.items[0] : "",
+	                    uid ? uid : "");
 }
 
 struct wanted {
@@ -58,15 +59,16 @@ struct planning {
 	struct arena *arena;
 	struct wanted *wanted; // in the order asked for
 	size_t count;
-	size_t left;           // not placed yet
-	size_t cursor;         // everything before is placed
+	size_t left;   // not placed yet
+	size_t cursor; // everything before is placed
 	size_t max_endpoints;
 };
 
 static void keep_present(struct planning *planning, struct hashmap *by_identity, struct planned_slice *slice)
 {
-	slice->result = ARENA_ARRAY(planning->arena, const struct discovery_v1_endpoint *,
-				    (slice->count > planning->max_endpoints ? slice->count : planning->max_endpoints) + 1);
+	slice->result =
+	        ARENA_ARRAY(planning->arena, const struct discovery_v1_endpoint *,
+	                    (slice->count > planning->max_endpoints ? slice->count : planning->max_endpoints) + 1);
 	slice->action = SLICE_KEEP;
 	for (size_t i = 0; i < slice->count; i++) {
 		const struct discovery_v1_endpoint *present = &slice->endpoints[i];
@@ -132,14 +134,14 @@ static struct hashmap *map_wanted(struct planning *planning, const struct discov
 }
 
 struct planned_slice *slice_plan(struct arena *arena, struct planned_slice *slices, size_t slice_count,
-				 const struct discovery_v1_endpoint *desired, size_t desired_count, size_t max_endpoints,
-				 size_t *ret_new_count)
+                                 const struct discovery_v1_endpoint *desired, size_t desired_count,
+                                 size_t max_endpoints, size_t *ret_new_count)
 {
 	struct planning planning = {
-		.arena = arena,
-		.wanted = ARENA_ARRAY(arena, struct wanted, desired_count + 1),
-		.count = desired_count,
-		.max_endpoints = max_endpoints,
+	        .arena = arena,
+	        .wanted = ARENA_ARRAY(arena, struct wanted, desired_count + 1),
+	        .count = desired_count,
+	        .max_endpoints = max_endpoints,
 	};
 	AUTO(hashmap_free) struct hashmap *by_identity = map_wanted(&planning, desired);
 	struct planned_slice *added = ARENA_ARRAY(arena, struct planned_slice, desired_count / max_endpoints + 2);

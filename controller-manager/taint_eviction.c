@@ -51,8 +51,9 @@ static void on_pod(struct controller *controller, struct api_object *old_object,
 		return;
 	}
 	const struct core_v1_pod *pod = new_object->view;
-	struct api_object *node =
-		pod->spec.node_name && *pod->spec.node_name ? informer_get(state->nodes, NULL, pod->spec.node_name) : NULL;
+	struct api_object *node = pod->spec.node_name && *pod->spec.node_name
+	                                  ? informer_get(state->nodes, NULL, pod->spec.node_name)
+	                                  : NULL;
 	if (node && has_evicting_taint(node->view))
 		controller_enqueue(controller, new_object->key);
 }
@@ -69,7 +70,8 @@ static bool same_evicting_taints(const struct core_v1_node *a, const struct core
 			continue;
 		bool is_known = false;
 		for (size_t j = 0; j < a->spec.taints.count; j++)
-			is_known = is_known || (taint->key && taint_is(&a->spec.taints.items[j], taint->key, "NoExecute"));
+			is_known =
+			        is_known || (taint->key && taint_is(&a->spec.taints.items[j], taint->key, "NoExecute"));
 		if (!is_known)
 			return false;
 		found++;
@@ -81,7 +83,7 @@ static void on_node(struct controller *controller, struct api_object *old_object
 {
 	struct taint_eviction *state = controller_state(controller);
 	if (!new_object || (old_object ? same_evicting_taints(old_object->view, new_object->view)
-				       : !has_evicting_taint(new_object->view)))
+	                               : !has_evicting_taint(new_object->view)))
 		return;
 	size_t count;
 	struct api_object *const *pods = informer_by_index(state->pods, "node", new_object->name, &count);
@@ -111,9 +113,9 @@ static void stop(struct controller *controller)
 
 // What the taints allow a pod.
 struct verdict {
-	bool stays;        // for ever
-	int64_t seconds;   // else: this long
-	int64_t added_ns;  // the latest timeAdded, 0 = unknown
+	bool stays;       // for ever
+	int64_t seconds;  // else: this long
+	int64_t added_ns; // the latest timeAdded, 0 = unknown
 };
 
 static int64_t time_or_zero(const char *text)
@@ -124,7 +126,7 @@ static int64_t time_or_zero(const char *text)
 
 // Any toleration of the taint without a limit tolerates it for ever; else the shortest limit counts.
 static bool weigh_taint(struct verdict *verdict, const struct core_v1_taint *taint,
-			const struct core_v1_toleration_array *tolerations)
+                        const struct core_v1_toleration_array *tolerations)
 {
 	for (size_t i = 0; i < tolerations->count; i++) {
 		const struct core_v1_toleration *toleration = &tolerations->items[i];
@@ -159,14 +161,15 @@ static struct verdict judge(const struct core_v1_node *node, const struct core_v
 
 // When the time began to run; remembered while the pod waits.
 static int64_t begin_of(struct taint_eviction *state, const struct api_object *object, const struct verdict *verdict,
-			int64_t now_ns)
+                        int64_t now_ns)
 {
 	struct eviction *eviction = hashmap_get(state->seen, object->key);
 	if (eviction)
 		return eviction->since_ns;
 	const struct core_v1_pod *pod = object->view;
 	int64_t began_ns = verdict->added_ns ? verdict->added_ns : now_ns;
-	int64_t pod_ns = time_or_zero(pod->status.start_time ? pod->status.start_time : pod->metadata.creation_timestamp);
+	int64_t pod_ns =
+	        time_or_zero(pod->status.start_time ? pod->status.start_time : pod->metadata.creation_timestamp);
 	eviction = NEW(struct eviction);
 	eviction->since_ns = pod_ns > began_ns ? pod_ns : began_ns;
 	if (eviction->since_ns > now_ns)
@@ -178,8 +181,8 @@ static int64_t begin_of(struct taint_eviction *state, const struct api_object *o
 static void evict(struct reconcile *reconcile, struct api_object *pod)
 {
 	static const struct disruption disruption = {
-		.reason = "DeletionByTaintManager",
-		.message = "Taint manager: deleting due to NoExecute taint",
+	        .reason = "DeletionByTaintManager",
+	        .message = "Taint manager: deleting due to NoExecute taint",
 	};
 	reconcile_event(reconcile, pod, "Normal", "TaintManagerEviction", "Marking for deletion Pod %s", pod->key);
 	pod_disrupt(reconcile, pod, &disruption);
@@ -198,14 +201,14 @@ static void reconcile_pod(struct controller *controller, struct reconcile *recon
 	struct verdict verdict = node ? judge(node->view, pod) : (struct verdict){.stays = true};
 	if (verdict.stays) {
 		if (hashmap_remove(state->seen, key))
-			reconcile_event(reconcile, object, "Normal", "TaintManagerEviction", "Cancelling deletion of Pod %s",
-					key);
+			reconcile_event(reconcile, object, "Normal", "TaintManagerEviction",
+			                "Cancelling deletion of Pod %s", key);
 		return;
 	}
 	int64_t now_ns = loop_realtime_ns(controller_loop(controller));
 	int64_t left_ns = verdict.seconds > INT64_MAX / (2 * NSEC_PER_SEC)
-				  ? INT64_MAX / 2
-				  : begin_of(state, object, &verdict, now_ns) + verdict.seconds * NSEC_PER_SEC - now_ns;
+	                          ? INT64_MAX / 2
+	                          : begin_of(state, object, &verdict, now_ns) + verdict.seconds * NSEC_PER_SEC - now_ns;
 	if (left_ns > 0)
 		reconcile_again_after(reconcile, left_ns);
 	else
@@ -213,9 +216,9 @@ static void reconcile_pod(struct controller *controller, struct reconcile *recon
 }
 
 const struct controller_type taint_eviction_controller = {
-	.name = "taint-eviction-controller",
-	.concurrent_keys = 8,
-	.start = start,
-	.reconcile = reconcile_pod,
-	.stop = stop,
+        .name = "taint-eviction-controller",
+        .concurrent_keys = 8,
+        .start = start,
+        .reconcile = reconcile_pod,
+        .stop = stop,
 };

@@ -88,7 +88,7 @@ bool node_affinity_accepts(const struct core_v1_pod_spec *spec, const struct cor
 	}
 	const struct core_v1_node_affinity *affinity = spec->affinity ? spec->affinity->node_affinity : NULL;
 	const struct core_v1_node_selector *required =
-		affinity ? affinity->required_during_scheduling_ignored_during_execution : NULL;
+	        affinity ? affinity->required_during_scheduling_ignored_during_execution : NULL;
 	return !required || selector_holds(required, node);
 }
 
