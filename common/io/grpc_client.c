@@ -13,10 +13,10 @@
 // 2. `sent` is false only for a call whose HEADERS frame never left this process,
 //    or that the server refused (REFUSED_STREAM, GOAWAY below its stream id). Such
 //    calls are tried again until their deadline, at most MAX_REFUSALS times.
-// 3. One connection takes calls (`current`). After GOAWAY it drains beside its
-//    successor and is freed with its last call.
+// 3. One connection takes calls (`current`). After GOAWAY, or when it has no stream
+//    number left, it drains beside its successor and is freed with its last call.
 // 4. A failure moves to the next endpoint at once; after a whole round the back-off
-//    doubles from 50 ms to 2 s, with jitter. TLS files that changed are read again
+//    doubles from 50 ms to 1 s, with jitter. TLS files that changed are read again
 //    before, so that renewed certificates are used.
 #include "common/io/grpc_client.h"
 
@@ -30,7 +30,7 @@
 #include "common/io/grpc_internal.h"
 
 #define BACKOFF_MINIMUM_NS (50 * NSEC_PER_MSEC)
-#define BACKOFF_MAXIMUM_NS (2 * NSEC_PER_SEC)
+#define BACKOFF_MAXIMUM_NS NSEC_PER_SEC
 #define MAX_REFUSALS 3
 #define MAX_MESSAGE_BYTES_DEFAULT ((size_t)512 * 1024 * 1024)
 #define DEFAULT_PORT 2379
@@ -228,8 +228,12 @@ static void submit_waiting(struct grpc_client *client)
 	if (!client->current || !client->current->ready || client->current->draining)
 		return;
 	list_for_each (call, &client->waiting, node) {
-		if (!grpc_connection_submit(client->current, call))
+		if (!grpc_connection_submit(client->current, call)) {
+			// Its stream numbers are used up (after a thousand million calls).
+			client->current->draining = true;
+			grpc_client_connection_draining(client->current);
 			return;
+		}
 		loop_timer_stop(&call->connect_wait);
 	}
 }

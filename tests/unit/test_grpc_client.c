@@ -20,6 +20,7 @@
 #include "common/base/memory.h"
 #include "common/base/strbuf.h"
 #include "common/io/grpc_client.h"
+#include "common/io/grpc_internal.h"
 #include "common/io/loop.h"
 
 // --- the server ----------------------------------------------------------------------
@@ -506,6 +507,22 @@ static void test_goaway_drains(void **state)
 	strbuf_done(&stream.last);
 }
 
+// A connection has 2^30 calls; the one after goes to the next connection.
+static void test_stream_numbers_end(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(call(world, "/echo", "x", 10 * NSEC_PER_SEC).status, GRPC_OK);
+	assert_int_equal(nghttp2_session_set_next_stream_id(world->client->current->session, INT32_MAX), 0);
+	struct outcome last = call(world, "/echo", "x", 10 * NSEC_PER_SEC);
+	if (last.status)
+		fail_msg("%s", last.message);
+	assert_int_equal(world->server.accepted, 1);
+	last = call(world, "/echo", "x", 10 * NSEC_PER_SEC);
+	if (last.status)
+		fail_msg("%s", last.message);
+	assert_int_equal(world->server.accepted, 2);
+}
+
 static void test_lost_connection(void **state)
 {
 	struct world *world = *state;
@@ -608,6 +625,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test_setup_teardown(test_answers, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_refused_is_repeated, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_goaway_drains, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_stream_numbers_end, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_lost_connection, set_up, tear_down),
 	        cmocka_unit_test(test_failover),
 	        cmocka_unit_test(test_keepalive),
