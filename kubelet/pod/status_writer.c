@@ -114,32 +114,41 @@ static void on_written(void *context, const struct rest_response *response)
 	retry_later(pod, &response->err);
 }
 
+static bool is_busy(const struct pod *pod)
+{
+	return pod->status_call || pod->delete_call || pod->status_timer.loop;
+}
+
+static void start_status_call(struct pod *pod, char *text)
+{
+	struct rest_request request = {
+		.method = "PATCH",
+		.resource = schema_find_resource("", "v1", "pods"),
+		.namespace_name = pod->namespace_name,
+		.name = pod->name,
+		.subresource = "status",
+		.body_type = REST_STRATEGIC_MERGE_PATCH,
+		.body = text,
+		.body_length = strlen(text),
+	};
+	pod->sending_status = text;
+	pod->status_call = rest_start(pod->kubelet->client, &request, on_written, pod);
+}
+
 static void send_status(struct pod *pod)
 {
-	if (pod->status_call || pod->delete_call || pod->status_timer.loop || pod->frozen || !pod->status)
-		goto check_deletion;
-	if (!pod->kubelet->client || !api_uid(pod))
+	if (is_busy(pod) || !pod->kubelet->client || !api_uid(pod))
 		return;
-	AUTO_FREE char *text = status_text(pod);
-	if (!pod->sent_status || strcmp(text, pod->sent_status)) {
-		struct rest_request request = {
-			.method = "PATCH",
-			.resource = schema_find_resource("", "v1", "pods"),
-			.namespace_name = pod->namespace_name,
-			.name = pod->name,
-			.subresource = "status",
-			.body_type = REST_STRATEGIC_MERGE_PATCH,
-			.body = text,
-			.body_length = strlen(text),
-		};
-		pod->sending_status = TAKE(text);
-		pod->status_call = rest_start(pod->kubelet->client, &request, on_written, pod);
-		return;
+	if (!pod->frozen && pod->status) {
+		AUTO_FREE char *text = status_text(pod);
+		if (!pod->sent_status || strcmp(text, pod->sent_status)) {
+			start_status_call(pod, TAKE(text));
+			return;
+		}
 	}
-check_deletion:
-	if (!pod->status_call && !pod->delete_call && !pod->status_timer.loop && pod->finished && !pod->deleting &&
-	    pod->kubelet->client && pod->origin == POD_FROM_API && !pod->orphaned &&
-	    pod->view->metadata.deletion_timestamp)
+	bool last = pod->finished && !pod->deleting && !pod->orphaned && pod->origin == POD_FROM_API &&
+		    pod->view->metadata.deletion_timestamp;
+	if (last)
 		delete_object(pod);
 }
 

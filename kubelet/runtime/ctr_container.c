@@ -15,10 +15,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/base/memory.h"
@@ -151,6 +153,19 @@ static void merge_groups(struct start_op *op, const struct rootfs_user *user, st
 	facts->additional_gid_count = count;
 }
 
+// Lowering the score below one's own takes CAP_SYS_RESOURCE, which a kubelet in a container may not have, and
+// containerd beside it neither: then one's own is the least there is, as with containerd's restrict_oom_score_adj.
+static int64_t least_oom_score_adj(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+	if (syscall(SYS_capget, &header, data) == 0 && (data[0].effective & (1U << CAP_SYS_RESOURCE)))
+		return -1000;
+	AUTO_CLOSE int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+	char text[16] = "";
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 ? atoi(text) : 0;
+}
+
 // Mounts the root and writes spec.json.
 static int prepare(struct start_op *op, const char *lower, struct err *err)
 {
@@ -175,6 +190,7 @@ static int prepare(struct start_op *op, const char *lower, struct err *err)
 		.gid = user.gid,
 		.home = user.home,
 		.cgroup_v2 = is_cgroup_v2(),
+		.least_oom_score_adj = least_oom_score_adj(),
 		.host_devices = config->privileged ? host_devices(op->driver) : NULL,
 	};
 	merge_groups(op, &user, &facts);

@@ -202,7 +202,8 @@ static int build_process(struct arena *arena, const struct runtime_container_con
 	json_set_text(arena, process, "cwd", directory && *directory ? directory : "/");
 	build_capabilities(arena, config, process);
 	json_set_bool(arena, process, "noNewPrivileges", !config->allow_privilege_escalation && !config->privileged);
-	json_set_integer(arena, process, "oomScoreAdj", config->oom_score_adj);
+	bool allowed = config->oom_score_adj >= facts->least_oom_score_adj;
+	json_set_integer(arena, process, "oomScoreAdj", allowed ? config->oom_score_adj : facts->least_oom_score_adj);
 	*ret_process = process;
 	return 0;
 }

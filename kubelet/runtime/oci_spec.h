@@ -14,6 +14,7 @@ struct oci_facts {
 	const int64_t *additional_gids;
 	size_t additional_gid_count;
 	const char *home;          // of the user, "" when unknown
+	int64_t least_oom_score_adj; // what may be asked for
 	bool cgroup_v2;            // then the container gets a cgroup namespace of its own
 	const struct json *host_devices; // for privileged containers: an array of OCI devices, or NULL
 };
