@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "apiserver/object_io.h"
+#include "apiserver/object_protobuf.h"
 #include "common/api/decode.h"
 #include "common/api/object.h"
 #include "common/api/yaml.h"
@@ -53,8 +54,8 @@ static void on_duplicate(void *context, const char *path)
 			arena_printf(duplicates->arena, "duplicate field \"%s\"", path);
 }
 
-static int parse_text(struct request *request, bool yaml, struct duplicates *duplicates, struct json **ret_value,
-		      struct err *err)
+static int parse_text(struct request *request, enum body_format format, const struct schema_type *type,
+		      struct duplicates *duplicates, struct json **ret_value, struct err *err)
 {
 	struct json_limits limits = {.max_nodes = BODY_MAX_NODES, .on_duplicate = on_duplicate, .context = duplicates};
 	const struct http_request *http = request->http;
@@ -62,7 +63,9 @@ static int parse_text(struct request *request, bool yaml, struct duplicates *dup
 	size_t count;
 	int r;
 
-	if (!yaml)
+	if (format == BODY_PROTOBUF)
+		return object_protobuf_decode(request->arena, type, http->body, http->body_length, ret_value, err);
+	if (format == BODY_JSON)
 		return json_parse(request->arena, http->body, http->body_length, &limits, ret_value, err);
 	r = yaml_parse(request->arena, http->body, http->body_length, &limits, &documents, &count, err);
 	if (r < 0)
@@ -192,7 +195,7 @@ const struct status *body_decode_object(struct request *request, const struct bo
 		return unrecognized(request, kind,
 				    "couldn't get version/kind; json parse error: unexpected end of JSON input");
 	duplicates->arena = request->arena;
-	if (parse_text(request, format == BODY_YAML, duplicates, &object, &err) < 0)
+	if (parse_text(request, format, kind->type, duplicates, &object, &err) < 0)
 		return unrecognized(request, kind,
 				    arena_printf(request->arena, "couldn't get version/kind; json parse error: %s",
 						 err.message));
@@ -204,7 +207,8 @@ const struct status *body_decode_object(struct request *request, const struct bo
 	return status;
 }
 
-const struct status *body_decode_optional(struct request *request, struct json **ret_value)
+const struct status *body_decode_optional(struct request *request, const struct schema_type *type,
+					  struct json **ret_value)
 {
 	struct duplicates *duplicates = ARENA_NEW(request->arena, struct duplicates);
 	const struct status *status;
@@ -218,7 +222,7 @@ const struct status *body_decode_optional(struct request *request, struct json *
 	if (status)
 		return status;
 	duplicates->arena = request->arena;
-	if (parse_text(request, format == BODY_YAML, duplicates, ret_value, &err) < 0)
+	if (parse_text(request, format, type, duplicates, ret_value, &err) < 0)
 		return status_new(request->arena, ERR_BAD_REQUEST, "%s", err.message);
 	return NULL;
 }

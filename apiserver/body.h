@@ -21,7 +21,9 @@ struct body_kind body_kind_of_route(const struct route *route);
 const struct status *body_decode_object(struct request *request, const struct body_kind *kind, struct json **ret_object);
 
 // A body that may be absent (*ret_value NULL then), any JSON or YAML document.
-const struct status *body_decode_optional(struct request *request, struct json **ret_value);
+// (or a protobuf envelope of this type).
+const struct status *body_decode_optional(struct request *request, const struct schema_type *type,
+					  struct json **ret_value);
 
 // A patch's document by its content type; *ret_format says which.
 const struct status *body_decode_patch(struct request *request, enum body_format *ret_format, struct json **ret_patch);

@@ -156,6 +156,7 @@ const struct status *negotiate_body(struct arena *arena, const char *content_typ
 	} table[] = {
 		{"application/json", BODY_JSON, false},
 		{"application/yaml", BODY_YAML, false},
+		{"application/vnd.kubernetes.protobuf", BODY_PROTOBUF, false},
 		{"application/json-patch+json", BODY_JSON_PATCH, true},
 		{"application/merge-patch+json", BODY_MERGE_PATCH, true},
 		{"application/strategic-merge-patch+json", BODY_STRATEGIC_PATCH, true},
@@ -176,5 +177,5 @@ const struct status *negotiate_body(struct arena *arena, const char *content_typ
 				  "application/strategic-merge-patch+json");
 	return status_new(arena, ERR_UNSUPPORTED_MEDIA,
 			  "the body of the request was in an unknown format - accepted media types include: "
-			  "application/json, application/yaml");
+			  "application/json, application/yaml, application/vnd.kubernetes.protobuf");
 }

@@ -32,6 +32,7 @@ const struct status *negotiate_output(struct arena *arena, const char *accept, b
 enum body_format {
 	BODY_JSON,
 	BODY_YAML,
+	BODY_PROTOBUF,
 	BODY_JSON_PATCH,
 	BODY_MERGE_PATCH,
 	BODY_STRATEGIC_PATCH,

@@ -154,7 +154,8 @@ static void on_done(struct delete_one *op, const struct status *status, struct s
 const struct status *delete_options_of(struct request *request)
 {
 	struct json *body;
-	const struct status *status = body_decode_optional(request, &body);
+	const struct schema_type *type = schema_find_type("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions");
+	const struct status *status = body_decode_optional(request, type, &body);
 
 	if (!status && body)
 		status = request_options_add_delete(request->arena, body, &request->options);
