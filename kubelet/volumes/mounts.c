@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -37,8 +38,11 @@ struct mount_list {
 	size_t count;
 };
 
-static void list_mounts(struct mount_list *list, const char *folder)
+// mountinfo knows real paths only: /run/netns, not /var/run/netns.
+static void list_mounts(struct mount_list *list, const char *path)
 {
+	AUTO_FREE char *real = realpath(path, NULL);
+	const char *folder = real ? real : path;
 	FILE *file = fopen("/proc/self/mountinfo", "re");
 	AUTO_FREE char *line = NULL;
 	size_t capacity = 0;
@@ -65,9 +69,12 @@ bool mounts_is_mount_point(const char *path)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	struct mount_list list = {.arena = arena};
-	list_mounts(&list, path);
+	AUTO_FREE char *real = realpath(path, NULL);
+	if (!real)
+		return false;
+	list_mounts(&list, real);
 	for (size_t index = 0; index < list.count; index++)
-		if (!strcmp(list.paths[index], path))
+		if (!strcmp(list.paths[index], real))
 			return true;
 	return false;
 }
