@@ -15,30 +15,30 @@ static const struct {
 	const char *group;
 	int priority;
 } group_priorities[] = {
-	{"", 18000},
-	{"admissionregistration.k8s.io", 16700},
-	{"apiextensions.k8s.io", 16700},
-	{"apiregistration.k8s.io", 20000}, // always the first
-	{"apps", 17800},
-	{"authentication.k8s.io", 17700},
-	{"authorization.k8s.io", 17600},
-	{"autoscaling", 17500},
-	{"batch", 17400},
-	{"certificates.k8s.io", 17300},
-	{"coordination.k8s.io", 16500},
-	{"discovery.k8s.io", 16200},
-	{"events.k8s.io", 17750},
-	{"flowcontrol.apiserver.k8s.io", 16100},
-	{"internal.apiserver.k8s.io", 16000},
-	{"metrics.k8s.io", 100},
-	{"networking.k8s.io", 17200},
-	{"node.k8s.io", 16300},
-	{"policy", 17100},
-	{"rbac.authorization.k8s.io", 17000},
-	{"resource.k8s.io", 16200},
-	{"scheduling.k8s.io", 16600},
-	{"storage.k8s.io", 16800},
-	{"storagemigration.k8s.io", 15800},
+        {"", 18000},
+        {"admissionregistration.k8s.io", 16700},
+        {"apiextensions.k8s.io", 16700},
+        {"apiregistration.k8s.io", 20000}, // always the first
+        {"apps", 17800},
+        {"authentication.k8s.io", 17700},
+        {"authorization.k8s.io", 17600},
+        {"autoscaling", 17500},
+        {"batch", 17400},
+        {"certificates.k8s.io", 17300},
+        {"coordination.k8s.io", 16500},
+        {"discovery.k8s.io", 16200},
+        {"events.k8s.io", 17750},
+        {"flowcontrol.apiserver.k8s.io", 16100},
+        {"internal.apiserver.k8s.io", 16000},
+        {"metrics.k8s.io", 100},
+        {"networking.k8s.io", 17200},
+        {"node.k8s.io", 16300},
+        {"policy", 17100},
+        {"rbac.authorization.k8s.io", 17000},
+        {"resource.k8s.io", 16200},
+        {"scheduling.k8s.io", 16600},
+        {"storage.k8s.io", 16800},
+        {"storagemigration.k8s.io", 15800},
 };
 
 int discovery_group_priority(const char *group)
@@ -82,7 +82,7 @@ static int compare_resources(const void *left, const void *right)
 
 // The resources in discovery order: groups, then versions, then names.
 static const struct schema_resource **sort_resources(struct arena *arena,
-						     const struct schema_resource *const *resources, size_t count)
+                                                     const struct schema_resource *const *resources, size_t count)
 {
 	const struct schema_resource **sorted = ARENA_ARRAY(arena, const struct schema_resource *, count + 1);
 	for (size_t i = 0; i < count; i++)
@@ -118,9 +118,9 @@ static struct json *verb_list(struct arena *arena, uint32_t verbs)
 		enum schema_verb verb;
 		const char *text;
 	} rows[] = {
-		{VERB_CREATE, "create"}, {VERB_DELETE, "delete"}, {VERB_DELETE_COLLECTION, "deletecollection"},
-		{VERB_GET, "get"},	 {VERB_LIST, "list"},	  {VERB_PATCH, "patch"},
-		{VERB_UPDATE, "update"}, {VERB_WATCH, "watch"},
+	        {VERB_CREATE, "create"}, {VERB_DELETE, "delete"}, {VERB_DELETE_COLLECTION, "deletecollection"},
+	        {VERB_GET, "get"},       {VERB_LIST, "list"},     {VERB_PATCH, "patch"},
+	        {VERB_UPDATE, "update"}, {VERB_WATCH, "watch"},
 	};
 	struct json *list = json_array(arena);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -150,7 +150,7 @@ static struct json *group_version(struct arena *arena, const struct schema_resou
 
 // What APIGroup and the items of APIGroupList have in common.
 static void fill_group(struct arena *arena, struct json *object, const struct schema_resource *const *sorted,
-		       size_t first, size_t end)
+                       size_t first, size_t end)
 {
 	json_set_text(arena, object, "name", sorted[first]->group);
 	struct json *versions = json_ensure_array(arena, object, "versions");
@@ -169,7 +169,7 @@ static int compare_subresources(const void *left, const void *right)
 static const struct schema_subresource **sort_subresources(struct arena *arena, const struct schema_resource *resource)
 {
 	const struct schema_subresource **sorted =
-		ARENA_ARRAY(arena, const struct schema_subresource *, resource->subresource_count + 1);
+	        ARENA_ARRAY(arena, const struct schema_subresource *, resource->subresource_count + 1);
 	for (size_t i = 0; i < resource->subresource_count; i++)
 		sorted[i] = &resource->subresources[i];
 	if (resource->subresource_count)
@@ -182,7 +182,7 @@ static const struct schema_subresource **sort_subresources(struct arena *arena, 
 void discovery_write_core_versions(struct strbuf *out, const char *server_address)
 {
 	strbuf_append_text(out, "{\"kind\":\"APIVersions\",\"versions\":[\"v1\"],\"serverAddressByClientCIDRs\":["
-				"{\"clientCIDR\":\"0.0.0.0/0\",\"serverAddress\":");
+	                        "{\"clientCIDR\":\"0.0.0.0/0\",\"serverAddress\":");
 	json_write_string(out, server_address, strlen(server_address));
 	strbuf_append_text(out, "}]}");
 }
@@ -214,7 +214,7 @@ void discovery_write_groups(struct strbuf *out, const struct schema_resource *co
 }
 
 bool discovery_write_group(struct strbuf *out, const struct schema_resource *const *resources, size_t count,
-			   const char *group)
+                           const char *group)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(4 * 1024);
 	const struct schema_resource **sorted = sort_resources(arena, resources, count);
@@ -245,7 +245,7 @@ static struct json *resource_row(struct arena *arena, const struct schema_resour
 }
 
 static struct json *subresource_row(struct arena *arena, const struct schema_resource *resource,
-				    const struct schema_subresource *subresource)
+                                    const struct schema_subresource *subresource)
 {
 	struct json *row = json_object(arena);
 	json_set_text(arena, row, "name", arena_printf(arena, "%s/%s", resource->plural, subresource->name));
@@ -263,7 +263,7 @@ static struct json *subresource_row(struct arena *arena, const struct schema_res
 }
 
 bool discovery_write_resources(struct strbuf *out, const struct schema_resource *const *resources, size_t count,
-			       const char *group, const char *version)
+                               const char *group, const char *version)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(16 * 1024);
 	const struct schema_resource **sorted = sort_resources(arena, resources, count);
@@ -310,7 +310,7 @@ static struct json *aggregated_resource(struct arena *arena, const struct schema
 		struct json *subresource = json_object(arena);
 		json_set_text(arena, subresource, "subresource", sorted[i]->name);
 		json_set(arena, subresource, "responseKind",
-			 response_kind(arena, sorted[i]->body_group, sorted[i]->body_version, sorted[i]->body_kind));
+		         response_kind(arena, sorted[i]->body_group, sorted[i]->body_version, sorted[i]->body_kind));
 		json_set(arena, subresource, "verbs", verb_list(arena, sorted[i]->verbs));
 		json_append(arena, json_ensure_array(arena, row, "subresources"), subresource);
 	}
@@ -318,7 +318,7 @@ static struct json *aggregated_resource(struct arena *arena, const struct schema
 }
 
 static struct json *aggregated_version(struct arena *arena, const struct schema_resource *const *sorted, size_t first,
-				       size_t end)
+                                       size_t end)
 {
 	struct json *version = json_object(arena);
 	json_set_text(arena, version, "version", sorted[first]->version);
@@ -330,7 +330,7 @@ static struct json *aggregated_version(struct arena *arena, const struct schema_
 }
 
 static struct json *aggregated_group(struct arena *arena, const struct schema_resource *const *sorted, size_t first,
-				     size_t end)
+                                     size_t end)
 {
 	struct json *group = json_object(arena);
 	struct json *metadata = json_ensure_object(arena, group, "metadata");
@@ -346,7 +346,7 @@ static struct json *aggregated_group(struct arena *arena, const struct schema_re
 }
 
 void discovery_write_aggregated(struct strbuf *out, const struct schema_resource *const *resources, size_t count,
-				bool core, const char *api_version)
+                                bool core, const char *api_version)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(64 * 1024);
 	const struct schema_resource **sorted = sort_resources(arena, resources, count);

@@ -19,16 +19,16 @@ void discovery_write_groups(struct strbuf *out, const struct schema_resource *co
 
 // /apis/GROUP; false (and nothing written) when no resource is in it.
 bool discovery_write_group(struct strbuf *out, const struct schema_resource *const *resources, size_t count,
-			   const char *group);
+                           const char *group);
 
 // /api/v1 and /apis/GROUP/VERSION; false when no resource is in it.
 bool discovery_write_resources(struct strbuf *out, const struct schema_resource *const *resources, size_t count,
-			       const char *group, const char *version);
+                               const char *group, const char *version);
 
 // Aggregated discovery: of the core group for /api, of all others for /apis.
 // `api_version` is "apidiscovery.k8s.io/v2" or "apidiscovery.k8s.io/v2beta1".
 void discovery_write_aggregated(struct strbuf *out, const struct schema_resource *const *resources, size_t count,
-				bool core, const char *api_version);
+                                bool core, const char *api_version);
 
 // The priorities that upstream's APIService objects give a group and its versions.
 int discovery_group_priority(const char *group);

@@ -22,12 +22,11 @@ static int unescape_value(struct arena *arena, const char *text, size_t length, 
 	size_t written = 0;
 	for (size_t i = 0; i < length; i++) {
 		if (text[i] == '\\' && (i + 1 == length || !strchr("\\,=", text[i + 1])))
-			return err_set(err, ERR_BAD_REQUEST,
-				       "invalid field selector: invalid escape sequence: %.*s",
-				       i + 1 == length ? 1 : 2, text + i);
+			return err_set(err, ERR_BAD_REQUEST, "invalid field selector: invalid escape sequence: %.*s",
+			               i + 1 == length ? 1 : 2, text + i);
 		if (text[i] == ',' || text[i] == '=')
-			return err_set(err, ERR_BAD_REQUEST,
-				       "invalid field selector: unescaped character in value: %d", text[i]);
+			return err_set(err, ERR_BAD_REQUEST, "invalid field selector: unescaped character in value: %d",
+			               text[i]);
 		if (text[i] == '\\')
 			i++;
 		value[written++] = text[i];
@@ -52,12 +51,12 @@ static bool split_term(const char *term, size_t length, size_t *ret_field_length
 }
 
 static int parse_term(struct arena *arena, const char *selector, const char *term, size_t length,
-		      struct field_requirement *ret_requirement, struct err *err)
+                      struct field_requirement *ret_requirement, struct err *err)
 {
 	size_t field_length, operator_length;
 	if (!split_term(term, length, &field_length, &operator_length))
 		return err_set(err, ERR_BAD_REQUEST, "invalid selector: '%s'; can't understand '%.*s'", selector,
-			       (int)length, term);
+		               (int)length, term);
 	size_t value_start = field_length + operator_length;
 	int code = unescape_value(arena, term + value_start, length - value_start, &ret_requirement->value, err);
 	if (code)
@@ -75,7 +74,8 @@ int field_selector_parse(struct arena *arena, const char *text, struct field_sel
 	struct field_selector selector = {.requirements = ARENA_ARRAY(arena, struct field_requirement, most)};
 	for (const char *cursor = text;; cursor++) {
 		size_t length = term_length(cursor);
-		int code = length ? parse_term(arena, text, cursor, length, &selector.requirements[selector.count], err) : 0;
+		int code = length ? parse_term(arena, text, cursor, length, &selector.requirements[selector.count], err)
+		                  : 0;
 		if (code)
 			return code;
 		selector.count += length != 0;

@@ -93,9 +93,9 @@ struct json *json_clone(struct arena *arena, const struct json *value)
 		for (uint32_t i = 0; i < value->length; i++) {
 			const struct json_member *member = &value->members[i];
 			copy->members[i] = (struct json_member){
-				.key = copy_text(arena, member->key, member->key_length),
-				.key_length = member->key_length,
-				.value = json_clone(arena, member->value),
+			        .key = copy_text(arena, member->key, member->key_length),
+			        .key_length = member->key_length,
+			        .value = json_clone(arena, member->value),
 			};
 		}
 	} else if (value->type == JSON_ARRAY || value->type == JSON_OBJECT) {
@@ -236,14 +236,14 @@ static void *grow_table(struct arena *arena, void *table, uint32_t length, uint3
 }
 
 static void append_member(struct arena *arena, struct json *object, const char *key, size_t key_length,
-			  struct json *value)
+                          struct json *value)
 {
-	object->members = grow_table(arena, object->members, object->length, &object->capacity,
-				     sizeof(*object->members));
+	object->members =
+	        grow_table(arena, object->members, object->length, &object->capacity, sizeof(*object->members));
 	object->members[object->length++] = (struct json_member){
-		.key = copy_text(arena, key, key_length),
-		.key_length = (uint32_t)key_length,
-		.value = value,
+	        .key = copy_text(arena, key, key_length),
+	        .key_length = (uint32_t)key_length,
+	        .value = value,
 	};
 }
 

@@ -33,7 +33,7 @@ struct json {
 	union {
 		bool boolean;
 		int64_t integer;
-		const char *text;            // NUL-terminated past its length
+		const char *text; // NUL-terminated past its length
 		struct json **items;
 		struct json_member *members; // in document order, keys unique
 	};
@@ -46,9 +46,10 @@ struct json_member {
 };
 
 struct json_limits {
-	unsigned max_depth;      // 0 = 200
-	size_t max_nodes;        // 0 = 2,000,000
-	// Called for each duplicate key with its path ("spec.replicas"); the last value wins. NULL: a duplicate is an error.
+	unsigned max_depth; // 0 = 200
+	size_t max_nodes;   // 0 = 2,000,000
+	// Called for each duplicate key with its path ("spec.replicas"); the last value wins. NULL: a duplicate is an
+	// error.
 	void (*on_duplicate)(void *context, const char *path);
 	void *context;
 };
@@ -56,7 +57,7 @@ struct json_limits {
 // Parses one whole document. Errors name the byte offset. `text` may be freed
 // afterwards. `limits` may be NULL.
 NODISCARD int json_parse(struct arena *arena, const char *text, size_t length, const struct json_limits *limits,
-			 struct json **ret_value, struct err *err);
+                         struct json **ret_value, struct err *err);
 
 // Appends compact JSON; keys in the tree's order. json_write_pretty: 4 spaces, sorted by nothing, as kubectl's -o json.
 void json_write(struct strbuf *out, const struct json *value);
@@ -113,13 +114,12 @@ void json_assign(struct json *target, const struct json *source);
 // Sorts the members of all objects in the tree by key, in byte order.
 void json_sort_keys(struct json *value);
 
-#define json_for_each_member(member, object)                                                          \
+#define json_for_each_member(member, object)                                                                    \
 	for (struct json_member *member = (object) && (object)->type == JSON_OBJECT ? (object)->members : NULL, \
-				*end_##member = member ? member + (object)->length : NULL;                 \
+	                        *end_##member = member ? member + (object)->length : NULL;                      \
 	     member != end_##member; member++)
-#define json_for_each_item(item, array)                                                              \
+#define json_for_each_item(item, array)                                                                    \
 	for (struct json **cursor_##item = (array) && (array)->type == JSON_ARRAY ? (array)->items : NULL, \
-			 **end_##item = cursor_##item ? cursor_##item + (array)->length : NULL,        \
-			 *item = cursor_##item != end_##item ? *cursor_##item : NULL;                   \
-	     cursor_##item != end_##item;                                                             \
-	     cursor_##item++, item = cursor_##item != end_##item ? *cursor_##item : NULL)
+	                 **end_##item = cursor_##item ? cursor_##item + (array)->length : NULL,            \
+	                 *item = cursor_##item != end_##item ? *cursor_##item : NULL;                      \
+	     cursor_##item != end_##item; cursor_##item++, item = cursor_##item != end_##item ? *cursor_##item : NULL)

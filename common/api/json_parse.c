@@ -82,8 +82,8 @@ static size_t offset_of(const struct parser *parser, const char *place)
 
 static void quote_character(unsigned char character, char out[16])
 {
-	static const char letters[] = {['\a'] = 'a', ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n',
-				       ['\v'] = 'v', ['\f'] = 'f', ['\r'] = 'r', ['\''] = '\'', ['\\'] = '\\'};
+	static const char letters[] = {['\a'] = 'a', ['\b'] = 'b', ['\t'] = 't',  ['\n'] = 'n', ['\v'] = 'v',
+	                               ['\f'] = 'f', ['\r'] = 'r', ['\''] = '\'', ['\\'] = '\\'};
 	if (character < sizeof(letters) && letters[character])
 		snprintf(out, 16, "'\\%c'", letters[character]);
 	else if (character >= 0x20 && character < 0x7f)
@@ -101,11 +101,11 @@ static int unexpected(struct parser *parser, const char *place, const char *wher
 {
 	if (place >= parser->end)
 		return err_set(parser->err, ERR_PARSE, "unexpected end of JSON input at offset %zu",
-			       offset_of(parser, parser->end));
+		               offset_of(parser, parser->end));
 	char quoted[16];
 	quote_character((unsigned char)*place, quoted);
 	return err_set(parser->err, ERR_PARSE, "invalid character %s %s at offset %zu", quoted, where,
-		       offset_of(parser, place));
+	               offset_of(parser, place));
 }
 
 // --- nodes -------------------------------------------------------------------------
@@ -128,7 +128,8 @@ static struct json_member *push_pending(struct parser *parser)
 	if (parser->pending_count == parser->pending_capacity) {
 		size_t capacity = parser->pending_capacity * 2;
 		bool embedded = parser->pending == parser->embedded_pending;
-		parser->pending = xreallocarray(embedded ? NULL : parser->pending, capacity, sizeof(struct json_member));
+		parser->pending =
+		        xreallocarray(embedded ? NULL : parser->pending, capacity, sizeof(struct json_member));
 		if (embedded)
 			memcpy(parser->pending, parser->embedded_pending, sizeof(parser->embedded_pending));
 		parser->pending_capacity = capacity;
@@ -248,7 +249,7 @@ static int unescape_unicode(struct parser *parser, const char **in, char **out)
 static int unescape(struct parser *parser, const char **in, char **out)
 {
 	static const char plain[128] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-					['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
+	                                ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
 	unsigned char letter = (unsigned char)(*in)[1];
 	if (letter == 'u') {
 		*in += 2;
@@ -286,7 +287,7 @@ static int parse_string_slow(struct parser *parser, const char *in, char *out, c
 			size_t length = utf8_length((const unsigned char *)in);
 			if (!length)
 				return err_set(parser->err, ERR_PARSE, "invalid UTF-8 in string literal at offset %zu",
-					       offset_of(parser, in));
+				               offset_of(parser, in));
 			memmove(out, in, length);
 			out += length;
 			in += length;
@@ -458,8 +459,10 @@ static void write_path(const struct parser *parser, const char *key, char out[PA
 		if (!frame->is_object)
 			strbuf_printf(&path, "[%zu]", next - frame->first);
 		else
-			strbuf_printf(&path, "%s%s", path.length ? "." : "",
-				      parser->pending[frame->replaced ? frame->first + frame->replaced_member : next - 1].key);
+			strbuf_printf(
+			        &path, "%s%s", path.length ? "." : "",
+			        parser->pending[frame->replaced ? frame->first + frame->replaced_member : next - 1]
+			                .key);
 	}
 	strbuf_printf(&path, "%s%s", path.length ? "." : "", key);
 	snprintf(out, PATH_BYTES, "%s", strbuf_text(&path));
@@ -473,7 +476,7 @@ static int on_duplicate(struct parser *parser, struct frame *frame, const char *
 	write_path(parser, key, path);
 	if (!parser->limits || !parser->limits->on_duplicate)
 		return err_set(parser->err, ERR_PARSE, "duplicate field \"%s\" at offset %zu", path,
-			       offset_of(parser, key));
+		               offset_of(parser, key));
 	parser->limits->on_duplicate(parser->limits->context, path);
 	frame->replaced_member = member;
 	frame->replaced = parser->pending[frame->first + member].value;
@@ -542,7 +545,7 @@ static int open_container(struct parser *parser, bool is_object, struct json **r
 {
 	if (parser->depth >= parser->max_depth)
 		return err_set(parser->err, ERR_PARSE, "exceeded max depth at offset %zu",
-			       offset_of(parser, parser->cursor));
+		               offset_of(parser, parser->cursor));
 	parser->cursor++;
 	push_frame(parser, is_object);
 	skip_blanks(parser);
@@ -559,7 +562,7 @@ static inline int parse_value(struct parser *parser, struct json **ret_value)
 {
 	if (!parser->nodes_left--)
 		return err_set(parser->err, ERR_TOO_LARGE, "JSON document has too many values at offset %zu",
-			       offset_of(parser, parser->cursor));
+		               offset_of(parser, parser->cursor));
 	switch (*parser->cursor) {
 	case '"': {
 		struct json *node = take_node(parser, JSON_STRING);
@@ -603,7 +606,7 @@ static int parse_behind(struct parser *parser, struct json **value)
 		}
 		if (*parser->cursor != (is_object ? '}' : ']'))
 			return unexpected(parser, parser->cursor,
-					  is_object ? "after object key:value pair" : "after array element");
+			                  is_object ? "after object key:value pair" : "after array element");
 		parser->cursor++;
 		*value = close_container(parser);
 	}
@@ -629,7 +632,7 @@ static int parse_document(struct parser *parser, struct json **ret_value)
 }
 
 int json_parse(struct arena *arena, const char *text, size_t length, const struct json_limits *limits,
-	       struct json **ret_value, struct err *err)
+               struct json **ret_value, struct err *err)
 {
 	if (length > UINT32_MAX / 2)
 		return err_set(err, ERR_TOO_LARGE, "JSON document of %zu bytes is too large", length);

@@ -97,8 +97,8 @@ static inline bool write_short(struct strbuf *out, const char *text, size_t leng
 // Writes the escape of the character at `text`; returns the bytes it stands for.
 static size_t write_escape(struct strbuf *out, const char *text)
 {
-	static const char letters[128] = {['"'] = '"',	['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
-					  ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't'};
+	static const char letters[128] = {
+	        ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
 	unsigned char character = (unsigned char)*text;
 	if (character >= 0x80) {
 		strbuf_append_text(out, (unsigned char)text[2] == 0xa8 ? "\\u2028" : "\\u2029");

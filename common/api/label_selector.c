@@ -16,10 +16,10 @@ enum {
 	PREFIX_MAXIMUM = 253,
 };
 
-static const char qualified_name_text[] =
-	"must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
-	"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-	"'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+static const char qualified_name_text[] = "must consist of alphanumeric characters, '-', '_' or '.', and must start "
+                                          "and end with an alphanumeric character "
+                                          "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+                                          "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 
 // --- checks ------------------------------------------------------------------------
 
@@ -57,14 +57,16 @@ int label_key_check(const char *key, const char *path, struct err *err)
 	size_t prefix_length = slash ? (size_t)(slash - key) : 0;
 	const char *text = NULL;
 	if (strchr(name, '/'))
-		return err_set(err, ERR_BAD_REQUEST,
-			       "%s: Invalid value: \"%s\": a qualified name %s with an optional DNS subdomain prefix and '/' "
-			       "(e.g. 'example.com/MyName')",
-			       path, key, qualified_name_text);
+		return err_set(
+		        err, ERR_BAD_REQUEST,
+		        "%s: Invalid value: \"%s\": a qualified name %s with an optional DNS subdomain prefix and '/' "
+		        "(e.g. 'example.com/MyName')",
+		        path, key, qualified_name_text);
 	if (slash && !prefix_length)
 		text = "prefix part must be non-empty";
 	else if (slash && !is_subdomain(key, prefix_length))
-		text = "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
+		text = "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
+		       "'-' or "
 		       "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for "
 		       "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 	else if (prefix_length > PREFIX_MAXIMUM)
@@ -75,7 +77,7 @@ int label_key_check(const char *key, const char *path, struct err *err)
 		text = "name part must be no more than 63 characters";
 	else if (!is_name(name, strlen(name)))
 		return err_set(err, ERR_BAD_REQUEST, "%s: Invalid value: \"%s\": name part %s", path, key,
-			       qualified_name_text);
+		               qualified_name_text);
 	return text ? err_set(err, ERR_BAD_REQUEST, "%s: Invalid value: \"%s\": %s", path, key, text) : 0;
 }
 
@@ -84,14 +86,16 @@ static int check_value(const char *key, const char *value, size_t index, struct 
 	size_t length = strlen(value);
 	if (length > NAME_MAXIMUM)
 		return err_set(err, ERR_BAD_REQUEST,
-			       "values[%zu][%s]: Invalid value: \"%s\": must be no more than 63 characters", index, key, value);
+		               "values[%zu][%s]: Invalid value: \"%s\": must be no more than 63 characters", index, key,
+		               value);
 	if (length && !is_name(value, length))
-		return err_set(err, ERR_BAD_REQUEST,
-			       "values[%zu][%s]: Invalid value: \"%s\": a valid label must be an empty string or consist of "
-			       "alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
-			       "character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-			       "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
-			       index, key, value);
+		return err_set(
+		        err, ERR_BAD_REQUEST,
+		        "values[%zu][%s]: Invalid value: \"%s\": a valid label must be an empty string or consist of "
+		        "alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+		        "character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+		        "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
+		        index, key, value);
 	return 0;
 }
 
@@ -107,28 +111,32 @@ static bool parse_number(const char *text, int64_t *ret_number)
 	return errno == 0;
 }
 
-static int check_value_count(enum label_operator operator, size_t count, struct err *err)
+static int check_value_count(enum label_operator relation, size_t count, struct err *err)
 {
-	switch (operator) {
+	switch (relation) {
 	case LABEL_IN:
 	case LABEL_NOT_IN:
 		return count ? 0
-			     : err_set(err, ERR_BAD_REQUEST,
-				       "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty");
+		             : err_set(err, ERR_BAD_REQUEST,
+		                       "values: Invalid value: []: for 'in', 'notin' operators, values set can't be "
+		                       "empty");
 	case LABEL_EXISTS:
 	case LABEL_DOES_NOT_EXIST:
 		return !count ? 0
-			      : err_set(err, ERR_BAD_REQUEST,
-					"values: Invalid value: values set must be empty for exists and does not exist");
+		              : err_set(err, ERR_BAD_REQUEST,
+		                        "values: Invalid value: values set must be empty for exists and does not "
+		                        "exist");
 	case LABEL_GREATER:
 	case LABEL_LESS:
 		return count == 1 ? 0
-				  : err_set(err, ERR_BAD_REQUEST,
-					    "values: Invalid value: for 'Gt', 'Lt' operators, exactly one value is required");
+		                  : err_set(err, ERR_BAD_REQUEST,
+		                            "values: Invalid value: for 'Gt', 'Lt' operators, exactly one value is "
+		                            "required");
 	default:
-		return count == 1 ? 0
-				  : err_set(err, ERR_BAD_REQUEST,
-					    "values: Invalid value: exact-match compatibility requires one single value");
+		return count == 1
+		               ? 0
+		               : err_set(err, ERR_BAD_REQUEST,
+		                         "values: Invalid value: exact-match compatibility requires one single value");
 	}
 }
 
@@ -151,23 +159,24 @@ static struct label_requirement *add_requirement(struct arena *arena, struct lab
 }
 
 int label_selector_add(struct arena *arena, struct label_selector *selector, const char *key,
-		       enum label_operator operator, const char *const *values, size_t value_count, struct err *err)
+                       enum label_operator relation, const char *const *values, size_t value_count, struct err *err)
 {
 	int64_t bound = 0;
 	int code = label_key_check(key, "key", err);
 	if (!code)
-		code = check_value_count(operator, value_count, err);
-	if (!code && (operator == LABEL_GREATER || operator == LABEL_LESS) && !parse_number(values[0], &bound))
-		code = err_set(err, ERR_BAD_REQUEST,
-			       "values[0]: Invalid value: \"%s\": for 'Gt', 'Lt' operators, the value must be an integer",
-			       values[0]);
+		code = check_value_count(relation, value_count, err);
+	if (!code && (relation == LABEL_GREATER || relation == LABEL_LESS) && !parse_number(values[0], &bound))
+		code = err_set(
+		        err, ERR_BAD_REQUEST,
+		        "values[0]: Invalid value: \"%s\": for 'Gt', 'Lt' operators, the value must be an integer",
+		        values[0]);
 	for (size_t i = 0; i < value_count && !code; i++)
 		code = check_value(key, values[i], i, err);
 	if (code)
 		return code;
 	struct label_requirement *requirement = add_requirement(arena, selector);
 	requirement->key = arena_strdup(arena, key);
-	requirement->operator = operator;
+	requirement->relation = relation;
 	requirement->bound = bound;
 	requirement->values = ARENA_ARRAY(arena, const char *, value_count);
 	for (size_t i = 0; i < value_count; i++)
@@ -197,16 +206,16 @@ static bool operator_from_api(const char *text, enum label_operator *ret_operato
 {
 	static const struct {
 		const char *text;
-		enum label_operator operator;
+		enum label_operator relation;
 	} rows[] = {
-		{"In", LABEL_IN},
-		{"NotIn", LABEL_NOT_IN},
-		{"Exists", LABEL_EXISTS},
-		{"DoesNotExist", LABEL_DOES_NOT_EXIST},
+	        {"In", LABEL_IN},
+	        {"NotIn", LABEL_NOT_IN},
+	        {"Exists", LABEL_EXISTS},
+	        {"DoesNotExist", LABEL_DOES_NOT_EXIST},
 	};
 	for (size_t i = 0; text && i < ARRAY_SIZE(rows); i++) {
 		if (strcmp(text, rows[i].text) == 0) {
-			*ret_operator = rows[i].operator;
+			*ret_operator = rows[i].relation;
 			return true;
 		}
 	}
@@ -224,20 +233,20 @@ static int add_map(struct arena *arena, struct label_selector *selector, const s
 }
 
 int label_selector_from_view(struct arena *arena, const struct meta_v1_label_selector *view,
-			     struct label_selector **ret_selector, struct err *err)
+                             struct label_selector **ret_selector, struct err *err)
 {
 	struct label_selector *selector = ARENA_NEW(arena, struct label_selector);
 	selector->nothing = !view;
 	int code = view ? add_map(arena, selector, &view->match_labels, err) : 0;
 	for (size_t i = 0; view && i < view->match_expressions.count && !code; i++) {
 		const struct meta_v1_label_selector_requirement *row = &view->match_expressions.items[i];
-		enum label_operator operator;
-		if (!operator_from_api(row->operator, &operator))
+		enum label_operator relation;
+		if (!operator_from_api(row->operator, & relation))
 			code = err_set(err, ERR_BAD_REQUEST, "\"%s\" is not a valid label selector operator",
 				       row->operator ? row->operator : "");
 		else
-			code = label_selector_add(arena, selector, row->key ? row->key : "", operator, row->values.items,
-						  row->values.count, err);
+			code = label_selector_add(arena, selector, row->key ? row->key : "", relation,
+			                          row->values.items, row->values.count, err);
 	}
 	if (code)
 		return code;
@@ -247,11 +256,11 @@ int label_selector_from_view(struct arena *arena, const struct meta_v1_label_sel
 }
 
 static int add_json_expression(struct arena *arena, struct label_selector *selector, const struct json *row,
-			       struct err *err)
+                               struct err *err)
 {
-	enum label_operator operator;
+	enum label_operator relation;
 	const char *text = json_get_text(row, "operator");
-	if (!operator_from_api(text, &operator))
+	if (!operator_from_api(text, &relation))
 		return err_set(err, ERR_BAD_REQUEST, "\"%s\" is not a valid label selector operator", text ? text : "");
 	const struct json *values = json_get(row, "values");
 	size_t count = json_is(values, JSON_ARRAY) ? values->length : 0;
@@ -259,22 +268,22 @@ static int add_json_expression(struct arena *arena, struct label_selector *selec
 	for (size_t i = 0; i < count; i++)
 		texts[i] = json_text(values->items[i]) ? json_text(values->items[i]) : "";
 	const char *key = json_get_text(row, "key");
-	return label_selector_add(arena, selector, key ? key : "", operator, texts, count, err);
+	return label_selector_add(arena, selector, key ? key : "", relation, texts, count, err);
 }
 
 int label_selector_from_json(struct arena *arena, const struct json *value, struct label_selector **ret_selector,
-			     struct err *err)
+                             struct err *err)
 {
 	struct label_selector *selector = ARENA_NEW(arena, struct label_selector);
 	selector->nothing = !json_is(value, JSON_OBJECT);
 	int code = 0;
-	json_for_each_member(label, json_get(value, "matchLabels")) {
+	json_for_each_member (label, json_get(value, "matchLabels")) {
 		const char *text = json_text(label->value) ? json_text(label->value) : "";
 		code = label_selector_add(arena, selector, label->key, LABEL_EQUALS, &text, 1, err);
 		if (code)
 			return code;
 	}
-	json_for_each_item(row, json_get(value, "matchExpressions")) {
+	json_for_each_item (row, json_get(value, "matchExpressions")) {
 		code = add_json_expression(arena, selector, row, err);
 		if (code)
 			return code;
@@ -291,7 +300,7 @@ struct label_selector *label_selector_from_map(struct arena *arena, const struct
 	for (size_t i = 0; map && i < map->count; i++) {
 		struct label_requirement *requirement = add_requirement(arena, selector);
 		requirement->key = arena_strdup(arena, map->entries[i].key);
-		requirement->operator = LABEL_EQUALS;
+		requirement->relation = LABEL_EQUALS;
 		requirement->values = ARENA_ARRAY(arena, const char *, 1);
 		requirement->values[0] = arena_strdup(arena, map->entries[i].value ? map->entries[i].value : "");
 		requirement->value_count = 1;
@@ -314,7 +323,7 @@ static bool has_value(const struct label_requirement *requirement, const char *v
 static bool requirement_matches(const struct label_requirement *requirement, const char *value)
 {
 	int64_t number;
-	switch (requirement->operator) {
+	switch (requirement->relation) {
 	case LABEL_EXISTS:
 		return value != NULL;
 	case LABEL_DOES_NOT_EXIST:
@@ -368,20 +377,20 @@ bool label_selector_is_everything(const struct label_selector *selector)
 static void write_requirement(const struct label_requirement *requirement, struct strbuf *out)
 {
 	static const char *const signs[] = {
-		[LABEL_EXISTS] = "",	    [LABEL_DOES_NOT_EXIST] = "", [LABEL_EQUALS] = "=",
-		[LABEL_DOUBLE_EQUALS] = "==", [LABEL_NOT_EQUALS] = "!=",   [LABEL_IN] = " in (",
-		[LABEL_NOT_IN] = " notin (",  [LABEL_GREATER] = ">",	   [LABEL_LESS] = "<",
+	        [LABEL_EXISTS] = "",          [LABEL_DOES_NOT_EXIST] = "", [LABEL_EQUALS] = "=",
+	        [LABEL_DOUBLE_EQUALS] = "==", [LABEL_NOT_EQUALS] = "!=",   [LABEL_IN] = " in (",
+	        [LABEL_NOT_IN] = " notin (",  [LABEL_GREATER] = ">",       [LABEL_LESS] = "<",
 	};
-	if (requirement->operator == LABEL_DOES_NOT_EXIST)
+	if (requirement->relation == LABEL_DOES_NOT_EXIST)
 		strbuf_append_char(out, '!');
 	strbuf_append_text(out, requirement->key);
-	strbuf_append_text(out, signs[requirement->operator]);
+	strbuf_append_text(out, signs[requirement->relation]);
 	for (size_t i = 0; i < requirement->value_count; i++) {
 		if (i)
 			strbuf_append_char(out, ',');
 		strbuf_append_text(out, requirement->values[i]);
 	}
-	if (requirement->operator == LABEL_IN || requirement->operator == LABEL_NOT_IN)
+	if (requirement->relation == LABEL_IN || requirement->relation == LABEL_NOT_IN)
 		strbuf_append_char(out, ')');
 }
 

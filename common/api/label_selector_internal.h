@@ -20,7 +20,7 @@ enum label_operator {
 
 struct label_requirement {
 	const char *key;
-	enum label_operator operator;
+	enum label_operator relation;
 	const char **values; // sorted
 	size_t value_count;
 	int64_t bound;   // LABEL_GREATER, LABEL_LESS: the value as a number
@@ -35,8 +35,8 @@ struct label_selector {
 
 // Adds a requirement after checking key, operator and values as upstream's NewRequirement.
 NODISCARD int label_selector_add(struct arena *arena, struct label_selector *selector, const char *key,
-				 enum label_operator operator, const char *const *values, size_t value_count,
-				 struct err *err);
+                                 enum label_operator relation, const char *const *values, size_t value_count,
+                                 struct err *err);
 // Brings requirements into their final order.
 void label_selector_finish(struct label_selector *selector);
 

@@ -25,7 +25,7 @@ enum token_type {
 
 struct token {
 	enum token_type type;
-	enum label_operator operator; // TOKEN_OPERATOR
+	enum label_operator relation; // TOKEN_OPERATOR
 	const char *text;
 	size_t length;
 };
@@ -54,16 +54,16 @@ static bool is_blank(char character)
 static struct token scan_special(const char *text)
 {
 	static const struct token rows[] = {
-		// Longer ones first.
-		{TOKEN_OPERATOR, LABEL_DOUBLE_EQUALS, "==", 2},
-		{TOKEN_OPERATOR, LABEL_NOT_EQUALS, "!=", 2},
-		{TOKEN_OPERATOR, LABEL_EQUALS, "=", 1},
-		{TOKEN_OPERATOR, LABEL_GREATER, ">", 1},
-		{TOKEN_OPERATOR, LABEL_LESS, "<", 1},
-		{TOKEN_COMMA, 0, ",", 1},
-		{TOKEN_OPEN, 0, "(", 1},
-		{TOKEN_CLOSE, 0, ")", 1},
-		{TOKEN_NOT, 0, "!", 1},
+	        // Longer ones first.
+	        {TOKEN_OPERATOR, LABEL_DOUBLE_EQUALS, "==", 2},
+	        {TOKEN_OPERATOR, LABEL_NOT_EQUALS, "!=", 2},
+	        {TOKEN_OPERATOR, LABEL_EQUALS, "=", 1},
+	        {TOKEN_OPERATOR, LABEL_GREATER, ">", 1},
+	        {TOKEN_OPERATOR, LABEL_LESS, "<", 1},
+	        {TOKEN_COMMA, 0, ",", 1},
+	        {TOKEN_OPEN, 0, "(", 1},
+	        {TOKEN_CLOSE, 0, ")", 1},
+	        {TOKEN_NOT, 0, "!", 1},
 	};
 	size_t row = 0;
 	while (strncmp(text, rows[row].text, rows[row].length) != 0)
@@ -119,7 +119,7 @@ static void add_value(struct parser *parser, const char *text, size_t length)
 	if (parser->value_count == parser->value_capacity) {
 		size_t capacity = parser->value_capacity ? parser->value_capacity * 2 : 4;
 		parser->values = arena_realloc(parser->arena, parser->values, parser->value_capacity * sizeof(char *),
-					       capacity * sizeof(char *));
+		                               capacity * sizeof(char *));
 		parser->value_capacity = capacity;
 	}
 	memmove(parser->values + low + 1, parser->values + low, (parser->value_count - low) * sizeof(char *));
@@ -203,7 +203,7 @@ static int parse_operator(struct parser *parser, enum label_operator *ret_operat
 	else if (is_word(&token, "notin"))
 		*ret_operator = LABEL_NOT_IN;
 	else if (token.type == TOKEN_OPERATOR)
-		*ret_operator = token.operator;
+		*ret_operator = token.relation;
 	else
 		return found(parser, &token, ", expected: in, notin, =, ==, !=, gt, lt");
 	return 0;
@@ -219,20 +219,20 @@ static int parse_requirement(struct parser *parser)
 		return found(parser, &token, ", expected: identifier");
 	const char *key = arena_strndup(parser->arena, token.text, token.length);
 	int code = label_key_check(key, "<nil>", parser->err);
-	enum label_operator operator = negated ? LABEL_DOES_NOT_EXIST : LABEL_EXISTS;
+	enum label_operator relation = negated ? LABEL_DOES_NOT_EXIST : LABEL_EXISTS;
 	parser->value_count = 0;
 	// Behind "!a" stands nothing more; the caller refuses "!a=b" for what follows.
 	if (!code && !negated && parser->next.type != TOKEN_END && parser->next.type != TOKEN_COMMA) {
-		code = parse_operator(parser, &operator);
-		if (!code && (operator == LABEL_IN || operator == LABEL_NOT_IN))
+		code = parse_operator(parser, &relation);
+		if (!code && (relation == LABEL_IN || relation == LABEL_NOT_IN))
 			code = parse_values(parser);
 		else if (!code)
 			code = parse_exact_value(parser);
 	}
 	if (code)
 		return code;
-	return label_selector_add(parser->arena, parser->selector, key, operator, parser->values, parser->value_count,
-				  parser->err);
+	return label_selector_add(parser->arena, parser->selector, key, relation, parser->values, parser->value_count,
+	                          parser->err);
 }
 
 static int parse_selector(struct parser *parser)
@@ -259,10 +259,10 @@ static int parse_selector(struct parser *parser)
 int label_selector_parse(struct arena *arena, const char *text, struct label_selector **ret_selector, struct err *err)
 {
 	struct parser parser = {
-		.arena = arena,
-		.cursor = text,
-		.selector = ARENA_NEW(arena, struct label_selector),
-		.err = err,
+	        .arena = arena,
+	        .cursor = text,
+	        .selector = ARENA_NEW(arena, struct label_selector),
+	        .err = err,
 	};
 	advance(&parser);
 	int code = parse_selector(&parser);

@@ -106,8 +106,8 @@ static void format_time(int64_t realtime_ns, bool micro, char out[API_TIME_BYTES
 	unsigned month, day;
 	date_from_days(days, &year, &month, &day);
 	int length = snprintf(out, API_TIME_BYTES, "%04d-%02u-%02uT%02u:%02u:%02u", (int)year, month, day,
-			      (unsigned)(second_of_day / 3600), (unsigned)(second_of_day / 60 % 60),
-			      (unsigned)(second_of_day % 60));
+	                      (unsigned)(second_of_day / 3600), (unsigned)(second_of_day / 60 % 60),
+	                      (unsigned)(second_of_day % 60));
 	if (micro)
 		snprintf(out + length, API_TIME_BYTES - (size_t)length, ".%06uZ", (unsigned)(nanoseconds / 1000));
 	else
@@ -204,7 +204,7 @@ static void two_units(char out[HUMAN_DURATION_BYTES], int64_t large, char large_
 {
 	if (small)
 		snprintf(out, HUMAN_DURATION_BYTES, "%lld%c%lld%c", (long long)large, large_unit, (long long)small,
-			 small_unit);
+		         small_unit);
 	else
 		snprintf(out, HUMAN_DURATION_BYTES, "%lld%c", (long long)large, large_unit);
 }

@@ -23,9 +23,10 @@ static int compare_resources(const void *left, const void *right)
 
 // The resources of one group and version (all when `group` is NULL), sorted.
 static void select_resources(struct openapi_builder *builder, const struct schema_resource *const *resources,
-			     size_t count, const char *group, const char *version)
+                             size_t count, const char *group, const char *version)
 {
-	const struct schema_resource **selected = ARENA_ARRAY(builder->arena, const struct schema_resource *, count + 1);
+	const struct schema_resource **selected =
+	        ARENA_ARRAY(builder->arena, const struct schema_resource *, count + 1);
 	size_t selected_count = 0;
 	for (size_t i = 0; i < count; i++)
 		if (!group || (strcmp(resources[i]->group, group) == 0 && strcmp(resources[i]->version, version) == 0))
@@ -37,7 +38,7 @@ static void select_resources(struct openapi_builder *builder, const struct schem
 }
 
 void openapi_select_resources(struct openapi_builder *builder, const struct schema_resource *const *resources,
-			      size_t count)
+                              size_t count)
 {
 	select_resources(builder, resources, count, NULL, NULL);
 }
@@ -109,7 +110,7 @@ void openapi_write_v2(struct strbuf *out, const struct schema_resource *const *r
 }
 
 bool openapi_write_v3(struct strbuf *out, const struct schema_resource *const *resources, size_t count,
-		      const char *group, const char *version)
+                      const char *group, const char *version)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(256 * 1024);
 	struct openapi_builder builder = {.arena = arena, .version_3 = true};
@@ -122,15 +123,16 @@ bool openapi_write_v3(struct strbuf *out, const struct schema_resource *const *r
 
 // Adds one group and version to the index.
 static void index_document(struct arena *arena, struct json *paths, const struct schema_resource *const *resources,
-			   size_t count, const char *group, const char *version)
+                           size_t count, const char *group, const char *version)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(SIZE_MAX / 2);
-	const char *name = *group ? arena_printf(arena, "apis/%s/%s", group, version)
-				  : arena_printf(arena, "api/%s", version);
+	const char *name =
+	        *group ? arena_printf(arena, "apis/%s/%s", group, version) : arena_printf(arena, "api/%s", version);
 	(void)openapi_write_v3(&text, resources, count, group, version);
 	unsigned long long hash = fnv64a(text.data, text.length);
 	struct json *entry = json_ensure_object(arena, paths, name);
-	json_set_text(arena, entry, "serverRelativeURL", arena_printf(arena, "/openapi/v3/%s?hash=%016llX", name, hash));
+	json_set_text(arena, entry, "serverRelativeURL",
+	              arena_printf(arena, "/openapi/v3/%s?hash=%016llX", name, hash));
 }
 
 void openapi_write_v3_index(struct strbuf *out, const struct schema_resource *const *resources, size_t count)
@@ -143,7 +145,7 @@ void openapi_write_v3_index(struct strbuf *out, const struct schema_resource *co
 	for (size_t i = 0; i < all.resource_count; i++) {
 		const struct schema_resource *resource = all.resources[i];
 		bool first = i == 0 || strcmp(all.resources[i - 1]->group, resource->group) != 0 ||
-			     strcmp(all.resources[i - 1]->version, resource->version) != 0;
+		             strcmp(all.resources[i - 1]->version, resource->version) != 0;
 		if (first)
 			index_document(arena, paths, resources, count, resource->group, resource->version);
 	}

@@ -26,4 +26,4 @@ void openapi_write_v3_index(struct strbuf *out, const struct schema_resource *co
 
 // /openapi/v3/api/v1 and /openapi/v3/apis/GROUP/VERSION; false when no resource is in it.
 bool openapi_write_v3(struct strbuf *out, const struct schema_resource *const *resources, size_t count,
-		      const char *group, const char *version);
+                      const char *group, const char *version);

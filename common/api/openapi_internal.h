@@ -10,8 +10,8 @@ struct openapi_builder {
 	bool version_3;
 	const struct schema_resource *const *resources; // those in the document
 	size_t resource_count;
-	struct json *definitions;                // by name, in the order of their first use
-	const struct schema_type **types;        // the same, as types
+	struct json *definitions;         // by name, in the order of their first use
+	const struct schema_type **types; // the same, as types
 	size_t type_count;
 	size_t type_capacity;
 	struct hashmap *known; // names of the types in the list
@@ -35,6 +35,6 @@ void openapi_add_paths(struct openapi_builder *builder, const struct schema_reso
 
 // Takes all resources, sorted by group, version and name.
 void openapi_select_resources(struct openapi_builder *builder, const struct schema_resource *const *resources,
-			      size_t count);
+                              size_t count);
 // The version 2 document as a tree.
 struct json *openapi_build_v2(struct openapi_builder *builder);

@@ -42,28 +42,41 @@ struct operation_row {
 };
 
 static const struct operation_row collection_operations[] = {
-	{VERB_DELETE_COLLECTION, "delete", "deletecollection", "delete", PARAMETERS_LIST | PARAMETERS_DELETE,
-	 BODY_DELETE_OPTIONS, ANSWER_STATUS, {0}},
-	{VERB_LIST, "get", "list", "list", PARAMETERS_LIST, BODY_NONE, ANSWER_LIST, {0}},
-	{VERB_CREATE, "post", "post", "create", PARAMETERS_WRITE, BODY_OBJECT, ANSWER_OBJECT, {"201", "202"}},
+        {VERB_DELETE_COLLECTION,
+         "delete",
+         "deletecollection",
+         "delete",
+         PARAMETERS_LIST | PARAMETERS_DELETE,
+         BODY_DELETE_OPTIONS,
+         ANSWER_STATUS,
+         {0}},
+        {VERB_LIST, "get", "list", "list", PARAMETERS_LIST, BODY_NONE, ANSWER_LIST, {0}},
+        {VERB_CREATE, "post", "post", "create", PARAMETERS_WRITE, BODY_OBJECT, ANSWER_OBJECT, {"201", "202"}},
 };
 
 static const struct operation_row item_operations[] = {
-	{VERB_DELETE, "delete", "delete", "delete", PARAMETERS_DELETE, BODY_DELETE_OPTIONS, ANSWER_STATUS, {"202"}},
-	{VERB_GET, "get", "get", "read", 0, BODY_NONE, ANSWER_OBJECT, {0}},
-	{VERB_PATCH, "patch", "patch", "patch", PARAMETERS_WRITE | PARAMETERS_FORCE, BODY_PATCH, ANSWER_OBJECT, {"201"}},
-	{VERB_UPDATE, "put", "put", "replace", PARAMETERS_WRITE, BODY_OBJECT, ANSWER_OBJECT, {"201"}},
+        {VERB_DELETE, "delete", "delete", "delete", PARAMETERS_DELETE, BODY_DELETE_OPTIONS, ANSWER_STATUS, {"202"}},
+        {VERB_GET, "get", "get", "read", 0, BODY_NONE, ANSWER_OBJECT, {0}},
+        {VERB_PATCH,
+         "patch",
+         "patch",
+         "patch",
+         PARAMETERS_WRITE | PARAMETERS_FORCE,
+         BODY_PATCH,
+         ANSWER_OBJECT,
+         {"201"}},
+        {VERB_UPDATE, "put", "put", "replace", PARAMETERS_WRITE, BODY_OBJECT, ANSWER_OBJECT, {"201"}},
 };
 
-static const struct operation_row create_subresource =
-	{VERB_CREATE, "post", "post", "create", PARAMETERS_WRITE, BODY_OBJECT, ANSWER_OBJECT, {"201", "202"}};
+static const struct operation_row create_subresource = {VERB_CREATE,      "post",      "post",        "create",
+                                                        PARAMETERS_WRITE, BODY_OBJECT, ANSWER_OBJECT, {"201", "202"}};
 static const struct operation_row read_text = {VERB_GET, "get", "get", "read", 0, BODY_NONE, ANSWER_TEXT, {0}};
 static const struct operation_row connect_operations[] = {
-	{VERB_DELETE, "delete", "connect", "connectDelete", 0, BODY_NONE, ANSWER_TEXT, {0}},
-	{VERB_GET, "get", "connect", "connectGet", 0, BODY_NONE, ANSWER_TEXT, {0}},
-	{VERB_PATCH, "patch", "connect", "connectPatch", 0, BODY_NONE, ANSWER_TEXT, {0}},
-	{VERB_CREATE, "post", "connect", "connectPost", 0, BODY_NONE, ANSWER_TEXT, {0}},
-	{VERB_UPDATE, "put", "connect", "connectPut", 0, BODY_NONE, ANSWER_TEXT, {0}},
+        {VERB_DELETE, "delete", "connect", "connectDelete", 0, BODY_NONE, ANSWER_TEXT, {0}},
+        {VERB_GET, "get", "connect", "connectGet", 0, BODY_NONE, ANSWER_TEXT, {0}},
+        {VERB_PATCH, "patch", "connect", "connectPatch", 0, BODY_NONE, ANSWER_TEXT, {0}},
+        {VERB_CREATE, "post", "connect", "connectPost", 0, BODY_NONE, ANSWER_TEXT, {0}},
+        {VERB_UPDATE, "put", "connect", "connectPut", 0, BODY_NONE, ANSWER_TEXT, {0}},
 };
 
 struct parameter_row {
@@ -74,23 +87,25 @@ struct parameter_row {
 };
 
 static const struct parameter_row query_parameters[] = {
-	{PARAMETERS_LIST, "allowWatchBookmarks", "boolean", "Whether a watch may send events of type BOOKMARK."},
-	{PARAMETERS_LIST, "continue", "string", "The token that an earlier, incomplete list answer gave."},
-	{PARAMETERS_LIST, "fieldSelector", "string", "Only objects whose fields match."},
-	{PARAMETERS_LIST, "labelSelector", "string", "Only objects whose labels match."},
-	{PARAMETERS_LIST, "limit", "integer", "The largest number of items in the answer."},
-	{PARAMETERS_LIST, "resourceVersion", "string", "The version that the answer is to be of, or to begin at."},
-	{PARAMETERS_LIST, "resourceVersionMatch", "string", "How resourceVersion is meant."},
-	{PARAMETERS_LIST, "sendInitialEvents", "boolean", "Whether a watch begins with the objects that are there."},
-	{PARAMETERS_LIST, "timeoutSeconds", "integer", "How long the call may last."},
-	{PARAMETERS_LIST, "watch", "boolean", "Whether to stream changes instead of a list."},
-	{PARAMETERS_WRITE | PARAMETERS_DELETE, "dryRun", "string", "All: do everything but store the result."},
-	{PARAMETERS_WRITE, "fieldManager", "string", "The name of the one who changes the fields."},
-	{PARAMETERS_WRITE, "fieldValidation", "string", "Ignore, Warn or Strict: what becomes of unknown and duplicate fields."},
-	{PARAMETERS_FORCE, "force", "boolean", "Whether an apply takes fields over from other managers."},
-	{PARAMETERS_DELETE, "gracePeriodSeconds", "integer", "How long the object may take to end."},
-	{PARAMETERS_DELETE, "orphanDependents", "boolean", "Whether dependents stay. Deprecated, use propagationPolicy."},
-	{PARAMETERS_DELETE, "propagationPolicy", "string", "Orphan, Background or Foreground."},
+        {PARAMETERS_LIST, "allowWatchBookmarks", "boolean", "Whether a watch may send events of type BOOKMARK."},
+        {PARAMETERS_LIST, "continue", "string", "The token that an earlier, incomplete list answer gave."},
+        {PARAMETERS_LIST, "fieldSelector", "string", "Only objects whose fields match."},
+        {PARAMETERS_LIST, "labelSelector", "string", "Only objects whose labels match."},
+        {PARAMETERS_LIST, "limit", "integer", "The largest number of items in the answer."},
+        {PARAMETERS_LIST, "resourceVersion", "string", "The version that the answer is to be of, or to begin at."},
+        {PARAMETERS_LIST, "resourceVersionMatch", "string", "How resourceVersion is meant."},
+        {PARAMETERS_LIST, "sendInitialEvents", "boolean", "Whether a watch begins with the objects that are there."},
+        {PARAMETERS_LIST, "timeoutSeconds", "integer", "How long the call may last."},
+        {PARAMETERS_LIST, "watch", "boolean", "Whether to stream changes instead of a list."},
+        {PARAMETERS_WRITE | PARAMETERS_DELETE, "dryRun", "string", "All: do everything but store the result."},
+        {PARAMETERS_WRITE, "fieldManager", "string", "The name of the one who changes the fields."},
+        {PARAMETERS_WRITE, "fieldValidation", "string",
+         "Ignore, Warn or Strict: what becomes of unknown and duplicate fields."},
+        {PARAMETERS_FORCE, "force", "boolean", "Whether an apply takes fields over from other managers."},
+        {PARAMETERS_DELETE, "gracePeriodSeconds", "integer", "How long the object may take to end."},
+        {PARAMETERS_DELETE, "orphanDependents", "boolean",
+         "Whether dependents stay. Deprecated, use propagationPolicy."},
+        {PARAMETERS_DELETE, "propagationPolicy", "string", "Orphan, Background or Foreground."},
 };
 
 // One path: of which resource, for which subresource (NULL: none).
@@ -140,13 +155,12 @@ static const char *operation_id(const struct path_context *context, const struct
 	struct arena *arena = context->builder->arena;
 	const struct schema_resource *resource = context->resource;
 	bool connects = strncmp(row->id_verb, "connect", 7) == 0;
-	const char *group = arena_printf(arena, "%s%s", group_title(arena, resource->group),
-					 capitalized(arena, resource->version));
-	return arena_printf(arena, "%s%s%s%s%s%s%s%s", connects ? "connect" : row->id_verb, group,
-			    connects ? row->id_verb + 7 : "",
-			    strcmp(row->action, "deletecollection") == 0 ? "Collection" : "", context->scope,
-			    resource->kind,
-			    context->subresource ? capitalized(arena, context->subresource->name) : "", context->suffix);
+	const char *group =
+	        arena_printf(arena, "%s%s", group_title(arena, resource->group), capitalized(arena, resource->version));
+	return arena_printf(
+	        arena, "%s%s%s%s%s%s%s%s", connects ? "connect" : row->id_verb, group, connects ? row->id_verb + 7 : "",
+	        strcmp(row->action, "deletecollection") == 0 ? "Collection" : "", context->scope, resource->kind,
+	        context->subresource ? capitalized(arena, context->subresource->name) : "", context->suffix);
 }
 
 // "rbacAuthorization_v1"
@@ -161,7 +175,7 @@ static const char *tag(struct arena *arena, const struct schema_resource *resour
 // --- parameters -----------------------------------------------------------------------------
 
 static struct json *parameter(struct openapi_builder *builder, const char *where, const char *name, const char *type,
-			      const char *description)
+                              const char *description)
 {
 	struct arena *arena = builder->arena;
 	struct json *object = json_object(arena);
@@ -209,7 +223,7 @@ static void add_stream_parameters(const struct path_context *context, struct jso
 		const char *form = parameter_type(value);
 		if (form && strcmp(field->json_name, "kind") != 0 && strcmp(field->json_name, "apiVersion") != 0)
 			json_append(builder->arena, parameters,
-				    parameter(builder, "query", field->json_name, form, field->doc ? field->doc : ""));
+			            parameter(builder, "query", field->json_name, form, field->doc ? field->doc : ""));
 	}
 }
 
@@ -220,27 +234,27 @@ static struct json *operation_parameters(const struct path_context *context, con
 	for (size_t i = 0; i < ARRAY_SIZE(query_parameters); i++)
 		if (query_parameters[i].set & row->parameters)
 			json_append(builder->arena, parameters,
-				    parameter(builder, "query", query_parameters[i].name, query_parameters[i].type,
-					      query_parameters[i].description));
+			            parameter(builder, "query", query_parameters[i].name, query_parameters[i].type,
+			                      query_parameters[i].description));
 	add_stream_parameters(context, parameters);
 	return parameters;
 }
 
 static void add_path_parameters(struct openapi_builder *builder, struct json *item, bool has_name, bool has_namespace,
-				bool has_tail)
+                                bool has_tail)
 {
 	struct json *parameters = json_ensure_array(builder->arena, item, "parameters");
 	if (has_name)
 		json_append(builder->arena, parameters,
-			    parameter(builder, "path", "name", "string", "The name of the object."));
+		            parameter(builder, "path", "name", "string", "The name of the object."));
 	if (has_namespace)
 		json_append(builder->arena, parameters,
-			    parameter(builder, "path", "namespace", "string", "The namespace of the object."));
+		            parameter(builder, "path", "namespace", "string", "The namespace of the object."));
 	if (has_tail)
 		json_append(builder->arena, parameters,
-			    parameter(builder, "path", "path", "string", "The path behind the proxy."));
+		            parameter(builder, "path", "path", "string", "The path behind the proxy."));
 	json_append(builder->arena, parameters,
-		    parameter(builder, "query", "pretty", "string", "Whether the answer is indented."));
+	            parameter(builder, "query", "pretty", "string", "Whether the answer is indented."));
 }
 
 // --- bodies and answers ------------------------------------------------------------------------
@@ -249,7 +263,7 @@ static const char *const object_types[] = {"application/json", "application/yaml
 static const char *const any_types[] = {"*/*", NULL};
 static const char *const text_types[] = {"*/*", NULL};
 static const char *const patch_types[] = {"application/json-patch+json", "application/merge-patch+json",
-					  "application/strategic-merge-patch+json", NULL};
+                                          "application/strategic-merge-patch+json", NULL};
 static const char *const custom_patch_types[] = {"application/json-patch+json", "application/merge-patch+json", NULL};
 
 static struct json *text_list(struct arena *arena, const char *const *texts)
@@ -291,11 +305,12 @@ static struct json *type_or_object(struct openapi_builder *builder, const struct
 
 static bool is_custom(const struct schema_resource *resource)
 {
-	return !resource->type || !resource->type->openapi_name || strncmp(resource->type->openapi_name, "io.k8s.", 7) != 0;
+	return !resource->type || !resource->type->openapi_name ||
+	       strncmp(resource->type->openapi_name, "io.k8s.", 7) != 0;
 }
 
 static void add_body(const struct path_context *context, const struct operation_row *row, struct json *operation,
-		     struct json *parameters)
+                     struct json *parameters)
 {
 	struct openapi_builder *builder = context->builder;
 	struct arena *arena = builder->arena;
@@ -344,14 +359,15 @@ static struct json *answer_schema(const struct path_context *context, enum answe
 }
 
 static void add_answer(const struct path_context *context, struct json *responses, const char *code,
-		       const char *description, enum answer answer)
+                       const char *description, enum answer answer)
 {
 	struct arena *arena = context->builder->arena;
 	struct json *response = json_ensure_object(arena, responses, code);
 	json_set_text(arena, response, "description", description);
 	struct json *schema = answer_schema(context, answer);
 	if (context->builder->version_3)
-		json_set(arena, response, "content", content(arena, answer == ANSWER_TEXT ? text_types : object_types, schema));
+		json_set(arena, response, "content",
+		         content(arena, answer == ANSWER_TEXT ? text_types : object_types, schema));
 	else
 		json_set(arena, response, "schema", schema);
 }
@@ -363,11 +379,11 @@ static void add_answers(const struct path_context *context, const struct operati
 	add_answer(context, responses, "200", "OK", row->answer);
 	for (size_t i = 0; i < ARRAY_SIZE(row->more_codes) && row->more_codes[i]; i++)
 		add_answer(context, responses, row->more_codes[i],
-			   strcmp(row->more_codes[i], "201") == 0 ? "Created" : "Accepted", row->answer);
+		           strcmp(row->more_codes[i], "201") == 0 ? "Created" : "Accepted", row->answer);
 	json_set_text(arena, json_ensure_object(arena, responses, "401"), "description", "Unauthorized");
 	if (!context->builder->version_3)
 		json_set(arena, operation, "produces",
-			 text_list(arena, row->answer == ANSWER_TEXT ? text_types : object_types));
+		         text_list(arena, row->answer == ANSWER_TEXT ? text_types : object_types));
 }
 
 // --- operations and paths -----------------------------------------------------------------------
@@ -388,12 +404,13 @@ static void add_operation(const struct path_context *context, const struct opera
 	add_answers(context, row, operation);
 	json_set_text(arena, operation, "x-kubernetes-action", row->action);
 	json_set(arena, operation, "x-kubernetes-group-version-kind",
-		 subresource ? openapi_kind(arena, subresource->body_group, subresource->body_version, subresource->body_kind)
-			     : openapi_kind(arena, resource->group, resource->version, resource->kind));
+	         subresource ? openapi_kind(arena, subresource->body_group, subresource->body_version,
+	                                    subresource->body_kind)
+	                     : openapi_kind(arena, resource->group, resource->version, resource->kind));
 }
 
 static void add_operations(const struct path_context *context, const struct operation_row *rows, size_t count,
-			   uint32_t verbs)
+                           uint32_t verbs)
 {
 	for (size_t i = 0; i < count; i++)
 		if (rows[i].verb & verbs)
@@ -402,7 +419,7 @@ static void add_operations(const struct path_context *context, const struct oper
 
 // Adds a path; none when it has no operations.
 static void finish_path(struct json *paths, struct openapi_builder *builder, const char *path, struct json *item,
-			bool has_name, bool has_namespace)
+                        bool has_name, bool has_namespace)
 {
 	if (!item->length)
 		return;
@@ -411,18 +428,18 @@ static void finish_path(struct json *paths, struct openapi_builder *builder, con
 }
 
 static void add_collection(struct openapi_builder *builder, const struct schema_resource *resource, const char *prefix,
-			   struct json *paths)
+                           struct json *paths)
 {
 	struct arena *arena = builder->arena;
 	struct path_context context = {.builder = builder,
-				       .resource = resource,
-				       .scope = resource->namespaced ? "Namespaced" : "",
-				       .suffix = "",
-				       .item = json_object(arena)};
+	                               .resource = resource,
+	                               .scope = resource->namespaced ? "Namespaced" : "",
+	                               .suffix = "",
+	                               .item = json_object(arena)};
 	const char *inside = resource->namespaced ? "/namespaces/{namespace}" : "";
 	add_operations(&context, collection_operations, ARRAY_SIZE(collection_operations), resource->verbs);
-	finish_path(paths, builder, arena_printf(arena, "%s%s/%s", prefix, inside, resource->plural), context.item, false,
-		    resource->namespaced);
+	finish_path(paths, builder, arena_printf(arena, "%s%s/%s", prefix, inside, resource->plural), context.item,
+	            false, resource->namespaced);
 	if (!resource->namespaced)
 		return;
 	context.scope = "";
@@ -462,14 +479,14 @@ void openapi_add_paths(struct openapi_builder *builder, const struct schema_reso
 {
 	struct arena *arena = builder->arena;
 	const char *prefix = *resource->group ? arena_printf(arena, "/apis/%s/%s", resource->group, resource->version)
-					      : arena_printf(arena, "/api/%s", resource->version);
+	                                      : arena_printf(arena, "/api/%s", resource->version);
 	struct path_context context = {.builder = builder,
-				       .resource = resource,
-				       .scope = resource->namespaced ? "Namespaced" : "",
-				       .suffix = "",
-				       .item = json_object(arena)};
+	                               .resource = resource,
+	                               .scope = resource->namespaced ? "Namespaced" : "",
+	                               .suffix = "",
+	                               .item = json_object(arena)};
 	const char *path = arena_printf(arena, "%s%s/%s/{name}", prefix,
-					resource->namespaced ? "/namespaces/{namespace}" : "", resource->plural);
+	                                resource->namespaced ? "/namespaces/{namespace}" : "", resource->plural);
 	add_collection(builder, resource, prefix, paths);
 	add_operations(&context, item_operations, ARRAY_SIZE(item_operations), resource->verbs);
 	finish_path(paths, builder, path, context.item, true, resource->namespaced);

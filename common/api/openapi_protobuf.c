@@ -13,9 +13,9 @@ enum form {
 	FORM_BOOL,
 	FORM_STRINGS,
 	FORM_MESSAGE,
-	FORM_MESSAGES,  // a list of them
-	FORM_NAMED,     // an object as a list of {name = 1, value = 2}
-	FORM_ANY,       // {yaml = 2}
+	FORM_MESSAGES, // a list of them
+	FORM_NAMED,    // an object as a list of {name = 1, value = 2}
+	FORM_ANY,      // {yaml = 2}
 	FORM_ANYS,
 	FORM_TYPE,       // {value = 1}
 	FORM_ADDITIONAL, // {schema = 1}, or {boolean = 2}
@@ -40,7 +40,10 @@ struct message {
 	unsigned extension_number; // of vendor extensions, 0 = none
 };
 
-#define MESSAGE(fields, extension_number) {fields, ARRAY_SIZE(fields), extension_number}
+#define MESSAGE(fields, extension_number)                    \
+	{                                                    \
+		fields, ARRAY_SIZE(fields), extension_number \
+	}
 
 // --- the messages --------------------------------------------------------------------
 
@@ -50,47 +53,49 @@ static const struct field properties_fields[] = {{"", 1, FORM_NAMED, &schema_mes
 static const struct message properties_message = MESSAGE(properties_fields, 0);
 
 static const struct field schema_fields[] = {
-	{"$ref", 1, FORM_STRING, NULL, {0}},
-	{"format", 2, FORM_STRING, NULL, {0}},
-	{"description", 4, FORM_STRING, NULL, {0}},
-	{"default", 5, FORM_ANY, NULL, {0}},
-	{"uniqueItems", 16, FORM_BOOL, NULL, {0}},
-	{"required", 19, FORM_STRINGS, NULL, {0}},
-	{"enum", 20, FORM_ANYS, NULL, {0}},
-	{"additionalProperties", 21, FORM_ADDITIONAL, &schema_message, {0}},
-	{"type", 22, FORM_TYPE, NULL, {0}},
-	{"items", 23, FORM_MESSAGE, &schema_message, {1}},
-	{"allOf", 24, FORM_MESSAGES, &schema_message, {0}},
-	{"properties", 25, FORM_MESSAGE, &properties_message, {0}},
+        {"$ref", 1, FORM_STRING, NULL, {0}},
+        {"format", 2, FORM_STRING, NULL, {0}},
+        {"description", 4, FORM_STRING, NULL, {0}},
+        {"default", 5, FORM_ANY, NULL, {0}},
+        {"uniqueItems", 16, FORM_BOOL, NULL, {0}},
+        {"required", 19, FORM_STRINGS, NULL, {0}},
+        {"enum", 20, FORM_ANYS, NULL, {0}},
+        {"additionalProperties", 21, FORM_ADDITIONAL, &schema_message, {0}},
+        {"type", 22, FORM_TYPE, NULL, {0}},
+        {"items", 23, FORM_MESSAGE, &schema_message, {1}},
+        {"allOf", 24, FORM_MESSAGES, &schema_message, {0}},
+        {"properties", 25, FORM_MESSAGE, &properties_message, {0}},
 };
 static const struct message schema_message = MESSAGE(schema_fields, 31);
 
 static const struct field body_parameter_fields[] = {
-	{"description", 1, FORM_STRING, NULL, {0}}, {"name", 2, FORM_STRING, NULL, {0}},
-	{"in", 3, FORM_STRING, NULL, {0}},	    {"required", 4, FORM_BOOL, NULL, {0}},
-	{"schema", 5, FORM_MESSAGE, &schema_message, {0}},
+        {"description", 1, FORM_STRING, NULL, {0}},
+        {"name", 2, FORM_STRING, NULL, {0}},
+        {"in", 3, FORM_STRING, NULL, {0}},
+        {"required", 4, FORM_BOOL, NULL, {0}},
+        {"schema", 5, FORM_MESSAGE, &schema_message, {0}},
 };
 static const struct message body_parameter_message = MESSAGE(body_parameter_fields, 6);
 
 static const struct field query_parameter_fields[] = {
-	{"required", 1, FORM_BOOL, NULL, {0}},	     {"in", 2, FORM_STRING, NULL, {0}},
-	{"description", 3, FORM_STRING, NULL, {0}},  {"name", 4, FORM_STRING, NULL, {0}},
-	{"type", 6, FORM_STRING, NULL, {0}},	     {"format", 7, FORM_STRING, NULL, {0}},
-	{"uniqueItems", 20, FORM_BOOL, NULL, {0}},
+        {"required", 1, FORM_BOOL, NULL, {0}},      {"in", 2, FORM_STRING, NULL, {0}},
+        {"description", 3, FORM_STRING, NULL, {0}}, {"name", 4, FORM_STRING, NULL, {0}},
+        {"type", 6, FORM_STRING, NULL, {0}},        {"format", 7, FORM_STRING, NULL, {0}},
+        {"uniqueItems", 20, FORM_BOOL, NULL, {0}},
 };
 static const struct message query_parameter_message = MESSAGE(query_parameter_fields, 23);
 
 static const struct field path_parameter_fields[] = {
-	{"required", 1, FORM_BOOL, NULL, {0}},	     {"in", 2, FORM_STRING, NULL, {0}},
-	{"description", 3, FORM_STRING, NULL, {0}},  {"name", 4, FORM_STRING, NULL, {0}},
-	{"type", 5, FORM_STRING, NULL, {0}},	     {"format", 6, FORM_STRING, NULL, {0}},
-	{"uniqueItems", 19, FORM_BOOL, NULL, {0}},
+        {"required", 1, FORM_BOOL, NULL, {0}},      {"in", 2, FORM_STRING, NULL, {0}},
+        {"description", 3, FORM_STRING, NULL, {0}}, {"name", 4, FORM_STRING, NULL, {0}},
+        {"type", 5, FORM_STRING, NULL, {0}},        {"format", 6, FORM_STRING, NULL, {0}},
+        {"uniqueItems", 19, FORM_BOOL, NULL, {0}},
 };
 static const struct message path_parameter_message = MESSAGE(path_parameter_fields, 22);
 
 static const struct field response_fields[] = {
-	{"description", 1, FORM_STRING, NULL, {0}},
-	{"schema", 2, FORM_MESSAGE, &schema_message, {1}},
+        {"description", 1, FORM_STRING, NULL, {0}},
+        {"schema", 2, FORM_MESSAGE, &schema_message, {1}},
 };
 static const struct message response_message = MESSAGE(response_fields, 5);
 
@@ -98,20 +103,20 @@ static const struct field responses_fields[] = {{"", 1, FORM_NAMED, &response_me
 static const struct message responses_message = MESSAGE(responses_fields, 2);
 
 static const struct field operation_fields[] = {
-	{"tags", 1, FORM_STRINGS, NULL, {0}},
-	{"description", 3, FORM_STRING, NULL, {0}},
-	{"operationId", 5, FORM_STRING, NULL, {0}},
-	{"produces", 6, FORM_STRINGS, NULL, {0}},
-	{"consumes", 7, FORM_STRINGS, NULL, {0}},
-	{"parameters", 8, FORM_PARAMETERS, NULL, {0}},
-	{"responses", 9, FORM_MESSAGE, &responses_message, {0}},
+        {"tags", 1, FORM_STRINGS, NULL, {0}},
+        {"description", 3, FORM_STRING, NULL, {0}},
+        {"operationId", 5, FORM_STRING, NULL, {0}},
+        {"produces", 6, FORM_STRINGS, NULL, {0}},
+        {"consumes", 7, FORM_STRINGS, NULL, {0}},
+        {"parameters", 8, FORM_PARAMETERS, NULL, {0}},
+        {"responses", 9, FORM_MESSAGE, &responses_message, {0}},
 };
 static const struct message operation_message = MESSAGE(operation_fields, 13);
 
 static const struct field path_item_fields[] = {
-	{"get", 2, FORM_MESSAGE, &operation_message, {0}},    {"put", 3, FORM_MESSAGE, &operation_message, {0}},
-	{"post", 4, FORM_MESSAGE, &operation_message, {0}},   {"delete", 5, FORM_MESSAGE, &operation_message, {0}},
-	{"patch", 8, FORM_MESSAGE, &operation_message, {0}},  {"parameters", 9, FORM_PARAMETERS, NULL, {0}},
+        {"get", 2, FORM_MESSAGE, &operation_message, {0}},   {"put", 3, FORM_MESSAGE, &operation_message, {0}},
+        {"post", 4, FORM_MESSAGE, &operation_message, {0}},  {"delete", 5, FORM_MESSAGE, &operation_message, {0}},
+        {"patch", 8, FORM_MESSAGE, &operation_message, {0}}, {"parameters", 9, FORM_PARAMETERS, NULL, {0}},
 };
 static const struct message path_item_message = MESSAGE(path_item_fields, 10);
 
@@ -119,9 +124,9 @@ static const struct field paths_fields[] = {{"", 2, FORM_NAMED, &path_item_messa
 static const struct message paths_message = MESSAGE(paths_fields, 1);
 
 static const struct field info_fields[] = {
-	{"title", 1, FORM_STRING, NULL, {0}},
-	{"version", 2, FORM_STRING, NULL, {0}},
-	{"description", 3, FORM_STRING, NULL, {0}},
+        {"title", 1, FORM_STRING, NULL, {0}},
+        {"version", 2, FORM_STRING, NULL, {0}},
+        {"description", 3, FORM_STRING, NULL, {0}},
 };
 static const struct message info_message = MESSAGE(info_fields, 7);
 
@@ -129,10 +134,10 @@ static const struct field definitions_fields[] = {{"", 1, FORM_NAMED, &schema_me
 static const struct message definitions_message = MESSAGE(definitions_fields, 0);
 
 static const struct field api_key_fields[] = {
-	{"type", 1, FORM_STRING, NULL, {0}},
-	{"name", 2, FORM_STRING, NULL, {0}},
-	{"in", 3, FORM_STRING, NULL, {0}},
-	{"description", 4, FORM_STRING, NULL, {0}},
+        {"type", 1, FORM_STRING, NULL, {0}},
+        {"name", 2, FORM_STRING, NULL, {0}},
+        {"in", 3, FORM_STRING, NULL, {0}},
+        {"description", 4, FORM_STRING, NULL, {0}},
 };
 static const struct message api_key_message = MESSAGE(api_key_fields, 5);
 
@@ -140,11 +145,11 @@ static const struct field security_fields[] = {{"", 1, FORM_NAMED, &api_key_mess
 static const struct message security_message = MESSAGE(security_fields, 0);
 
 static const struct field document_fields[] = {
-	{"swagger", 1, FORM_STRING, NULL, {0}},
-	{"info", 2, FORM_MESSAGE, &info_message, {0}},
-	{"paths", 8, FORM_MESSAGE, &paths_message, {0}},
-	{"definitions", 9, FORM_MESSAGE, &definitions_message, {0}},
-	{"securityDefinitions", 13, FORM_MESSAGE, &security_message, {0}},
+        {"swagger", 1, FORM_STRING, NULL, {0}},
+        {"info", 2, FORM_MESSAGE, &info_message, {0}},
+        {"paths", 8, FORM_MESSAGE, &paths_message, {0}},
+        {"definitions", 9, FORM_MESSAGE, &definitions_message, {0}},
+        {"securityDefinitions", 13, FORM_MESSAGE, &security_message, {0}},
 };
 static const struct message document_message = MESSAGE(document_fields, 16);
 
@@ -230,7 +235,7 @@ static bool is_extension(const struct json_member *member)
 
 static void put_named(struct strbuf *out, const struct field *field, const struct json *value)
 {
-	json_for_each_member(member, value) {
+	json_for_each_member (member, value) {
 		size_t start = begin_message(out, field->number);
 		put_bytes(out, 1, member->key, member->key_length);
 		size_t inner = begin_message(out, 2);
@@ -287,7 +292,7 @@ static void put_field(struct strbuf *out, const struct field *field, const struc
 		put_varint(out, json_is(value, JSON_BOOL) && value->boolean);
 		break;
 	case FORM_STRINGS:
-		json_for_each_item(item, value)
+		json_for_each_item (item, value)
 			put_text(out, field->number, item);
 		break;
 	case FORM_MESSAGE:
@@ -296,7 +301,7 @@ static void put_field(struct strbuf *out, const struct field *field, const struc
 		end_message(out, start);
 		break;
 	case FORM_MESSAGES:
-		json_for_each_item(item, value) {
+		json_for_each_item (item, value) {
 			start = begin_message(out, field->number);
 			put_message(out, field->message, item);
 			end_message(out, start);
@@ -309,7 +314,7 @@ static void put_field(struct strbuf *out, const struct field *field, const struc
 		put_any(out, field->number, value);
 		break;
 	case FORM_ANYS:
-		json_for_each_item(item, value)
+		json_for_each_item (item, value)
 			put_any(out, field->number, item);
 		break;
 	case FORM_TYPE:
@@ -321,7 +326,7 @@ static void put_field(struct strbuf *out, const struct field *field, const struc
 		put_additional(out, field, value);
 		break;
 	case FORM_PARAMETERS:
-		json_for_each_item(item, value)
+		json_for_each_item (item, value)
 			put_parameter(out, field->number, item);
 		break;
 	}
@@ -335,7 +340,7 @@ static void put_message(struct strbuf *out, const struct message *message, const
 		if (member)
 			put_field(out, field, member);
 	}
-	json_for_each_member(member, value)
+	json_for_each_member (member, value)
 		if (message->extension_number && is_extension(member))
 			put_extension(out, message->extension_number, member);
 }

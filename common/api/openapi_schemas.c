@@ -20,8 +20,9 @@ static void remember_type(struct openapi_builder *builder, const struct schema_t
 	hashmap_put(builder->known, type->openapi_name, (void *)type);
 	if (builder->type_count == builder->type_capacity) {
 		size_t capacity = builder->type_capacity ? builder->type_capacity * 2 : 64;
-		builder->types = arena_realloc(builder->arena, builder->types, builder->type_capacity * sizeof(*builder->types),
-					       capacity * sizeof(*builder->types));
+		builder->types =
+		        arena_realloc(builder->arena, builder->types, builder->type_capacity * sizeof(*builder->types),
+		                      capacity * sizeof(*builder->types));
 		builder->type_capacity = capacity;
 	}
 	builder->types[builder->type_count++] = type;
@@ -32,8 +33,8 @@ struct json *openapi_reference(struct openapi_builder *builder, const struct sch
 	struct json *reference = json_object(builder->arena);
 	remember_type(builder, type);
 	json_set_text(builder->arena, reference, "$ref",
-		      arena_printf(builder->arena, "#/%s/%s", builder->version_3 ? "components/schemas" : "definitions",
-				   type->openapi_name));
+	              arena_printf(builder->arena, "#/%s/%s", builder->version_3 ? "components/schemas" : "definitions",
+	                           type->openapi_name));
 	return reference;
 }
 
@@ -70,12 +71,12 @@ struct scalar_form {
 };
 
 static const struct scalar_form scalar_forms[SCHEMA_KIND_COUNT_] = {
-	[SCHEMA_STRING] = {"string", NULL},	     [SCHEMA_INT32] = {"integer", "int32"},
-	[SCHEMA_INT64] = {"integer", "int64"},	     [SCHEMA_BOOL] = {"boolean", NULL},
-	[SCHEMA_DOUBLE] = {"number", "double"},	     [SCHEMA_BYTES] = {"string", "byte"},
-	[SCHEMA_QUANTITY] = {"string", NULL},	     [SCHEMA_INT_OR_STRING] = {"string", "int-or-string"},
-	[SCHEMA_TIME] = {"string", "date-time"},     [SCHEMA_MICRO_TIME] = {"string", "date-time"},
-	[SCHEMA_DURATION] = {"string", NULL},
+        [SCHEMA_STRING] = {"string", NULL},      [SCHEMA_INT32] = {"integer", "int32"},
+        [SCHEMA_INT64] = {"integer", "int64"},   [SCHEMA_BOOL] = {"boolean", NULL},
+        [SCHEMA_DOUBLE] = {"number", "double"},  [SCHEMA_BYTES] = {"string", "byte"},
+        [SCHEMA_QUANTITY] = {"string", NULL},    [SCHEMA_INT_OR_STRING] = {"string", "int-or-string"},
+        [SCHEMA_TIME] = {"string", "date-time"}, [SCHEMA_MICRO_TIME] = {"string", "date-time"},
+        [SCHEMA_DURATION] = {"string", NULL},
 };
 
 // {"oneOf": [{"type": a}, {"type": b}]}
@@ -109,7 +110,8 @@ static struct json *container_schema(struct openapi_builder *builder, const stru
 {
 	struct json *schema = json_object(builder->arena);
 	bool is_list = type->kind == SCHEMA_LIST;
-	json_set(builder->arena, schema, is_list ? "items" : "additionalProperties", openapi_type(builder, type->element));
+	json_set(builder->arena, schema, is_list ? "items" : "additionalProperties",
+	         openapi_type(builder, type->element));
 	json_set_text(builder->arena, schema, "type", is_list ? "array" : "object");
 	return schema;
 }
@@ -129,7 +131,7 @@ struct json *openapi_type(struct openapi_builder *builder, const struct schema_t
 	if (type->kind == SCHEMA_LIST || type->kind == SCHEMA_MAP)
 		return container_schema(builder, type);
 	return type->kind == SCHEMA_RAW || type->kind == SCHEMA_STRUCT ? raw_schema(builder)
-								       : scalar_schema(builder, type);
+	                                                               : scalar_schema(builder, type);
 }
 
 // --- fields ---------------------------------------------------------------------------------
@@ -137,7 +139,7 @@ struct json *openapi_type(struct openapi_builder *builder, const struct schema_t
 static void add_list_extensions(struct arena *arena, struct json *schema, const struct schema_field *field)
 {
 	static const char *const names[] = {
-		[SCHEMA_LIST_ATOMIC] = "atomic", [SCHEMA_LIST_SET] = "set", [SCHEMA_LIST_MAP] = "map"};
+	        [SCHEMA_LIST_ATOMIC] = "atomic", [SCHEMA_LIST_SET] = "set", [SCHEMA_LIST_MAP] = "map"};
 	if (field->type->kind != SCHEMA_LIST)
 		return;
 	if (field->list_keys && *field->list_keys) {
@@ -156,7 +158,9 @@ static void add_patch_extensions(struct arena *arena, struct json *schema, const
 		json_set_text(arena, schema, "x-kubernetes-patch-merge-key", field->patch_merge_key);
 	if (merge || retain)
 		json_set_text(arena, schema, "x-kubernetes-patch-strategy",
-			      !retain ? "merge" : merge ? "merge,retainKeys" : "retainKeys");
+		              !retain ? "merge"
+		              : merge ? "merge,retainKeys"
+		                      : "retainKeys");
 	else if (field->flags & SCHEMA_PATCH_REPLACE)
 		json_set_text(arena, schema, "x-kubernetes-patch-strategy", "replace");
 }
@@ -204,7 +208,7 @@ static struct json *field_schema(struct openapi_builder *builder, const struct s
 	if (!own->length)
 		return schema;
 	schema = widen_reference(builder, schema);
-	json_for_each_member(member, own)
+	json_for_each_member (member, own)
 		json_set(arena, schema, member->key, member->value);
 	return schema;
 }
@@ -235,7 +239,7 @@ static struct json *kinds_everywhere(struct openapi_builder *builder, const char
 			first = !same_group_version(builder->resources[j], resource);
 		if (first)
 			json_append(builder->arena, kinds,
-				    openapi_kind(builder->arena, resource->group, resource->version, kind));
+			            openapi_kind(builder->arena, resource->group, resource->version, kind));
 	}
 	return kinds;
 }
@@ -282,10 +286,11 @@ void openapi_define_all(struct openapi_builder *builder)
 	for (size_t i = 0; i < builder->type_count; i++) {
 		const struct schema_type *type = builder->types[i];
 		struct json *schema =
-			type->kind == SCHEMA_STRUCT ? struct_schema(builder, type) : scalar_schema(builder, type);
+		        type->kind == SCHEMA_STRUCT ? struct_schema(builder, type) : scalar_schema(builder, type);
 		if (type->doc && *type->doc)
 			json_set_text(builder->arena, schema, "description", type->doc);
-		json_add_n(builder->arena, builder->definitions, type->openapi_name, strlen(type->openapi_name), schema);
+		json_add_n(builder->arena, builder->definitions, type->openapi_name, strlen(type->openapi_name),
+		           schema);
 	}
 	json_sort_keys(builder->definitions);
 }

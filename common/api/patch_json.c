@@ -171,8 +171,8 @@ static int remove_at(struct patcher *patcher, const struct place *place)
 		return fail(patcher, "Unable to remove nonexistent key: : missing value");
 	if (place->parent->type == JSON_OBJECT)
 		return json_remove_n(place->parent, place->key, place->key_length)
-			       ? 0
-			       : fail(patcher, "Unable to remove nonexistent key: %s: missing value", place->key);
+		               ? 0
+		               : fail(patcher, "Unable to remove nonexistent key: %s: missing value", place->key);
 	int code = array_index(patcher, place, (long)place->parent->length - 1, &index);
 	if (!code)
 		json_remove_at(place->parent, index);
@@ -186,7 +186,7 @@ static int operation_add(struct patcher *patcher, const struct operation *operat
 	struct place place;
 	if (!find_place(patcher, operation->path, operation->path_length, &place))
 		return fail(patcher, "add operation does not apply: doc is missing path: \"%s\": missing value",
-			    operation->path);
+		            operation->path);
 	int code = insert_at(patcher, &place, json_clone(patcher->arena, operation->value));
 	return code ? err_wrap(patcher->err, "error in add for path: '%s'", operation->path) : 0;
 }
@@ -196,7 +196,7 @@ static int operation_remove(struct patcher *patcher, const struct operation *ope
 	struct place place;
 	if (!find_place(patcher, operation->path, operation->path_length, &place))
 		return fail(patcher, "remove operation does not apply: doc is missing path: \"%s\": missing value",
-			    operation->path);
+		            operation->path);
 	int code = remove_at(patcher, &place);
 	return code ? err_wrap(patcher->err, "error in remove for path: '%s'", operation->path) : 0;
 }
@@ -207,10 +207,10 @@ static int operation_replace(struct patcher *patcher, const struct operation *op
 	size_t index;
 	if (!find_place(patcher, operation->path, operation->path_length, &place))
 		return fail(patcher, "replace operation does not apply: doc is missing path: %s: missing value",
-			    operation->path);
+		            operation->path);
 	if (!value_at(patcher, &place))
 		return fail(patcher, "replace operation does not apply: doc is missing key: %s: missing value",
-			    operation->path);
+		            operation->path);
 	struct json *value = json_clone(patcher->arena, operation->value);
 	if (!place.key || place.parent->type == JSON_OBJECT)
 		return insert_at(patcher, &place, value);
@@ -228,7 +228,7 @@ static int find_source(struct patcher *patcher, const struct operation *operatio
 		return fail(patcher, "%s operation failed to decode from: missing value", operation->name);
 	if (!find_place(patcher, from->text, from->length, place) || !value_at(patcher, place))
 		return fail(patcher, "%s operation does not apply: doc is missing from path: %s: missing value",
-			    operation->name, from->text);
+		            operation->name, from->text);
 	return 0;
 }
 
@@ -247,8 +247,9 @@ static int operation_move(struct patcher *patcher, const struct operation *opera
 	if (code)
 		return err_wrap(patcher->err, "error in move for path: '%s'", operation->path);
 	if (!find_place(patcher, operation->path, operation->path_length, &target))
-		return fail(patcher, "move operation does not apply: doc is missing destination path: %s: missing value",
-			    operation->path);
+		return fail(patcher,
+		            "move operation does not apply: doc is missing destination path: %s: missing value",
+		            operation->path);
 	code = insert_at(patcher, &target, value);
 	return code ? err_wrap(patcher->err, "error in move for path: '%s'", operation->path) : 0;
 }
@@ -275,14 +276,16 @@ static int operation_copy(struct patcher *patcher, const struct operation *opera
 	struct json *value = value_at(patcher, &source);
 	patcher->copied_bytes += text_size(value);
 	if (patcher->copied_bytes > MAXIMUM_COPIED_BYTES)
-		return err_set(patcher->err, ERR_TOO_LARGE,
-			       "Unable to complete the copy, the accumulated size increase of copy is %zu, exceeding the "
-			       "limit %d",
-			       patcher->copied_bytes, MAXIMUM_COPIED_BYTES);
+		return err_set(
+		        patcher->err, ERR_TOO_LARGE,
+		        "Unable to complete the copy, the accumulated size increase of copy is %zu, exceeding the "
+		        "limit %d",
+		        patcher->copied_bytes, MAXIMUM_COPIED_BYTES);
 	value = json_clone(patcher->arena, value);
 	if (!find_place(patcher, operation->path, operation->path_length, &target))
-		return fail(patcher, "copy operation does not apply: doc is missing destination path: %s: missing value",
-			    operation->path);
+		return fail(patcher,
+		            "copy operation does not apply: doc is missing destination path: %s: missing value",
+		            operation->path);
 	code = insert_at(patcher, &target, value);
 	return code ? err_wrap(patcher->err, "error in copy for path: '%s'", operation->path) : 0;
 }
@@ -306,7 +309,8 @@ static int operation_test(struct patcher *patcher, const struct operation *opera
 {
 	struct place place;
 	if (!find_place(patcher, operation->path, operation->path_length, &place))
-		return fail(patcher, "test operation does not apply: is missing path: %s: missing value", operation->path);
+		return fail(patcher, "test operation does not apply: is missing path: %s: missing value",
+		            operation->path);
 	if (!test_equal(value_at(patcher, &place), operation->value))
 		return fail(patcher, "testing value %s failed: test failed", operation->path);
 	return 0;
@@ -317,16 +321,19 @@ static const struct {
 	bool needs_value;
 	int (*run)(struct patcher *patcher, const struct operation *operation);
 } operations[] = {
-	{"add", true, operation_add},	   {"copy", false, operation_copy}, {"move", false, operation_move},
-	{"remove", false, operation_remove}, {"replace", true, operation_replace}, {"test", false, operation_test},
+        {"add", true, operation_add},        {"copy", false, operation_copy},      {"move", false, operation_move},
+        {"remove", false, operation_remove}, {"replace", true, operation_replace}, {"test", false, operation_test},
 };
 
 static int run_operation(struct patcher *patcher, const struct json *row)
 {
 	if (!json_is(row, JSON_OBJECT))
-		return err_set(patcher->err, ERR_BAD_REQUEST,
-			       "error decoding patch: json: cannot unmarshal %s into Go value of type jsonpatch.Operation",
-			       json_is(row, JSON_STRING) ? "string" : json_is(row, JSON_ARRAY) ? "array" : "value");
+		return err_set(
+		        patcher->err, ERR_BAD_REQUEST,
+		        "error decoding patch: json: cannot unmarshal %s into Go value of type jsonpatch.Operation",
+		        json_is(row, JSON_STRING)  ? "string"
+		        : json_is(row, JSON_ARRAY) ? "array"
+		                                   : "value");
 	const struct json *path = json_get(row, "path");
 	const char *name = json_get_text(row, "op");
 	for (size_t i = 0; name && i < ARRAY_SIZE(operations); i++) {
@@ -335,11 +342,11 @@ static int run_operation(struct patcher *patcher, const struct json *row)
 		if (!json_is(path, JSON_STRING))
 			return fail(patcher, "%s operation failed to decode path: missing value", name);
 		struct operation operation = {
-			.row = row,
-			.name = name,
-			.path = path->text,
-			.path_length = path->length,
-			.value = json_get(row, "value"),
+		        .row = row,
+		        .name = name,
+		        .path = path->text,
+		        .path_length = path->length,
+		        .value = json_get(row, "value"),
 		};
 		if (operations[i].needs_value && !operation.value)
 			operation.value = json_null(patcher->arena);
@@ -353,11 +360,11 @@ int patch_json(struct arena *arena, struct json **document, const struct json *p
 	struct patcher patcher = {.arena = arena, .document = document, .err = err};
 	if (!json_is(patch, JSON_ARRAY))
 		return err_set(err, ERR_BAD_REQUEST,
-			       "error decoding patch: json: cannot unmarshal %s into Go value of type jsonpatch.Patch",
-			       json_is(patch, JSON_OBJECT) ? "object" : "value");
+		               "error decoding patch: json: cannot unmarshal %s into Go value of type jsonpatch.Patch",
+		               json_is(patch, JSON_OBJECT) ? "object" : "value");
 	if (patch->length > MAXIMUM_OPERATIONS)
 		return err_set(err, ERR_TOO_LARGE, "The allowed maximum operations in a JSON patch is %d, got %u",
-			       MAXIMUM_OPERATIONS, patch->length);
+		               MAXIMUM_OPERATIONS, patch->length);
 	for (uint32_t i = 0; i < patch->length; i++) {
 		int code = run_operation(&patcher, patch->items[i]);
 		if (code)

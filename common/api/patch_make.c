@@ -23,15 +23,15 @@ struct differ {
 };
 
 static int diff_objects(struct differ *differ, const struct schema_type *type, bool retain_keys,
-			const struct json *original, const struct json *modified, struct json **ret_patch);
+                        const struct json *original, const struct json *modified, struct json **ret_patch);
 
 static void add(struct differ *differ, struct json *patch, const struct json_member *member, struct json *value)
 {
 	json_add_n(differ->arena, patch, member->key, member->key_length, value);
 }
 
-static void add_parallel(struct differ *differ, struct json *patch, const char *prefix, const struct json_member *member,
-			 struct json *value)
+static void add_parallel(struct differ *differ, struct json *patch, const char *prefix,
+                         const struct json_member *member, struct json *value)
 {
 	json_set(differ->arena, patch, arena_printf(differ->arena, "%s/%s", prefix, member->key), value);
 }
@@ -70,7 +70,7 @@ static struct keyed *sort_items(struct arena *arena, const struct json *list, co
 }
 
 static void diff_scalars(struct differ *differ, const struct json *original, const struct json *modified,
-			 struct json *added, struct json *deleted)
+                         struct json *added, struct json *deleted)
 {
 	struct keyed *old = sort_items(differ->arena, original, NULL);
 	struct keyed *new = sort_items(differ->arena, modified, NULL);
@@ -90,7 +90,7 @@ static void diff_scalars(struct differ *differ, const struct json *original, con
 }
 
 static void add_scalar_diff(struct differ *differ, const struct json *original, struct json_member *member,
-			    struct json *patch)
+                            struct json *patch)
 {
 	struct json *added = json_array(differ->arena);
 	struct json *deleted = json_array(differ->arena);
@@ -108,7 +108,7 @@ static void add_scalar_diff(struct differ *differ, const struct json *original, 
 
 static int check_keys(struct differ *differ, const struct json *list, const char *merge_key)
 {
-	json_for_each_item(item, list)
+	json_for_each_item (item, list)
 		if (!json_get(item, merge_key))
 			return patch_no_merge_key(differ->arena, item, merge_key, differ->err);
 	return 0;
@@ -124,7 +124,7 @@ static struct json *deletion_of(struct differ *differ, const struct json *item, 
 
 // The same item on both sides: its own difference, with the key.
 static int diff_item(struct differ *differ, const struct patch_meta *meta, const struct json *original,
-		     const struct json *modified, struct json *changes)
+                     const struct json *modified, struct json *changes)
 {
 	struct json *patch = NULL;
 	int code = diff_objects(differ, meta->type, meta->retain_keys, original, modified, &patch);
@@ -136,7 +136,7 @@ static int diff_item(struct differ *differ, const struct patch_meta *meta, const
 }
 
 static int diff_items(struct differ *differ, const struct patch_meta *meta, const struct json *original,
-		      const struct json *modified, struct json *changes, struct json *deletions)
+                      const struct json *modified, struct json *changes, struct json *deletions)
 {
 	struct keyed *old = sort_items(differ->arena, original, meta->merge_key);
 	struct keyed *new = sort_items(differ->arena, modified, meta->merge_key);
@@ -170,7 +170,7 @@ static bool same_order(const struct json *original, const struct json *modified,
 static struct json *order_list(struct differ *differ, const struct json *list, const char *merge_key)
 {
 	struct json *order = json_array(differ->arena);
-	json_for_each_item(item, list) {
+	json_for_each_item (item, list) {
 		struct json *entry = json_object(differ->arena);
 		json_set(differ->arena, entry, merge_key, json_get(item, merge_key));
 		json_append(differ->arena, order, entry);
@@ -179,7 +179,7 @@ static struct json *order_list(struct differ *differ, const struct json *list, c
 }
 
 static int add_object_diff(struct differ *differ, const struct patch_meta *meta, const struct json *original,
-			   struct json_member *member, struct json *patch)
+                           struct json_member *member, struct json *patch)
 {
 	const struct json *modified = member->value;
 	if (!meta->merge_key)
@@ -194,7 +194,7 @@ static int add_object_diff(struct differ *differ, const struct patch_meta *meta,
 	if (code)
 		return code;
 	changes = patch_sort_by_order(differ->arena, changes, modified, meta->merge_key);
-	json_for_each_item(deletion, deletions)
+	json_for_each_item (deletion, deletions)
 		json_append(differ->arena, changes, deletion);
 	if (changes->length)
 		add(differ, patch, member, changes);
@@ -205,7 +205,7 @@ static int add_object_diff(struct differ *differ, const struct patch_meta *meta,
 }
 
 static int diff_list(struct differ *differ, const struct schema_type *type, const struct json *original,
-		     struct json_member *member, struct json *patch)
+                     struct json_member *member, struct json *patch)
 {
 	struct patch_meta meta;
 	enum json_type item_type;
@@ -231,7 +231,7 @@ static int diff_list(struct differ *differ, const struct schema_type *type, cons
 // --- objects ---------------------------------------------------------------------------------
 
 static int diff_object(struct differ *differ, const struct schema_type *type, const struct json *original,
-		       struct json_member *member, struct json *patch)
+                       struct json_member *member, struct json *patch)
 {
 	struct patch_meta meta;
 	if (json_equal(original, member->value))
@@ -252,7 +252,7 @@ static int diff_object(struct differ *differ, const struct schema_type *type, co
 }
 
 static int diff_member(struct differ *differ, const struct schema_type *type, const struct json *original,
-		       struct json_member *member, struct json *patch)
+                       struct json_member *member, struct json *patch)
 {
 	if (original && original->type == member->value->type) {
 		if (original->type == JSON_OBJECT)
@@ -272,19 +272,18 @@ static int compare_text_items(const void *left, const void *right)
 
 // All members that the modified object keeps, when something about it changes.
 static void add_retain_keys(struct differ *differ, const struct json *original, const struct json *modified,
-			    struct json *patch)
+                            struct json *patch)
 {
 	struct json *keys = json_array(differ->arena);
-	json_for_each_member(member, modified)
+	json_for_each_member (member, modified)
 		if (member->value->type != JSON_NULL)
-			json_append(differ->arena, keys,
-				    json_string_n(differ->arena, member->key, member->key_length));
+			json_append(differ->arena, keys, json_string_n(differ->arena, member->key, member->key_length));
 	bool clears = false;
 	AUTO_JSON_INDEX struct json_index index;
 	json_index_init(&index, modified);
-	json_for_each_member(member, original)
+	json_for_each_member (member, original)
 		clears = clears || (member->value->type != JSON_NULL &&
-				    !json_index_find(&index, member->key, member->key_length));
+		                    !json_index_find(&index, member->key, member->key_length));
 	if (!keys->length || !(patch->length || clears))
 		return;
 	qsort(keys->items, keys->length, sizeof(*keys->items), compare_text_items);
@@ -292,19 +291,19 @@ static void add_retain_keys(struct differ *differ, const struct json *original, 
 }
 
 static int diff_objects(struct differ *differ, const struct schema_type *type, bool retain_keys,
-			const struct json *original, const struct json *modified, struct json **ret_patch)
+                        const struct json *original, const struct json *modified, struct json **ret_patch)
 {
 	struct json *patch = json_object(differ->arena);
 	AUTO_JSON_INDEX struct json_index old_index, new_index;
 	json_index_init(&old_index, original);
 	json_index_init(&new_index, modified);
-	json_for_each_member(member, modified) {
+	json_for_each_member (member, modified) {
 		const struct json *old = json_index_get(&old_index, member->key, member->key_length);
 		int code = diff_member(differ, type, old, member, patch);
 		if (code)
 			return code;
 	}
-	json_for_each_member(member, original)
+	json_for_each_member (member, original)
 		if (differ->deletions && !json_index_find(&new_index, member->key, member->key_length))
 			add(differ, patch, member, json_null(differ->arena));
 	if (retain_keys)
@@ -314,8 +313,8 @@ static int diff_objects(struct differ *differ, const struct schema_type *type, b
 }
 
 int patch_make_three_way_strategic(struct arena *arena, const struct schema_type *type, const struct json *original,
-				   const struct json *modified, const struct json *current, struct json **ret_patch,
-				   struct err *err)
+                                   const struct json *modified, const struct json *current, struct json **ret_patch,
+                                   struct err *err)
 {
 	if ((original && original->type != JSON_OBJECT) || !json_is(modified, JSON_OBJECT) ||
 	    (current && current->type != JSON_OBJECT))

@@ -61,7 +61,7 @@ static void write_go_value(struct strbuf *out, struct arena *arena, const struct
 		strbuf_append(out, value->text, value->length);
 	} else if (json_is(value, JSON_OBJECT)) {
 		struct json *sorted = json_object(arena);
-		json_for_each_member(member, value)
+		json_for_each_member (member, value)
 			json_add_n(arena, sorted, member->key, member->key_length, member->value);
 		json_sort_keys(sorted);
 		strbuf_append_text(out, "map[");
@@ -94,9 +94,13 @@ const char *go_value_text(struct arena *arena, const struct json *value)
 const char *go_type_text(const struct json *value)
 {
 	static const char *const texts[] = {
-		[JSON_NULL] = "%!s(<nil>)", [JSON_BOOL] = "bool",	  [JSON_INTEGER] = "int64",
-		[JSON_NUMBER] = "float64",  [JSON_STRING] = "string", [JSON_ARRAY] = "[]interface {}",
-		[JSON_OBJECT] = "map[string]interface {}",
+	        [JSON_NULL] = "%!s(<nil>)",
+	        [JSON_BOOL] = "bool",
+	        [JSON_INTEGER] = "int64",
+	        [JSON_NUMBER] = "float64",
+	        [JSON_STRING] = "string",
+	        [JSON_ARRAY] = "[]interface {}",
+	        [JSON_OBJECT] = "map[string]interface {}",
 	};
 	return value ? texts[value->type] : texts[JSON_NULL];
 }
@@ -112,11 +116,11 @@ static struct json *merge(struct arena *arena, struct json *target, const struct
 		target = json_object(arena);
 	AUTO_OBJECT_EDIT struct object_edit edit;
 	object_edit_init(&edit, arena, target);
-	json_for_each_member(change, patch) {
+	json_for_each_member (change, patch) {
 		struct json_member *member = object_edit_find(&edit, change->key, change->key_length);
 		if (change->value->type != JSON_NULL)
 			object_edit_set(&edit, change->key, change->key_length,
-					merge(arena, member ? member->value : NULL, change->value));
+			                merge(arena, member ? member->value : NULL, change->value));
 		else if (member)
 			object_edit_remove(&edit, member);
 	}
@@ -126,9 +130,12 @@ static struct json *merge(struct arena *arena, struct json *target, const struct
 int patch_merge(struct arena *arena, struct json **document, const struct json *patch, struct err *err)
 {
 	if (!json_is(patch, JSON_OBJECT))
-		return err_set(err, ERR_BAD_REQUEST,
-			       "error decoding patch: json: cannot unmarshal %s into Go value of type map[string]interface {}",
-			       json_is(patch, JSON_ARRAY) ? "array" : json_is(patch, JSON_STRING) ? "string" : "value");
+		return err_set(
+		        err, ERR_BAD_REQUEST,
+		        "error decoding patch: json: cannot unmarshal %s into Go value of type map[string]interface {}",
+		        json_is(patch, JSON_ARRAY)    ? "array"
+		        : json_is(patch, JSON_STRING) ? "string"
+		                                      : "value");
 	*document = merge(arena, *document, patch);
 	return 0;
 }
@@ -138,25 +145,25 @@ int patch_merge(struct arena *arena, struct json **document, const struct json *
 // The differences of two objects, NULL when there are none. `keep_deletions` and
 // `keep_changes` say which of them count.
 static struct json *diff(struct arena *arena, const struct json *from, const struct json *to, bool keep_changes,
-			 bool keep_deletions)
+                         bool keep_deletions)
 {
 	struct json *patch = json_object(arena);
 	AUTO_JSON_INDEX struct json_index from_index, to_index;
 	json_index_init(&from_index, from);
 	json_index_init(&to_index, to);
-	json_for_each_member(member, to) {
+	json_for_each_member (member, to) {
 		const struct json *old = json_index_get(&from_index, member->key, member->key_length);
 		struct json *change = NULL;
 		bool to_null = member->value->type == JSON_NULL;
 		if (json_is(old, JSON_OBJECT) && member->value->type == JSON_OBJECT)
 			change = diff(arena, old, member->value, keep_changes, keep_deletions);
 		else if (to_null ? keep_deletions && old && old->type != JSON_NULL
-				 : keep_changes && !(old && json_equal(old, member->value)))
+		                 : keep_changes && !(old && json_equal(old, member->value)))
 			change = json_clone(arena, member->value);
 		if (change)
 			json_add_n(arena, patch, member->key, member->key_length, change);
 	}
-	json_for_each_member(member, from)
+	json_for_each_member (member, from)
 		if (keep_deletions && !json_index_find(&to_index, member->key, member->key_length))
 			json_add_n(arena, patch, member->key, member->key_length, json_null(arena));
 	return patch->length ? patch : NULL;
@@ -172,7 +179,7 @@ static void combine(struct arena *arena, struct json *patch, struct json *more)
 {
 	AUTO_OBJECT_EDIT struct object_edit edit;
 	object_edit_init(&edit, arena, patch);
-	json_for_each_member(member, more) {
+	json_for_each_member (member, more) {
 		struct json_member *mine = object_edit_find(&edit, member->key, member->key_length);
 		if (mine && mine->value->type == JSON_OBJECT && member->value->type == JSON_OBJECT)
 			combine(arena, mine->value, member->value);
@@ -182,7 +189,7 @@ static void combine(struct arena *arena, struct json *patch, struct json *more)
 }
 
 int patch_make_three_way_merge(struct arena *arena, const struct json *original, const struct json *modified,
-			       const struct json *current, struct json **ret_patch, struct err *err)
+                               const struct json *current, struct json **ret_patch, struct err *err)
 {
 	if ((original && original->type != JSON_OBJECT) || !json_is(modified, JSON_OBJECT) ||
 	    (current && current->type != JSON_OBJECT))

@@ -25,7 +25,7 @@ struct merger {
 };
 
 static int merge_objects(struct merger *merger, const struct schema_type *type, struct json **original,
-			 struct json *patch);
+                         struct json *patch);
 
 // --- values that are taken over --------------------------------------------------------
 
@@ -61,13 +61,13 @@ static void remove_nulls(struct json *value)
 		}
 		value->length = kept;
 	}
-	json_for_each_item(item, value)
+	json_for_each_item (item, value)
 		remove_nulls(item);
 }
 
 // Puts the patch's value where nothing comparable was.
 static void take_value(struct merger *merger, struct object_edit *edit, const char *key, size_t key_length,
-		       struct json *value)
+                       struct json *value)
 {
 	if (merger->target == PATCH_TARGET_OBJECT)
 		remove_nulls(value);
@@ -83,7 +83,7 @@ static void take_value(struct merger *merger, struct object_edit *edit, const ch
 // --- $patch and $retainKeys of an object -------------------------------------------------
 
 static int apply_object_directive(struct merger *merger, const struct json *directive, struct json *patch,
-				  struct json **original)
+                                  struct json **original)
 {
 	const char *text = json_text(directive);
 	if (text && strcmp(text, "replace") == 0) {
@@ -96,7 +96,7 @@ static int apply_object_directive(struct merger *merger, const struct json *dire
 		return 0;
 	}
 	return err_set(merger->err, ERR_BAD_REQUEST, "unknown patch type: %s in map: %s",
-		       go_value_text(merger->arena, directive), go_value_text(merger->arena, patch));
+	               go_value_text(merger->arena, directive), go_value_text(merger->arena, patch));
 }
 
 // Between two patches the directive must say the same in both.
@@ -107,8 +107,8 @@ static int carry_retain_keys(struct merger *merger, struct json *original, struc
 		json_set(merger->arena, original, PATCH_RETAIN_KEYS, keys);
 	else if (!json_equal(mine, keys))
 		return err_set(merger->err, ERR_INTERNAL,
-			       "%s and %s are not deep equal: this may happen when calculating the 3-way diff patch",
-			       go_value_text(merger->arena, mine), go_value_text(merger->arena, keys));
+		               "%s and %s are not deep equal: this may happen when calculating the 3-way diff patch",
+		               go_value_text(merger->arena, mine), go_value_text(merger->arena, keys));
 	return 0;
 }
 
@@ -123,12 +123,12 @@ static int apply_retain_keys(struct merger *merger, struct json *original, struc
 	if (keys->type != JSON_ARRAY)
 		return err_set(merger->err, ERR_BAD_REQUEST, "invalid patch format of retainKeys");
 	struct json *wanted = json_object(merger->arena);
-	json_for_each_item(key, keys)
+	json_for_each_item (key, keys)
 		if (json_is(key, JSON_STRING))
 			json_add_n(merger->arena, wanted, key->text, key->length, key);
 	AUTO_JSON_INDEX struct json_index index;
 	json_index_init(&index, wanted);
-	json_for_each_member(member, patch)
+	json_for_each_member (member, patch)
 		if (member->value->type != JSON_NULL && !patch_has_prefix(member, PATCH_DELETE_PREFIX) &&
 		    !patch_has_prefix(member, PATCH_ORDER_PREFIX) &&
 		    !json_index_find(&index, member->key, member->key_length))
@@ -147,9 +147,9 @@ static int apply_retain_keys(struct merger *merger, struct json *original, struc
 static struct json *unite_scalars(struct merger *merger, const struct json *original, const struct json *patch)
 {
 	struct json *all = json_array(merger->arena);
-	json_for_each_item(item, original)
+	json_for_each_item (item, original)
 		json_append(merger->arena, all, item);
-	json_for_each_item(item, patch)
+	json_for_each_item (item, patch)
 		json_append(merger->arena, all, item);
 	AUTO_IDENTITY_INDEX struct identity_index index;
 	identity_index_init(&index, merger->arena, all, NULL);
@@ -165,7 +165,7 @@ static struct json *subtract_scalars(struct merger *merger, const struct json *o
 	AUTO_IDENTITY_INDEX struct identity_index index;
 	identity_index_init(&index, merger->arena, removed, NULL);
 	struct json *rest = json_array(merger->arena);
-	json_for_each_item(item, original)
+	json_for_each_item (item, original)
 		if (identity_index_find(&index, merger->arena, item) == IDENTITY_NONE)
 			json_append(merger->arena, rest, item);
 	return rest;
@@ -173,10 +173,10 @@ static struct json *subtract_scalars(struct merger *merger, const struct json *o
 
 // Sorts the items of the patch by what they say: to be merged, deletions, "replace all".
 static int split_special_items(struct merger *merger, const struct json *patch, const char *merge_key,
-			       struct json *plain, struct json *deleted, bool *ret_replace)
+                               struct json *plain, struct json *deleted, bool *ret_replace)
 {
 	*ret_replace = false;
-	json_for_each_item(item, patch) {
+	json_for_each_item (item, patch) {
 		const struct json *directive = json_get(item, PATCH_DIRECTIVE);
 		const char *text = json_text(directive);
 		if (!directive) {
@@ -188,22 +188,23 @@ static int split_special_items(struct merger *merger, const struct json *patch, 
 		} else if (text && strcmp(text, "replace") == 0) {
 			*ret_replace = true;
 		} else if (text && strcmp(text, "merge") == 0) {
-			return err_set(merger->err, ERR_BAD_REQUEST, "merging lists cannot yet be specified in the patch");
+			return err_set(merger->err, ERR_BAD_REQUEST,
+			               "merging lists cannot yet be specified in the patch");
 		} else {
 			return err_set(merger->err, ERR_BAD_REQUEST, "unknown patch type: %s in map: %s",
-				       go_value_text(merger->arena, directive), go_value_text(merger->arena, item));
+			               go_value_text(merger->arena, directive), go_value_text(merger->arena, item));
 		}
 	}
 	return 0;
 }
 
 static struct json *drop_deleted(struct merger *merger, const struct json *list, const struct json *deleted,
-				 const char *merge_key)
+                                 const char *merge_key)
 {
 	AUTO_IDENTITY_INDEX struct identity_index index;
 	identity_index_init(&index, merger->arena, deleted, merge_key);
 	struct json *rest = json_array(merger->arena);
-	json_for_each_item(item, list)
+	json_for_each_item (item, list)
 		if (!json_get(item, merge_key) || identity_index_find(&index, merger->arena, item) == IDENTITY_NONE)
 			json_append(merger->arena, rest, item);
 	return rest;
@@ -211,7 +212,7 @@ static struct json *drop_deleted(struct merger *merger, const struct json *list,
 
 // Merges each item of the patch into the one with its key, or appends it. `list` is changed.
 static int merge_items(struct merger *merger, const struct patch_meta *meta, struct json *list,
-		       const struct json *patch)
+                       const struct json *patch)
 {
 	AUTO_IDENTITY_INDEX struct identity_index known, changes;
 	identity_index_init(&known, merger->arena, list, meta->merge_key);
@@ -228,8 +229,8 @@ static int merge_items(struct merger *merger, const struct patch_meta *meta, str
 			json_append(merger->arena, list, item);
 			continue;
 		}
-		int code = merge_objects(merger, meta->type, &list->items[place == IDENTITY_NONE ? places[first] : place],
-					 item);
+		int code = merge_objects(merger, meta->type,
+		                         &list->items[place == IDENTITY_NONE ? places[first] : place], item);
 		if (code)
 			return code;
 	}
@@ -237,7 +238,7 @@ static int merge_items(struct merger *merger, const struct patch_meta *meta, str
 }
 
 static int merge_object_lists(struct merger *merger, const struct patch_meta *meta, const struct json *original,
-			      const struct json *patch, struct json **ret_list)
+                              const struct json *patch, struct json **ret_list)
 {
 	if (!meta->merge_key)
 		return err_set(merger->err, ERR_BAD_REQUEST, "cannot merge lists without merge key for struct");
@@ -251,18 +252,18 @@ static int merge_object_lists(struct merger *merger, const struct patch_meta *me
 	struct json *merged = replace ? plain : drop_deleted(merger, live, NULL, meta->merge_key);
 	if (!replace)
 		code = merge_items(merger, meta, merged, plain);
-	json_for_each_item(item, merged)
+	json_for_each_item (item, merged)
 		if (!code && !json_get(item, meta->merge_key))
 			code = patch_no_merge_key(merger->arena, item, meta->merge_key, merger->err);
 	if (code)
 		return code;
 	*ret_list = replace ? patch_weave(merger->arena, merged, NULL, merged, meta->merge_key)
-			    : patch_weave(merger->arena, merged, plain, live, meta->merge_key);
+	                    : patch_weave(merger->arena, merged, plain, live, meta->merge_key);
 	return 0;
 }
 
 static int merge_lists(struct merger *merger, const struct patch_meta *meta, const struct json *original,
-		       const struct json *patch, struct json **ret_list)
+                       const struct json *patch, struct json **ret_list)
 {
 	enum json_type type;
 	int code = patch_item_type(merger->arena, original, patch, &type, merger->err);
@@ -278,13 +279,12 @@ static int merge_lists(struct merger *merger, const struct patch_meta *meta, con
 // --- $setElementOrder ---------------------------------------------------------------------
 
 // The patch's items must stand in the order list, in its order.
-static int check_order(struct merger *merger, const struct json *patch, const struct json *order,
-		       const char *merge_key)
+static int check_order(struct merger *merger, const struct json *patch, const struct json *order, const char *merge_key)
 {
 	if (!patch || !patch->length || !order->length)
 		return 0;
 	uint32_t next = 0;
-	json_for_each_item(item, patch) {
+	json_for_each_item (item, patch) {
 		if (merge_key && item->type != JSON_OBJECT)
 			return patch_bad_type("map[string]interface {}", item, merger->err);
 		if (json_get(item, PATCH_DIRECTIVE))
@@ -304,9 +304,9 @@ static int check_order(struct merger *merger, const struct json *patch, const st
 		}
 		if (!found)
 			return err_set(merger->err, ERR_BAD_REQUEST,
-				       "The order in patch list:\n%s\n doesn't match %s list:\n%s\n",
-				       go_value_text(merger->arena, patch), PATCH_ORDER_PREFIX,
-				       go_value_text(merger->arena, order));
+			               "The order in patch list:\n%s\n doesn't match %s list:\n%s\n",
+			               go_value_text(merger->arena, patch), PATCH_ORDER_PREFIX,
+			               go_value_text(merger->arena, order));
 	}
 	return 0;
 }
@@ -329,7 +329,7 @@ static int check_list(struct merger *merger, const struct json *value)
 
 // The list as both sides make it, before it is ordered; NULL when neither has it.
 static int merge_ordered_list(struct merger *merger, const struct patch_meta *meta, struct json *live,
-			      struct json *patch, struct json **ret_merged)
+                              struct json *patch, struct json **ret_merged)
 {
 	*ret_merged = live;
 	if (!patch)
@@ -347,14 +347,14 @@ static int check_merge_keys(struct merger *merger, const struct json *list, cons
 {
 	enum json_type type;
 	int code = patch_item_type(merger->arena, list, NULL, &type, merger->err);
-	json_for_each_item(item, list)
+	json_for_each_item (item, list)
 		if (!code && merge_key && !json_get(item, merge_key))
 			code = patch_no_merge_key(merger->arena, item, merge_key, merger->err);
 	return code;
 }
 
 static int apply_order(struct merger *merger, const struct schema_type *type, struct object_edit *original,
-		       struct object_edit *patch, const struct json_member *directive)
+                       struct object_edit *patch, const struct json_member *directive)
 {
 	const char *field;
 	struct patch_meta meta;
@@ -393,7 +393,7 @@ static int apply_order(struct merger *merger, const struct schema_type *type, st
 // Takes the order directives out of the patch, then carries them out; lists that
 // they concern are merged here and leave the patch as well.
 static int apply_orders(struct merger *merger, const struct schema_type *type, struct json *original,
-			struct json *patch)
+                        struct json *patch)
 {
 	struct json *orders = json_object(merger->arena);
 	uint32_t kept = 0;
@@ -440,7 +440,7 @@ static int apply_deletion_list(struct merger *merger, struct object_edit *edit, 
 
 // Both sides hold an object, or both a list.
 static int merge_member(struct merger *merger, const struct schema_type *type, struct json_member *member,
-			struct json *change)
+                        struct json *change)
 {
 	struct patch_meta meta;
 	if (change->type == JSON_OBJECT) {
@@ -458,7 +458,7 @@ static int merge_member(struct merger *merger, const struct schema_type *type, s
 }
 
 static int merge_change(struct merger *merger, const struct schema_type *type, struct object_edit *edit,
-			const struct json_member *change)
+                        const struct json_member *change)
 {
 	if (patch_has_prefix(change, PATCH_DELETE_PREFIX))
 		return apply_deletion_list(merger, edit, change);
@@ -476,7 +476,7 @@ static int merge_change(struct merger *merger, const struct schema_type *type, s
 }
 
 static int merge_objects(struct merger *merger, const struct schema_type *type, struct json **original,
-			 struct json *patch)
+                         struct json *patch)
 {
 	const struct json *directive = json_get(patch, PATCH_DIRECTIVE);
 	if (directive)
@@ -494,18 +494,21 @@ static int merge_objects(struct merger *merger, const struct schema_type *type, 
 }
 
 int patch_strategic_merge(struct arena *arena, enum patch_target target, const struct schema_type *type,
-			  struct json **original, struct json *patch, struct err *err)
+                          struct json **original, struct json *patch, struct err *err)
 {
 	struct merger merger = {.arena = arena, .target = target, .err = err};
 	return merge_objects(&merger, type, original, patch);
 }
 
 int patch_strategic(struct arena *arena, const struct schema_type *type, struct json **document,
-		    const struct json *patch, struct err *err)
+                    const struct json *patch, struct err *err)
 {
 	if (!json_is(patch, JSON_OBJECT))
-		return err_set(err, ERR_BAD_REQUEST,
-			       "error decoding patch: json: cannot unmarshal %s into Go value of type map[string]interface {}",
-			       json_is(patch, JSON_ARRAY) ? "array" : json_is(patch, JSON_STRING) ? "string" : "value");
+		return err_set(
+		        err, ERR_BAD_REQUEST,
+		        "error decoding patch: json: cannot unmarshal %s into Go value of type map[string]interface {}",
+		        json_is(patch, JSON_ARRAY)    ? "array"
+		        : json_is(patch, JSON_STRING) ? "string"
+		                                      : "value");
 	return patch_strategic_merge(arena, PATCH_TARGET_OBJECT, type, document, json_clone(arena, patch), err);
 }

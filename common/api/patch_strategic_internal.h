@@ -22,19 +22,19 @@ struct patch_meta {
 // The rules for the member `key` of an object of `type` that holds an object (or a list).
 // An unknown field is an error.
 NODISCARD int patch_meta_of_object(struct arena *arena, const struct schema_type *type, const char *key,
-				   struct patch_meta *ret_meta, struct err *err);
+                                   struct patch_meta *ret_meta, struct err *err);
 NODISCARD int patch_meta_of_list(struct arena *arena, const struct schema_type *type, const char *key,
-				 struct patch_meta *ret_meta, struct err *err);
+                                 struct patch_meta *ret_meta, struct err *err);
 
 // The one JSON type of all items of both lists (NULL = empty). Empty lists give JSON_NULL.
 NODISCARD int patch_item_type(struct arena *arena, const struct json *first, const struct json *second,
-			      enum json_type *ret_type, struct err *err);
+                              enum json_type *ret_type, struct err *err);
 
 bool patch_has_prefix(const struct json_member *member, const char *prefix);
 
 // "$setElementOrder/x" and the like: the "x" in it; an error when there is none.
 NODISCARD int patch_parallel_field(const struct json_member *member, const char *prefix, const char **ret_field,
-				   struct err *err);
+                                   struct err *err);
 
 // "map: … does not contain declared merge key: k"
 int patch_no_merge_key(struct arena *arena, const struct json *item, const char *key, struct err *err);
@@ -52,7 +52,7 @@ struct identity_index {
 };
 
 void identity_index_init(struct identity_index *identities, struct arena *arena, const struct json *list,
-			 const char *merge_key);
+                         const char *merge_key);
 void identity_index_done(struct identity_index *identities);
 #define AUTO_IDENTITY_INDEX __attribute__((cleanup(identity_index_done)))
 #define IDENTITY_NONE SIZE_MAX
@@ -67,12 +67,12 @@ bool patch_is_deletion(const struct json *item);
 // The items in the order in which their identities stand in `order` (stable; unknown ones
 // behind); deletions go last. A new array.
 struct json *patch_sort_by_order(struct arena *arena, const struct json *items, const struct json *order,
-				 const char *merge_key);
+                                 const char *merge_key);
 
 // Merged items in their final order: those of `patch_order` in that order, the others as they
 // stood in `live`, woven together so that pairs which `live` knows keep their order.
 struct json *patch_weave(struct arena *arena, const struct json *merged, const struct json *patch_order,
-			 const struct json *live, const char *merge_key);
+                         const struct json *live, const char *merge_key);
 
 // --- the engine ----------------------------------------------------------------------------
 
@@ -83,4 +83,4 @@ enum patch_target {
 
 // Merges `patch` (which is consumed) into `*original`, NULL standing for {}.
 NODISCARD int patch_strategic_merge(struct arena *arena, enum patch_target target, const struct schema_type *type,
-				    struct json **original, struct json *patch, struct err *err);
+                                    struct json **original, struct json *patch, struct err *err);

@@ -11,8 +11,8 @@
 
 int patch_no_merge_key(struct arena *arena, const struct json *item, const char *key, struct err *err)
 {
-	return err_set(err, ERR_BAD_REQUEST, "map: %s does not contain declared merge key: %s", go_value_text(arena, item),
-		       key);
+	return err_set(err, ERR_BAD_REQUEST, "map: %s does not contain declared merge key: %s",
+	               go_value_text(arena, item), key);
 }
 
 int patch_bad_type(const char *expected, const struct json *actual, struct err *err)
@@ -48,12 +48,12 @@ static const char *kind_text(const struct schema_type *type)
 
 static int unknown_field(const struct schema_type *type, const char *key, struct err *err)
 {
-	return err_set(err, ERR_BAD_REQUEST, "unable to find api field in struct %s for the json field \"%s\"", type->name,
-		       key);
+	return err_set(err, ERR_BAD_REQUEST, "unable to find api field in struct %s for the json field \"%s\"",
+	               type->name, key);
 }
 
 int patch_meta_of_object(struct arena *arena, const struct schema_type *type, const char *key,
-			 struct patch_meta *ret_meta, struct err *err)
+                         struct patch_meta *ret_meta, struct err *err)
 {
 	(void)arena;
 	*ret_meta = (struct patch_meta){0};
@@ -65,25 +65,25 @@ int patch_meta_of_object(struct arena *arena, const struct schema_type *type, co
 	}
 	if (type->kind != SCHEMA_STRUCT)
 		return type->kind == SCHEMA_LIST || type->kind < SCHEMA_QUANTITY
-			       ? err_set(err, ERR_BAD_REQUEST,
-					 "merging an object in json but data type is not struct, instead is: %s",
-					 kind_text(type))
-			       : unknown_field(type, key, err);
+		               ? err_set(err, ERR_BAD_REQUEST,
+		                         "merging an object in json but data type is not struct, instead is: %s",
+		                         kind_text(type))
+		               : unknown_field(type, key, err);
 	const struct schema_field *field = schema_find_field(type, key, strlen(key), NULL);
 	if (!field)
 		return type->preserve_unknown ? 0 : unknown_field(type, key, err);
 	*ret_meta = (struct patch_meta){
-		.type = field->type,
-		.merge = field->flags & SCHEMA_PATCH_MERGE,
-		.replace = field->flags & SCHEMA_PATCH_REPLACE,
-		.retain_keys = field->flags & SCHEMA_PATCH_REPLACE_KEYS,
-		.merge_key = field->patch_merge_key,
+	        .type = field->type,
+	        .merge = field->flags & SCHEMA_PATCH_MERGE,
+	        .replace = field->flags & SCHEMA_PATCH_REPLACE,
+	        .retain_keys = field->flags & SCHEMA_PATCH_REPLACE_KEYS,
+	        .merge_key = field->patch_merge_key,
 	};
 	return 0;
 }
 
 int patch_meta_of_list(struct arena *arena, const struct schema_type *type, const char *key,
-		       struct patch_meta *ret_meta, struct err *err)
+                       struct patch_meta *ret_meta, struct err *err)
 {
 	int code = patch_meta_of_object(arena, type, key, ret_meta, err);
 	if (code || !ret_meta->type || ret_meta->type->kind == SCHEMA_RAW)
@@ -105,19 +105,19 @@ int patch_parallel_field(const struct json_member *member, const char *prefix, c
 	const char *rest = member->key + strlen(prefix);
 	if (*rest != '/')
 		return err_set(err, ERR_BAD_REQUEST, "invalid patch format of %s",
-			       strcmp(prefix, PATCH_DELETE_PREFIX) == 0 ? "primitive list" : "setElementOrder list");
+		               strcmp(prefix, PATCH_DELETE_PREFIX) == 0 ? "primitive list" : "setElementOrder list");
 	*ret_field = rest + 1;
 	return 0;
 }
 
 static int check_items(struct arena *arena, const struct json *list, bool *first, enum json_type *type, struct err *err)
 {
-	json_for_each_item(item, list) {
+	json_for_each_item (item, list) {
 		if (item->type == JSON_ARRAY)
 			return err_set(err, ERR_BAD_REQUEST, "lists of lists are not supported");
 		if (!*first && item->type != *type)
 			return err_set(err, ERR_BAD_REQUEST, "list element types are not identical: %s",
-				       go_value_text(arena, list));
+			               go_value_text(arena, list));
 		*first = false;
 		*type = item->type;
 	}
@@ -125,7 +125,7 @@ static int check_items(struct arena *arena, const struct json *list, bool *first
 }
 
 int patch_item_type(struct arena *arena, const struct json *first, const struct json *second, enum json_type *ret_type,
-		    struct err *err)
+                    struct err *err)
 {
 	bool is_first = true;
 	enum json_type type = JSON_NULL;
@@ -157,10 +157,10 @@ static const struct json *identity_of(const struct json *item, const char *merge
 }
 
 void identity_index_init(struct identity_index *identities, struct arena *arena, const struct json *list,
-			 const char *merge_key)
+                         const char *merge_key)
 {
 	*identities = (struct identity_index){.merge_key = merge_key, .names = json_object(arena)};
-	json_for_each_item(item, list) {
+	json_for_each_item (item, list) {
 		const char *name = identity_text(arena, identity_of(item, merge_key));
 		json_add_n(arena, identities->names, name, strlen(name), (struct json *)item);
 	}
@@ -211,20 +211,20 @@ static struct json *sort_by_index(struct arena *arena, const struct json *items,
 	struct json *sorted = json_array(arena);
 	struct ranked *ranked = ARENA_ARRAY(arena, struct ranked, items->length + 1);
 	size_t count = 0;
-	json_for_each_item(item, items)
+	json_for_each_item (item, items)
 		if (!patch_is_deletion(item))
 			ranked[count] = (struct ranked){item, identity_index_find(order, arena, item), count}, count++;
 	qsort(ranked, count, sizeof(*ranked), compare_ranked);
 	for (size_t i = 0; i < count; i++)
 		json_append(arena, sorted, ranked[i].item);
-	json_for_each_item(item, items)
+	json_for_each_item (item, items)
 		if (patch_is_deletion(item))
 			json_append(arena, sorted, item);
 	return sorted;
 }
 
 struct json *patch_sort_by_order(struct arena *arena, const struct json *items, const struct json *order,
-				 const char *merge_key)
+                                 const char *merge_key)
 {
 	AUTO_IDENTITY_INDEX struct identity_index index;
 	identity_index_init(&index, arena, order, merge_key);
@@ -232,14 +232,14 @@ struct json *patch_sort_by_order(struct arena *arena, const struct json *items, 
 }
 
 struct json *patch_weave(struct arena *arena, const struct json *merged, const struct json *patch_order,
-			 const struct json *live, const char *merge_key)
+                         const struct json *live, const char *merge_key)
 {
 	AUTO_IDENTITY_INDEX struct identity_index ordered, known;
 	identity_index_init(&ordered, arena, patch_order, merge_key);
 	identity_index_init(&known, arena, live, merge_key);
 	struct json *patched = json_array(arena);
 	struct json *others = json_array(arena);
-	json_for_each_item(item, merged) {
+	json_for_each_item (item, merged) {
 		bool is_ordered = identity_index_find(&ordered, arena, item) != IDENTITY_NONE;
 		json_append(arena, is_ordered ? patched : others, item);
 	}

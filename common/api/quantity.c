@@ -25,7 +25,7 @@ enum {
 };
 
 static const char format_wrong[] =
-	"quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
 struct suffix {
 	const char *text;
@@ -33,12 +33,11 @@ struct suffix {
 };
 
 static const struct suffix decimal_suffixes[] = {
-	{"n", -9}, {"u", -6}, {"m", -3}, {"", 0},   {"k", 3},
-	{"M", 6},  {"G", 9},  {"T", 12}, {"P", 15}, {"E", 18},
+        {"n", -9}, {"u", -6}, {"m", -3}, {"", 0}, {"k", 3}, {"M", 6}, {"G", 9}, {"T", 12}, {"P", 15}, {"E", 18},
 };
 
 static const struct suffix binary_suffixes[] = {
-	{"Ki", 10}, {"Mi", 20}, {"Gi", 30}, {"Ti", 40}, {"Pi", 50}, {"Ei", 60},
+        {"Ki", 10}, {"Mi", 20}, {"Gi", 30}, {"Ti", 40}, {"Pi", 50}, {"Ei", 60},
 };
 
 // The parts of a quantity's text.
@@ -278,7 +277,7 @@ static void format_decimal(unsigned __int128 nano, bool exponent_form, const cha
 	write_number(nano, number);
 	if (!exponent_form)
 		snprintf(out, QUANTITY_TEXT_BYTES, "%s%s%s", sign, number,
-			 decimal_suffixes[(exponent + NANO_DIGITS) / 3].text);
+		         decimal_suffixes[(exponent + NANO_DIGITS) / 3].text);
 	else if (exponent)
 		snprintf(out, QUANTITY_TEXT_BYTES, "%s%se%d", sign, number, exponent);
 	else
@@ -304,7 +303,7 @@ void quantity_format(const struct quantity *quantity, char out[QUANTITY_TEXT_BYT
 	if (!nano)
 		snprintf(out, QUANTITY_TEXT_BYTES, "0");
 	else if (quantity->format == QUANTITY_BINARY_SI && nano >= 1024 * (unsigned __int128)NANO_PER_UNIT &&
-		 nano % (unsigned __int128)NANO_PER_UNIT == 0)
+	         nano % (unsigned __int128)NANO_PER_UNIT == 0)
 		format_binary(nano / (unsigned __int128)NANO_PER_UNIT, sign, out);
 	else
 		format_decimal(nano, quantity->format == QUANTITY_DECIMAL_EXPONENT, sign, out);

@@ -14,13 +14,13 @@ struct label_selector; // a conjunction of requirements, in an arena
 
 // "a=b,c in (d,e),!f"; "" selects everything. Errors as upstream's parser.
 NODISCARD int label_selector_parse(struct arena *arena, const char *text, struct label_selector **ret_selector,
-				   struct err *err);
+                                   struct err *err);
 // From the API form; NULL selects nothing, an empty one everything.
 NODISCARD int label_selector_from_view(struct arena *arena, const struct meta_v1_label_selector *view,
-				       struct label_selector **ret_selector, struct err *err);
+                                       struct label_selector **ret_selector, struct err *err);
 // The same from the tree: NULL or anything but an object selects nothing.
 NODISCARD int label_selector_from_json(struct arena *arena, const struct json *value,
-				       struct label_selector **ret_selector, struct err *err);
+                                       struct label_selector **ret_selector, struct err *err);
 // From a plain map (service and replication controller selectors): all equal.
 struct label_selector *label_selector_from_map(struct arena *arena, const struct string_map *map);
 
@@ -42,4 +42,4 @@ struct field_selector {
 
 // "metadata.name=x,status.phase!=Running" with upstream's escapes; does not know which fields exist.
 NODISCARD int field_selector_parse(struct arena *arena, const char *text, struct field_selector *ret_selector,
-				   struct err *err);
+                                   struct err *err);

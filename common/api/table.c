@@ -54,7 +54,7 @@ size_t table_count(const struct json *object, const char *path)
 
 const struct json *table_condition(const struct json *conditions, const char *type)
 {
-	json_for_each_item(condition, conditions)
+	json_for_each_item (condition, conditions)
 		if (strcmp(table_text(condition, "type", ""), type) == 0)
 			return condition;
 	return NULL;
@@ -96,7 +96,8 @@ const char *table_age(const struct table_row *row, const struct json *time)
 
 static int compare_members(const void *left, const void *right)
 {
-	return strcmp((*(const struct json_member *const *)left)->key, (*(const struct json_member *const *)right)->key);
+	return strcmp((*(const struct json_member *const *)left)->key,
+	              (*(const struct json_member *const *)right)->key);
 }
 
 const char *table_labels(struct arena *arena, const struct json *labels)
@@ -138,7 +139,7 @@ const char *table_join(struct arena *arena, const struct json *list, const char 
 {
 	AUTO_STRBUF struct strbuf out = TEXT_BUFFER;
 	bool first = true;
-	json_for_each_item(item, list) {
+	json_for_each_item (item, list) {
 		const char *text = path ? table_text(item, path, "") : json_text(item);
 		strbuf_printf(&out, "%s%s", first ? "" : separator, text ? text : "");
 		first = false;
@@ -167,15 +168,15 @@ const char *table_access_modes(struct arena *arena, const struct json *modes)
 	static const struct {
 		const char *mode, *text;
 	} rows[] = {
-		{"ReadWriteOnce", "RWO"},
-		{"ReadOnlyMany", "ROX"},
-		{"ReadWriteMany", "RWX"},
-		{"ReadWriteOncePod", "RWOP"},
+	        {"ReadWriteOnce", "RWO"},
+	        {"ReadOnlyMany", "ROX"},
+	        {"ReadWriteMany", "RWX"},
+	        {"ReadWriteOncePod", "RWOP"},
 	};
 	AUTO_STRBUF struct strbuf out = TEXT_BUFFER;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		bool found = false;
-		json_for_each_item(mode, modes)
+		json_for_each_item (mode, modes)
 			found = found || (json_text(mode) && strcmp(json_text(mode), rows[i].mode) == 0);
 		if (found)
 			strbuf_printf(&out, "%s%s", out.length ? "," : "", rows[i].text);
@@ -286,7 +287,7 @@ static const struct cell default_cells[] = {CELL_NAME, {CELL_TIME, "metadata.cre
 static const struct table_kind default_kind = TABLE_KIND("", "", default_cells);
 
 static const struct table_kind *find_in(const struct table_kind *kinds, size_t count, const char *group,
-					const char *kind)
+                                        const char *kind)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(kinds[i].kind, kind) == 0 && strcmp(kinds[i].group, group) == 0)
@@ -297,7 +298,7 @@ static const struct table_kind *find_in(const struct table_kind *kinds, size_t c
 static const struct table_kind *find_kind(const struct schema_resource *resource)
 {
 	const struct table_kind *found =
-		find_in(table_core_kinds, table_core_kind_count, resource->group, resource->kind);
+	        find_in(table_core_kinds, table_core_kind_count, resource->group, resource->kind);
 	if (!found)
 		found = find_in(table_workload_kinds, table_workload_kind_count, resource->group, resource->kind);
 	if (!found)
@@ -306,14 +307,14 @@ static const struct table_kind *find_kind(const struct schema_resource *resource
 }
 
 struct json *table_cells(struct arena *arena, const struct schema_resource *resource, const struct json *object,
-			 int64_t now_realtime_ns)
+                         int64_t now_realtime_ns)
 {
 	const struct table_kind *kind = find_kind(resource);
 	struct table_row row = {
-		.arena = arena,
-		.object = object,
-		.now_ns = now_realtime_ns,
-		.cells = json_array(arena),
+	        .arena = arena,
+	        .object = object,
+	        .now_ns = now_realtime_ns,
+	        .cells = json_array(arena),
 	};
 	for (size_t i = 0; i < kind->cell_count; i++)
 		add_cell(&row, &kind->cells[i]);
@@ -321,7 +322,7 @@ struct json *table_cells(struct arena *arena, const struct schema_resource *reso
 }
 
 struct json *table_row_conditions(struct arena *arena, const struct schema_resource *resource,
-				  const struct json *object)
+                                  const struct json *object)
 {
 	if (strcmp(resource->kind, "Pod") != 0 || *resource->group)
 		return NULL;
@@ -333,7 +334,8 @@ struct json *table_row_conditions(struct arena *arena, const struct schema_resou
 	json_set_text(arena, condition, "type", "Completed");
 	json_set_text(arena, condition, "status", "True");
 	json_set_text(arena, condition, "reason", phase);
-	json_set_text(arena, condition, "message", succeeded ? "The pod has completed successfully." : "The pod failed.");
+	json_set_text(arena, condition, "message",
+	              succeeded ? "The pod has completed successfully." : "The pod failed.");
 	struct json *conditions = json_array(arena);
 	json_append(arena, conditions, condition);
 	return conditions;
@@ -342,8 +344,8 @@ struct json *table_row_conditions(struct arena *arena, const struct schema_resou
 struct json *table_column_definitions(struct arena *arena, const struct schema_resource *resource)
 {
 	static const struct schema_column default_columns[] = {
-		{.name = "Name", .type = "string", .format = "name", .doc = "The name of the object."},
-		{.name = "Created At", .type = "date", .format = "", .doc = "When the object was created."},
+	        {.name = "Name", .type = "string", .format = "name", .doc = "The name of the object."},
+	        {.name = "Created At", .type = "date", .format = "", .doc = "When the object was created."},
 	};
 	const struct schema_column *columns = resource->column_count ? resource->columns : default_columns;
 	size_t count = resource->column_count ? resource->column_count : ARRAY_SIZE(default_columns);

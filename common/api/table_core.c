@@ -27,7 +27,7 @@ static void node_roles(struct table_row *row)
 	const struct json *labels = table_at(row->object, "metadata.labels");
 	const char **roles = ARENA_ARRAY(row->arena, const char *, table_count(row->object, "metadata.labels") + 1);
 	size_t count = 0;
-	json_for_each_member(label, labels) {
+	json_for_each_member (label, labels) {
 		const char *value = json_text(label->value);
 		if (strncmp(label->key, prefix, strlen(prefix)) == 0 && label->key[strlen(prefix)])
 			roles[count++] = label->key + strlen(prefix);
@@ -40,7 +40,7 @@ static void node_roles(struct table_row *row)
 static void add_node_address(struct table_row *row, const char *type)
 {
 	const char *text = "<none>";
-	json_for_each_item(address, table_at(row->object, "status.addresses")) {
+	json_for_each_item (address, table_at(row->object, "status.addresses")) {
 		if (strcmp(table_text(address, "type", ""), type) == 0) {
 			text = table_text(address, "address", "");
 			break;
@@ -70,7 +70,7 @@ static const char *load_balancer_addresses(struct table_row *row)
 	size_t most = table_count(row->object, "status.loadBalancer.ingress");
 	const char **texts = ARENA_ARRAY(row->arena, const char *, most + 1);
 	size_t count = 0;
-	json_for_each_item(entry, ingress) {
+	json_for_each_item (entry, ingress) {
 		const char *text = table_text(entry, "ip", table_text(entry, "hostname", NULL));
 		if (text)
 			texts[count++] = text;
@@ -86,7 +86,8 @@ static void service_external_ip(struct table_row *row)
 		table_add_text(row, *external ? external : "<none>");
 	} else if (strcmp(type, "LoadBalancer") == 0) {
 		const char *balanced = load_balancer_addresses(row);
-		const char *text = arena_printf(row->arena, "%s%s%s", balanced, *balanced && *external ? "," : "", external);
+		const char *text =
+		        arena_printf(row->arena, "%s%s%s", balanced, *balanced && *external ? "," : "", external);
 		table_add_text(row, *text ? text : "<pending>");
 	} else if (strcmp(type, "ExternalName") == 0) {
 		table_add_text(row, table_text(row->object, "spec.externalName", ""));
@@ -98,7 +99,7 @@ static void service_external_ip(struct table_row *row)
 static void service_ports(struct table_row *row)
 {
 	AUTO_STRBUF struct strbuf out = STRBUF_INIT(1 << 20);
-	json_for_each_item(port, table_at(row->object, "spec.ports")) {
+	json_for_each_item (port, table_at(row->object, "spec.ports")) {
 		int64_t node_port = table_number(port, "nodePort");
 		strbuf_printf(&out, "%s%lld", out.length ? "," : "", (long long)table_number(port, "port"));
 		if (node_port > 0)
@@ -111,7 +112,7 @@ static void service_ports(struct table_row *row)
 // Adds the addresses of a subset, with a port when one is given, up to the maximum.
 static void add_subset(struct strbuf *out, const struct json *subset, const struct json *port, size_t *count)
 {
-	json_for_each_item(address, table_at(subset, "addresses")) {
+	json_for_each_item (address, table_at(subset, "addresses")) {
 		const char *ip = table_text(address, "ip", "");
 		bool is_v6 = strchr(ip, ':') != NULL;
 		if ((*count)++ >= LIST_MAXIMUM)
@@ -121,7 +122,7 @@ static void add_subset(struct strbuf *out, const struct json *subset, const stru
 			strbuf_append_text(out, ip);
 		else
 			strbuf_printf(out, "%s%s%s:%lld", is_v6 ? "[" : "", ip, is_v6 ? "]" : "",
-				      (long long)table_number(port, "port"));
+			              (long long)table_number(port, "port"));
 	}
 }
 
@@ -133,10 +134,10 @@ static void endpoints_addresses(struct table_row *row)
 		table_add_text(row, "<none>");
 		return;
 	}
-	json_for_each_item(subset, table_at(row->object, "subsets")) {
+	json_for_each_item (subset, table_at(row->object, "subsets")) {
 		if (!table_count(subset, "ports"))
 			add_subset(&out, subset, NULL, &count);
-		json_for_each_item(port, table_at(subset, "ports"))
+		json_for_each_item (port, table_at(subset, "ports"))
 			add_subset(&out, subset, port, &count);
 	}
 	if (count > LIST_MAXIMUM)
@@ -221,13 +222,13 @@ static void event_first_and_count(struct table_row *row)
 static void volume_phase(struct table_row *row)
 {
 	table_add_text(row, object_is_being_deleted(row->object) ? "Terminating"
-								 : table_text(row->object, "status.phase", ""));
+	                                                         : table_text(row->object, "status.phase", ""));
 }
 
 static void volume_class(struct table_row *row)
 {
 	const struct json *annotation =
-		json_get(table_at(row->object, "metadata.annotations"), "volume.beta.kubernetes.io/storage-class");
+	        json_get(table_at(row->object, "metadata.annotations"), "volume.beta.kubernetes.io/storage-class");
 	const char *text = json_text(annotation);
 	table_add_text(row, text ? text : table_text(row->object, "spec.storageClassName", ""));
 }
@@ -236,8 +237,8 @@ static void volume_claim(struct table_row *row)
 {
 	const struct json *claim = table_at(row->object, "spec.claimRef");
 	table_add_text(row, claim ? arena_printf(row->arena, "%s/%s", table_text(claim, "namespace", ""),
-						 table_text(claim, "name", ""))
-				  : "");
+	                                         table_text(claim, "name", ""))
+	                          : "");
 }
 
 static void volume_modes(struct table_row *row)
@@ -273,7 +274,8 @@ static void config_map_data(struct table_row *row)
 
 static int compare_keys(const void *left, const void *right)
 {
-	return strcmp((*(const struct json_member *const *)left)->key, (*(const struct json_member *const *)right)->key);
+	return strcmp((*(const struct json_member *const *)left)->key,
+	              (*(const struct json_member *const *)right)->key);
 }
 
 // "cpu: 1/2, memory: 1Gi/2Gi": the limits of one sort.
@@ -287,7 +289,7 @@ static void add_quota(struct table_row *row, const struct json_member **sorted, 
 		const char *used_text = table_scalar(row->arena, json_get(used, sorted[i]->key));
 		const char *hard_text = table_scalar(row->arena, sorted[i]->value);
 		strbuf_printf(&out, "%s%s: %s/%s", out.length ? ", " : "", sorted[i]->key, used_text ? used_text : "0",
-			      hard_text ? hard_text : "0");
+		              hard_text ? hard_text : "0");
 	}
 	table_add_text(row, strbuf_text(&out));
 }
@@ -297,8 +299,8 @@ static void quota_usage(struct table_row *row)
 	const struct json *hard = table_at(row->object, "status.hard");
 	size_t count = 0;
 	const struct json_member **sorted =
-		ARENA_ARRAY(row->arena, const struct json_member *, table_count(row->object, "status.hard") + 1);
-	json_for_each_member(limit, hard)
+	        ARENA_ARRAY(row->arena, const struct json_member *, table_count(row->object, "status.hard") + 1);
+	json_for_each_member (limit, hard)
 		sorted[count++] = limit;
 	qsort(sorted, count, sizeof(*sorted), compare_keys);
 	add_quota(row, sorted, count, false);
@@ -308,102 +310,96 @@ static void quota_usage(struct table_row *row)
 // --- the kinds ---------------------------------------------------------------------------
 
 static const struct cell pod_cells[] = {
-	CELL_NAME,
-	CELL_BY(table_pod_summary),
-	CELL_AGE_OF_OBJECT,
-	CELL_BY(table_pod_address),
-	{CELL_TEXT, "spec.nodeName", "<none>", NULL},
-	{CELL_TEXT, "status.nominatedNodeName", "<none>", NULL},
-	CELL_BY(table_pod_readiness_gates),
+        CELL_NAME,
+        CELL_BY(table_pod_summary),
+        CELL_AGE_OF_OBJECT,
+        CELL_BY(table_pod_address),
+        {CELL_TEXT, "spec.nodeName", "<none>", NULL},
+        {CELL_TEXT, "status.nominatedNodeName", "<none>", NULL},
+        CELL_BY(table_pod_readiness_gates),
 };
 
 static const struct cell pod_template_cells[] = {
-	CELL_NAME,
-	{CELL_NAMES, "template.spec.containers", NULL, NULL},
-	{CELL_IMAGES, "template.spec.containers", NULL, NULL},
-	{CELL_LABELS, "template.metadata.labels", NULL, NULL},
+        CELL_NAME,
+        {CELL_NAMES, "template.spec.containers", NULL, NULL},
+        {CELL_IMAGES, "template.spec.containers", NULL, NULL},
+        {CELL_LABELS, "template.metadata.labels", NULL, NULL},
 };
 
 static const struct cell replication_controller_cells[] = {
-	CELL_NAME,
-	{CELL_NUMBER, "spec.replicas", NULL, NULL},
-	{CELL_NUMBER, "status.replicas", NULL, NULL},
-	{CELL_NUMBER, "status.readyReplicas", NULL, NULL},
-	CELL_AGE_OF_OBJECT,
-	{CELL_NAMES, "spec.template.spec.containers", NULL, NULL},
-	{CELL_IMAGES, "spec.template.spec.containers", NULL, NULL},
-	{CELL_LABELS, "spec.selector", NULL, NULL},
+        CELL_NAME,
+        {CELL_NUMBER, "spec.replicas", NULL, NULL},
+        {CELL_NUMBER, "status.replicas", NULL, NULL},
+        {CELL_NUMBER, "status.readyReplicas", NULL, NULL},
+        CELL_AGE_OF_OBJECT,
+        {CELL_NAMES, "spec.template.spec.containers", NULL, NULL},
+        {CELL_IMAGES, "spec.template.spec.containers", NULL, NULL},
+        {CELL_LABELS, "spec.selector", NULL, NULL},
 };
 
 static const struct cell service_cells[] = {
-	CELL_NAME,
-	{CELL_TEXT, "spec.type", "", NULL},
-	CELL_BY(service_cluster_ip),
-	CELL_BY(service_external_ip),
-	CELL_BY(service_ports),
-	CELL_AGE_OF_OBJECT,
-	{CELL_LABELS, "spec.selector", NULL, NULL},
+        CELL_NAME,
+        {CELL_TEXT, "spec.type", "", NULL},
+        CELL_BY(service_cluster_ip),
+        CELL_BY(service_external_ip),
+        CELL_BY(service_ports),
+        CELL_AGE_OF_OBJECT,
+        {CELL_LABELS, "spec.selector", NULL, NULL},
 };
 
 static const struct cell endpoints_cells[] = {CELL_NAME, CELL_BY(endpoints_addresses), CELL_AGE_OF_OBJECT};
 
 static const struct cell node_cells[] = {
-	CELL_NAME,
-	CELL_BY(node_status),
-	CELL_BY(node_roles),
-	CELL_AGE_OF_OBJECT,
-	{CELL_TEXT, "status.nodeInfo.kubeletVersion", "", NULL},
-	CELL_BY(node_addresses),
-	{CELL_TEXT, "status.nodeInfo.osImage", "<unknown>", NULL},
-	{CELL_TEXT, "status.nodeInfo.kernelVersion", "<unknown>", NULL},
-	{CELL_TEXT, "status.nodeInfo.containerRuntimeVersion", "<unknown>", NULL},
+        CELL_NAME,
+        CELL_BY(node_status),
+        CELL_BY(node_roles),
+        CELL_AGE_OF_OBJECT,
+        {CELL_TEXT, "status.nodeInfo.kubeletVersion", "", NULL},
+        CELL_BY(node_addresses),
+        {CELL_TEXT, "status.nodeInfo.osImage", "<unknown>", NULL},
+        {CELL_TEXT, "status.nodeInfo.kernelVersion", "<unknown>", NULL},
+        {CELL_TEXT, "status.nodeInfo.containerRuntimeVersion", "<unknown>", NULL},
 };
 
 static const struct cell event_cells[] = {
-	CELL_BY(event_last_seen),
-	{CELL_TEXT, "type", "", NULL},
-	{CELL_TEXT, "reason", "", NULL},
-	CELL_BY(event_object),
-	CELL_BY(event_source),
-	CELL_BY(event_message),
-	CELL_BY(event_first_and_count),
-	CELL_NAME,
+        CELL_BY(event_last_seen), {CELL_TEXT, "type", "", NULL}, {CELL_TEXT, "reason", "", NULL}, CELL_BY(event_object),
+        CELL_BY(event_source),    CELL_BY(event_message),        CELL_BY(event_first_and_count),  CELL_NAME,
 };
 
 static const struct cell namespace_cells[] = {CELL_NAME, {CELL_TEXT, "status.phase", "", NULL}, CELL_AGE_OF_OBJECT};
 
 static const struct cell secret_cells[] = {
-	CELL_NAME,
-	{CELL_TEXT, "type", "", NULL},
-	{CELL_COUNT, "data", NULL, NULL},
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        {CELL_TEXT, "type", "", NULL},
+        {CELL_COUNT, "data", NULL, NULL},
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell service_account_cells[] = {CELL_NAME, {CELL_COUNT, "secrets", NULL, NULL}, CELL_AGE_OF_OBJECT};
 
 static const struct cell persistent_volume_cells[] = {
-	CELL_NAME,
-	{CELL_SCALAR, "spec.capacity.storage", "0", NULL},
-	CELL_BY(volume_modes),
-	{CELL_TEXT, "spec.persistentVolumeReclaimPolicy", "", NULL},
-	CELL_BY(volume_phase),
-	CELL_BY(volume_claim),
-	CELL_BY(volume_class),
-	{CELL_TEXT, "spec.volumeAttributesClassName", "<unset>", NULL},
-	{CELL_TEXT, "status.reason", "", NULL},
-	CELL_AGE_OF_OBJECT,
-	{CELL_TEXT, "spec.volumeMode", "<unset>", NULL},
+        CELL_NAME,
+        {CELL_SCALAR, "spec.capacity.storage", "0", NULL},
+        CELL_BY(volume_modes),
+        {CELL_TEXT, "spec.persistentVolumeReclaimPolicy", "", NULL},
+        CELL_BY(volume_phase),
+        CELL_BY(volume_claim),
+        CELL_BY(volume_class),
+        {CELL_TEXT, "spec.volumeAttributesClassName", "<unset>", NULL},
+        {CELL_TEXT, "status.reason", "", NULL},
+        CELL_AGE_OF_OBJECT,
+        {CELL_TEXT, "spec.volumeMode", "<unset>", NULL},
 };
 
 static const struct cell persistent_volume_claim_cells[] = {
-	CELL_NAME,
-	CELL_BY(volume_phase),
-	{CELL_TEXT, "spec.volumeName", "", NULL},
-	CELL_BY(claim_capacity_and_modes),
-	CELL_BY(volume_class),
-	{CELL_TEXT, "spec.volumeAttributesClassName", "<unset>", NULL},
-	CELL_AGE_OF_OBJECT,
-	{CELL_TEXT, "spec.volumeMode", "<unset>", NULL},
+        CELL_NAME,
+        CELL_BY(volume_phase),
+        {CELL_TEXT, "spec.volumeName", "", NULL},
+        CELL_BY(claim_capacity_and_modes),
+        CELL_BY(volume_class),
+        {CELL_TEXT, "spec.volumeAttributesClassName", "<unset>", NULL},
+        CELL_AGE_OF_OBJECT,
+        {CELL_TEXT, "spec.volumeMode", "<unset>", NULL},
 };
 
 static const struct cell component_status_cells[] = {CELL_NAME, CELL_BY(component_health)};
@@ -411,28 +407,28 @@ static const struct cell config_map_cells[] = {CELL_NAME, CELL_BY(config_map_dat
 static const struct cell resource_quota_cells[] = {CELL_NAME, CELL_BY(quota_usage), CELL_AGE_OF_OBJECT};
 
 static const struct cell status_cells[] = {
-	{CELL_TEXT, "status", "", NULL},
-	{CELL_TEXT, "reason", "", NULL},
-	{CELL_TEXT, "message", "", NULL},
+        {CELL_TEXT, "status", "", NULL},
+        {CELL_TEXT, "reason", "", NULL},
+        {CELL_TEXT, "message", "", NULL},
 };
 
 const struct table_kind table_core_kinds[] = {
-	TABLE_KIND("", "ComponentStatus", component_status_cells),
-	TABLE_KIND("", "ConfigMap", config_map_cells),
-	TABLE_KIND("", "Endpoints", endpoints_cells),
-	TABLE_KIND("", "Event", event_cells),
-	TABLE_KIND("", "Namespace", namespace_cells),
-	TABLE_KIND("", "Node", node_cells),
-	TABLE_KIND("", "PersistentVolume", persistent_volume_cells),
-	TABLE_KIND("", "PersistentVolumeClaim", persistent_volume_claim_cells),
-	TABLE_KIND("", "Pod", pod_cells),
-	TABLE_KIND("", "PodTemplate", pod_template_cells),
-	TABLE_KIND("", "ReplicationController", replication_controller_cells),
-	TABLE_KIND("", "ResourceQuota", resource_quota_cells),
-	TABLE_KIND("", "Secret", secret_cells),
-	TABLE_KIND("", "Service", service_cells),
-	TABLE_KIND("", "ServiceAccount", service_account_cells),
-	TABLE_KIND("", "Status", status_cells),
-	TABLE_KIND("events.k8s.io", "Event", event_cells),
+        TABLE_KIND("", "ComponentStatus", component_status_cells),
+        TABLE_KIND("", "ConfigMap", config_map_cells),
+        TABLE_KIND("", "Endpoints", endpoints_cells),
+        TABLE_KIND("", "Event", event_cells),
+        TABLE_KIND("", "Namespace", namespace_cells),
+        TABLE_KIND("", "Node", node_cells),
+        TABLE_KIND("", "PersistentVolume", persistent_volume_cells),
+        TABLE_KIND("", "PersistentVolumeClaim", persistent_volume_claim_cells),
+        TABLE_KIND("", "Pod", pod_cells),
+        TABLE_KIND("", "PodTemplate", pod_template_cells),
+        TABLE_KIND("", "ReplicationController", replication_controller_cells),
+        TABLE_KIND("", "ResourceQuota", resource_quota_cells),
+        TABLE_KIND("", "Secret", secret_cells),
+        TABLE_KIND("", "Service", service_cells),
+        TABLE_KIND("", "ServiceAccount", service_account_cells),
+        TABLE_KIND("", "Status", status_cells),
+        TABLE_KIND("events.k8s.io", "Event", event_cells),
 };
 const size_t table_core_kind_count = ARRAY_SIZE(table_core_kinds);

@@ -37,9 +37,18 @@ struct cell {
 	void (*function)(struct table_row *row);
 };
 
-#define CELL_NAME {CELL_TEXT, "metadata.name", "", NULL}
-#define CELL_AGE_OF_OBJECT {CELL_AGE, "metadata.creationTimestamp", NULL, NULL}
-#define CELL_BY(cell_function) {CELL_FUNCTION, NULL, NULL, cell_function}
+#define CELL_NAME                                    \
+	{                                            \
+		CELL_TEXT, "metadata.name", "", NULL \
+	}
+#define CELL_AGE_OF_OBJECT                                         \
+	{                                                          \
+		CELL_AGE, "metadata.creationTimestamp", NULL, NULL \
+	}
+#define CELL_BY(cell_function)                           \
+	{                                                \
+		CELL_FUNCTION, NULL, NULL, cell_function \
+	}
 
 struct table_kind {
 	const char *group;
@@ -48,7 +57,10 @@ struct table_kind {
 	size_t cell_count;
 };
 
-#define TABLE_KIND(group, kind, cells) {group, kind, cells, ARRAY_SIZE(cells)}
+#define TABLE_KIND(group, kind, cells)                \
+	{                                             \
+		group, kind, cells, ARRAY_SIZE(cells) \
+	}
 
 extern const struct table_kind table_core_kinds[], table_workload_kinds[], table_other_kinds[];
 extern const size_t table_core_kind_count, table_workload_kind_count, table_other_kind_count;

@@ -19,7 +19,7 @@ static void ingress_hosts(struct table_row *row)
 	size_t shown = 0;
 	bool more = false;
 	AUTO_STRBUF struct strbuf out = STRBUF_INIT(1 << 20);
-	json_for_each_item(rule, rules) {
+	json_for_each_item (rule, rules) {
 		const char *host = table_text(rule, "host", NULL);
 		more = more || shown == LIST_MAXIMUM;
 		if (!more && host)
@@ -33,9 +33,9 @@ static void ingress_hosts(struct table_row *row)
 static void ingress_address(struct table_row *row)
 {
 	const char **texts =
-		ARENA_ARRAY(row->arena, const char *, table_count(row->object, "status.loadBalancer.ingress") + 1);
+	        ARENA_ARRAY(row->arena, const char *, table_count(row->object, "status.loadBalancer.ingress") + 1);
 	size_t count = 0;
-	json_for_each_item(entry, table_at(row->object, "status.loadBalancer.ingress")) {
+	json_for_each_item (entry, table_at(row->object, "status.loadBalancer.ingress")) {
 		const char *text = table_text(entry, "ip", table_text(entry, "hostname", NULL));
 		if (text)
 			texts[count++] = text;
@@ -55,8 +55,9 @@ static void ingress_class_parameters(struct table_row *row)
 	if (!parameters)
 		table_add_text(row, "<none>");
 	else
-		table_add_text(row, arena_printf(row->arena, "%s%s%s/%s", table_text(parameters, "kind", ""),
-						 group ? "." : "", group ? group : "", table_text(parameters, "name", "")));
+		table_add_text(row,
+		               arena_printf(row->arena, "%s%s%s/%s", table_text(parameters, "kind", ""),
+		                            group ? "." : "", group ? group : "", table_text(parameters, "name", "")));
 }
 
 // "services/default/web" in small letters; followed by an age that has no column, as upstream has it.
@@ -69,8 +70,8 @@ static void ip_address_parent(struct table_row *row)
 		table_add_text(row, "<none>");
 	} else {
 		const char *text = arena_printf(row->arena, "%s%s%s%s%s/%s", table_text(parent, "resource", ""),
-						group ? "." : "", group ? group : "", namespace_name ? "/" : "",
-						namespace_name ? namespace_name : "", table_text(parent, "name", ""));
+		                                group ? "." : "", group ? group : "", namespace_name ? "/" : "",
+		                                namespace_name ? namespace_name : "", table_text(parent, "name", ""));
 		table_add_text(row, table_lower(row->arena, text));
 	}
 	table_add_text(row, table_age(row, table_at(row->object, "metadata.creationTimestamp")));
@@ -100,7 +101,7 @@ static void short_list_finish(struct short_list *list, struct table_row *row)
 static void endpoint_slice_ports(struct table_row *row)
 {
 	struct short_list list = {.out = STRBUF_INIT(1 << 20)};
-	json_for_each_item(port, table_at(row->object, "ports")) {
+	json_for_each_item (port, table_at(row->object, "ports")) {
 		const char *number = table_scalar(row->arena, table_at(port, "port"));
 		short_list_add(&list, number ? number : table_text(port, "name", "*"));
 	}
@@ -110,8 +111,8 @@ static void endpoint_slice_ports(struct table_row *row)
 static void endpoint_slice_addresses(struct table_row *row)
 {
 	struct short_list list = {.out = STRBUF_INIT(1 << 20)};
-	json_for_each_item(endpoint, table_at(row->object, "endpoints"))
-		json_for_each_item(address, table_at(endpoint, "addresses"))
+	json_for_each_item (endpoint, table_at(row->object, "endpoints"))
+		json_for_each_item (address, table_at(endpoint, "addresses"))
 			short_list_add(&list, json_text(address) ? json_text(address) : "");
 	short_list_finish(&list, row);
 }
@@ -121,18 +122,19 @@ static void endpoint_slice_addresses(struct table_row *row)
 static void binding_role(struct table_row *row)
 {
 	table_add_text(row, arena_printf(row->arena, "%s/%s", table_text(row->object, "roleRef.kind", ""),
-					 table_text(row->object, "roleRef.name", "")));
+	                                 table_text(row->object, "roleRef.name", "")));
 }
 
 static void add_subjects(struct table_row *row, const char *kind, bool with_namespace)
 {
 	AUTO_STRBUF struct strbuf out = STRBUF_INIT(1 << 20);
 	bool first = true;
-	json_for_each_item(subject, table_at(row->object, "subjects")) {
+	json_for_each_item (subject, table_at(row->object, "subjects")) {
 		if (strcmp(table_text(subject, "kind", ""), kind) != 0)
 			continue;
-		strbuf_printf(&out, "%s%s%s%s", first ? "" : ", ", with_namespace ? table_text(subject, "namespace", "") : "",
-			      with_namespace ? "/" : "", table_text(subject, "name", ""));
+		strbuf_printf(&out, "%s%s%s%s", first ? "" : ", ",
+		              with_namespace ? table_text(subject, "namespace", "") : "", with_namespace ? "/" : "",
+		              table_text(subject, "name", ""));
 		first = false;
 	}
 	table_add_text(row, strbuf_text(&out));
@@ -162,9 +164,9 @@ static void request_condition(struct table_row *row)
 		text = "Denied";
 	else if (table_condition(conditions, "Approved"))
 		text = "Approved";
-	table_add_text(row, arena_printf(row->arena, "%s%s%s", text,
-					 table_condition(conditions, "Failed") ? ",Failed" : "",
-					 table_text(row->object, "status.certificate", NULL) ? ",Issued" : ""));
+	table_add_text(row,
+	               arena_printf(row->arena, "%s%s%s", text, table_condition(conditions, "Failed") ? ",Failed" : "",
+	                            table_text(row->object, "status.certificate", NULL) ? ",Issued" : ""));
 }
 
 // --- storage ------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ static void storage_class_name(struct table_row *row)
 	const char *beta = json_get_text(annotations, "storageclass.beta.kubernetes.io/is-default-class");
 	bool is_default = (stable && strcmp(stable, "true") == 0) || (beta && strcmp(beta, "true") == 0);
 	table_add_text(row, arena_printf(row->arena, "%s%s", table_text(row->object, "metadata.name", ""),
-					 is_default ? " (default)" : ""));
+	                                 is_default ? " (default)" : ""));
 }
 
 static void driver_token_requests(struct table_row *row)
@@ -191,23 +193,25 @@ static void policy_parameter_kind(struct table_row *row)
 {
 	const struct json *kind = table_at(row->object, "spec.paramKind");
 	table_add_text(row, kind ? arena_printf(row->arena, "%s/%s", table_text(kind, "apiVersion", ""),
-						table_text(kind, "kind", ""))
-				 : "<unset>");
+	                                        table_text(kind, "kind", ""))
+	                         : "<unset>");
 }
 
 // A selector as the generated Go code of upstream prints it.
 static const char *go_selector_text(struct arena *arena, const struct json *selector)
 {
 	AUTO_STRBUF struct strbuf out = STRBUF_INIT(1 << 20);
-	struct json *labels = table_at(selector, "matchLabels") ? json_clone(arena, table_at(selector, "matchLabels")) : NULL;
+	struct json *labels =
+	        table_at(selector, "matchLabels") ? json_clone(arena, table_at(selector, "matchLabels")) : NULL;
 	json_sort_keys(labels);
 	strbuf_append_text(&out, "&LabelSelector{MatchLabels:map[string]string{");
-	json_for_each_member(label, labels)
+	json_for_each_member (label, labels)
 		strbuf_printf(&out, "%s: %s,", label->key, json_text(label->value) ? json_text(label->value) : "");
 	strbuf_append_text(&out, "},MatchExpressions:[]LabelSelectorRequirement{");
-	json_for_each_item(row, table_at(selector, "matchExpressions"))
-		strbuf_printf(&out, "LabelSelectorRequirement{Key:%s,Operator:%s,Values:[%s],},", table_text(row, "key", ""),
-			      table_text(row, "operator", ""), table_join(arena, table_at(row, "values"), NULL, " "));
+	json_for_each_item (row, table_at(selector, "matchExpressions"))
+		strbuf_printf(&out, "LabelSelectorRequirement{Key:%s,Operator:%s,Values:[%s],},",
+		              table_text(row, "key", ""), table_text(row, "operator", ""),
+		              table_join(arena, table_at(row, "values"), NULL, " "));
 	strbuf_append_text(&out, "},}");
 	return arena_strdup(arena, strbuf_text(&out));
 }
@@ -241,7 +245,8 @@ static void claim_state(struct table_row *row)
 		state = table_count(row->object, "status.reservedFor") ? "allocated,reserved" : "allocated";
 	else if (!deleted)
 		state = "pending";
-	table_add_text(row, arena_printf(row->arena, "%s%s%s", deleted ? "deleted" : "", deleted && *state ? "," : "", state));
+	table_add_text(
+	        row, arena_printf(row->arena, "%s%s%s", deleted ? "deleted" : "", deleted && *state ? "," : "", state));
 }
 
 static void api_service(struct table_row *row)
@@ -251,8 +256,8 @@ static void api_service(struct table_row *row)
 	const char *status = table_text(available, "status", "Unknown");
 	const char *reason = table_text(available, "reason", NULL);
 	table_add_text(row, service ? arena_printf(row->arena, "%s/%s", table_text(service, "namespace", ""),
-						   table_text(service, "name", ""))
-				    : "Local");
+	                                           table_text(service, "name", ""))
+	                            : "Local");
 	bool plain = !reason || strcmp(status, "True") == 0;
 	table_add_text(row, plain ? status : arena_printf(row->arena, "%s (%s)", status, reason));
 }
@@ -260,161 +265,160 @@ static void api_service(struct table_row *row)
 // --- the kinds ------------------------------------------------------------------------------
 
 static const struct cell ingress_cells[] = {
-	CELL_NAME,
-	{CELL_TEXT, "spec.ingressClassName", "<none>", NULL},
-	CELL_BY(ingress_hosts),
-	CELL_BY(ingress_address),
-	CELL_BY(ingress_ports),
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        {CELL_TEXT, "spec.ingressClassName", "<none>", NULL},
+        CELL_BY(ingress_hosts),
+        CELL_BY(ingress_address),
+        CELL_BY(ingress_ports),
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell ingress_class_cells[] = {
-	CELL_NAME,
-	{CELL_TEXT, "spec.controller", "", NULL},
-	CELL_BY(ingress_class_parameters),
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        {CELL_TEXT, "spec.controller", "", NULL},
+        CELL_BY(ingress_class_parameters),
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell ip_address_cells[] = {CELL_NAME, CELL_BY(ip_address_parent)};
 static const struct cell service_cidr_cells[] = {CELL_NAME, {CELL_JOINED, "spec.cidrs", "", NULL}, CELL_AGE_OF_OBJECT};
-static const struct cell network_policy_cells[] = {CELL_NAME, {CELL_SELECTOR, "spec.podSelector", NULL, NULL}, CELL_AGE_OF_OBJECT};
+static const struct cell network_policy_cells[] = {
+        CELL_NAME, {CELL_SELECTOR, "spec.podSelector", NULL, NULL}, CELL_AGE_OF_OBJECT};
 
 static const struct cell endpoint_slice_cells[] = {
-	CELL_NAME,
-	{CELL_TEXT, "addressType", "", NULL},
-	CELL_BY(endpoint_slice_ports),
-	CELL_BY(endpoint_slice_addresses),
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        {CELL_TEXT, "addressType", "", NULL},
+        CELL_BY(endpoint_slice_ports),
+        CELL_BY(endpoint_slice_addresses),
+        CELL_AGE_OF_OBJECT,
 };
 
-static const struct cell binding_cells[] = {CELL_NAME, CELL_BY(binding_role), CELL_AGE_OF_OBJECT, CELL_BY(binding_subjects)};
+static const struct cell binding_cells[] = {CELL_NAME, CELL_BY(binding_role), CELL_AGE_OF_OBJECT,
+                                            CELL_BY(binding_subjects)};
 
 static const struct cell signing_request_cells[] = {
-	CELL_NAME,
-	CELL_AGE_OF_OBJECT,
-	{CELL_TEXT, "spec.signerName", "<none>", NULL},
-	{CELL_TEXT, "spec.username", "", NULL},
-	CELL_BY(request_duration),
-	CELL_BY(request_condition),
+        CELL_NAME,
+        CELL_AGE_OF_OBJECT,
+        {CELL_TEXT, "spec.signerName", "<none>", NULL},
+        {CELL_TEXT, "spec.username", "", NULL},
+        CELL_BY(request_duration),
+        CELL_BY(request_condition),
 };
 
 static const struct cell lease_cells[] = {CELL_NAME, {CELL_TEXT, "spec.holderIdentity", "", NULL}, CELL_AGE_OF_OBJECT};
 
 static const struct cell storage_class_cells[] = {
-	CELL_BY(storage_class_name),
-	{CELL_TEXT, "provisioner", "", NULL},
-	{CELL_TEXT, "reclaimPolicy", "Delete", NULL},
-	{CELL_TEXT, "volumeBindingMode", "Immediate", NULL},
-	{CELL_BOOL, "allowVolumeExpansion", NULL, NULL},
-	CELL_AGE_OF_OBJECT,
+        CELL_BY(storage_class_name),
+        {CELL_TEXT, "provisioner", "", NULL},
+        {CELL_TEXT, "reclaimPolicy", "Delete", NULL},
+        {CELL_TEXT, "volumeBindingMode", "Immediate", NULL},
+        {CELL_BOOL, "allowVolumeExpansion", NULL, NULL},
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell volume_attachment_cells[] = {
-	CELL_NAME,
-	{CELL_TEXT, "spec.attacher", "", NULL},
-	{CELL_TEXT, "spec.source.persistentVolumeName", "", NULL},
-	{CELL_TEXT, "spec.nodeName", "", NULL},
-	{CELL_BOOL, "status.attached", NULL, NULL},
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        {CELL_TEXT, "spec.attacher", "", NULL},
+        {CELL_TEXT, "spec.source.persistentVolumeName", "", NULL},
+        {CELL_TEXT, "spec.nodeName", "", NULL},
+        {CELL_BOOL, "status.attached", NULL, NULL},
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell csi_node_cells[] = {CELL_NAME, {CELL_COUNT, "spec.drivers", NULL, NULL}, CELL_AGE_OF_OBJECT};
 
 static const struct cell csi_driver_cells[] = {
-	CELL_NAME,
-	{CELL_BOOL, "spec.attachRequired", "true", NULL},
-	{CELL_BOOL, "spec.podInfoOnMount", NULL, NULL},
-	{CELL_BOOL, "spec.storageCapacity", NULL, NULL},
-	CELL_BY(driver_token_requests),
-	{CELL_BOOL, "spec.requiresRepublish", NULL, NULL},
-	{CELL_JOINED, "spec.volumeLifecycleModes", "<none>", NULL},
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        {CELL_BOOL, "spec.attachRequired", "true", NULL},
+        {CELL_BOOL, "spec.podInfoOnMount", NULL, NULL},
+        {CELL_BOOL, "spec.storageCapacity", NULL, NULL},
+        CELL_BY(driver_token_requests),
+        {CELL_BOOL, "spec.requiresRepublish", NULL, NULL},
+        {CELL_JOINED, "spec.volumeLifecycleModes", "<none>", NULL},
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell priority_class_cells[] = {
-	CELL_NAME,
-	{CELL_NUMBER, "value", NULL, NULL},
-	{CELL_BOOL, "globalDefault", NULL, NULL},
-	CELL_AGE_OF_OBJECT,
-	{CELL_TEXT, "preemptionPolicy", "", NULL},
+        CELL_NAME,          {CELL_NUMBER, "value", NULL, NULL},        {CELL_BOOL, "globalDefault", NULL, NULL},
+        CELL_AGE_OF_OBJECT, {CELL_TEXT, "preemptionPolicy", "", NULL},
 };
 
 static const struct cell runtime_class_cells[] = {CELL_NAME, {CELL_TEXT, "handler", "", NULL}, CELL_AGE_OF_OBJECT};
 static const struct cell webhook_cells[] = {CELL_NAME, {CELL_COUNT, "webhooks", NULL, NULL}, CELL_AGE_OF_OBJECT};
 
 static const struct cell admission_policy_cells[] = {
-	CELL_NAME,
-	{CELL_COUNT, "spec.validations", NULL, NULL},
-	CELL_BY(policy_parameter_kind),
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        {CELL_COUNT, "spec.validations", NULL, NULL},
+        CELL_BY(policy_parameter_kind),
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell admission_policy_binding_cells[] = {
-	CELL_NAME,
-	{CELL_TEXT, "spec.policyName", "", NULL},
-	CELL_BY(policy_binding_parameter),
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        {CELL_TEXT, "spec.policyName", "", NULL},
+        CELL_BY(policy_binding_parameter),
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell flow_schema_cells[] = {
-	CELL_NAME,
-	{CELL_TEXT, "spec.priorityLevelConfiguration.name", "", NULL},
-	{CELL_NUMBER, "spec.matchingPrecedence", NULL, NULL},
-	{CELL_TEXT, "spec.distinguisherMethod.type", "<none>", NULL},
-	CELL_AGE_OF_OBJECT,
-	CELL_BY(flow_schema_missing_level),
+        CELL_NAME,
+        {CELL_TEXT, "spec.priorityLevelConfiguration.name", "", NULL},
+        {CELL_NUMBER, "spec.matchingPrecedence", NULL, NULL},
+        {CELL_TEXT, "spec.distinguisherMethod.type", "<none>", NULL},
+        CELL_AGE_OF_OBJECT,
+        CELL_BY(flow_schema_missing_level),
 };
 
 static const struct cell priority_level_cells[] = {
-	CELL_NAME,
-	{CELL_TEXT, "spec.type", "", NULL},
-	{CELL_NUMBER_OR, "spec.limited.nominalConcurrencyShares", "<none>", NULL},
-	{CELL_NUMBER_OR, "spec.limited.limitResponse.queuing.queues", "<none>", NULL},
-	{CELL_NUMBER_OR, "spec.limited.limitResponse.queuing.handSize", "<none>", NULL},
-	{CELL_NUMBER_OR, "spec.limited.limitResponse.queuing.queueLengthLimit", "<none>", NULL},
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        {CELL_TEXT, "spec.type", "", NULL},
+        {CELL_NUMBER_OR, "spec.limited.nominalConcurrencyShares", "<none>", NULL},
+        {CELL_NUMBER_OR, "spec.limited.limitResponse.queuing.queues", "<none>", NULL},
+        {CELL_NUMBER_OR, "spec.limited.limitResponse.queuing.handSize", "<none>", NULL},
+        {CELL_NUMBER_OR, "spec.limited.limitResponse.queuing.queueLengthLimit", "<none>", NULL},
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell name_and_age_cells[] = {CELL_NAME, CELL_AGE_OF_OBJECT};
 static const struct cell resource_claim_cells[] = {CELL_NAME, CELL_BY(claim_state), CELL_AGE_OF_OBJECT};
 
 static const struct cell resource_slice_cells[] = {
-	CELL_NAME,
-	{CELL_TEXT, "spec.nodeName", "", NULL},
-	{CELL_TEXT, "spec.driver", "", NULL},
-	{CELL_TEXT, "spec.pool.name", "", NULL},
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        {CELL_TEXT, "spec.nodeName", "", NULL},
+        {CELL_TEXT, "spec.driver", "", NULL},
+        {CELL_TEXT, "spec.pool.name", "", NULL},
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell api_service_cells[] = {CELL_NAME, CELL_BY(api_service), CELL_AGE_OF_OBJECT};
 
 const struct table_kind table_other_kinds[] = {
-	TABLE_KIND("admissionregistration.k8s.io", "MutatingWebhookConfiguration", webhook_cells),
-	TABLE_KIND("admissionregistration.k8s.io", "ValidatingAdmissionPolicy", admission_policy_cells),
-	TABLE_KIND("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding", admission_policy_binding_cells),
-	TABLE_KIND("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", webhook_cells),
-	TABLE_KIND("apiregistration.k8s.io", "APIService", api_service_cells),
-	TABLE_KIND("certificates.k8s.io", "CertificateSigningRequest", signing_request_cells),
-	TABLE_KIND("coordination.k8s.io", "Lease", lease_cells),
-	TABLE_KIND("discovery.k8s.io", "EndpointSlice", endpoint_slice_cells),
-	TABLE_KIND("flowcontrol.apiserver.k8s.io", "FlowSchema", flow_schema_cells),
-	TABLE_KIND("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", priority_level_cells),
-	TABLE_KIND("networking.k8s.io", "IPAddress", ip_address_cells),
-	TABLE_KIND("networking.k8s.io", "Ingress", ingress_cells),
-	TABLE_KIND("networking.k8s.io", "IngressClass", ingress_class_cells),
-	TABLE_KIND("networking.k8s.io", "NetworkPolicy", network_policy_cells),
-	TABLE_KIND("networking.k8s.io", "ServiceCIDR", service_cidr_cells),
-	TABLE_KIND("node.k8s.io", "RuntimeClass", runtime_class_cells),
-	TABLE_KIND("rbac.authorization.k8s.io", "ClusterRoleBinding", binding_cells),
-	TABLE_KIND("rbac.authorization.k8s.io", "RoleBinding", binding_cells),
-	TABLE_KIND("resource.k8s.io", "DeviceClass", name_and_age_cells),
-	TABLE_KIND("resource.k8s.io", "ResourceClaim", resource_claim_cells),
-	TABLE_KIND("resource.k8s.io", "ResourceClaimTemplate", name_and_age_cells),
-	TABLE_KIND("resource.k8s.io", "ResourceSlice", resource_slice_cells),
-	TABLE_KIND("scheduling.k8s.io", "PriorityClass", priority_class_cells),
-	TABLE_KIND("storage.k8s.io", "CSIDriver", csi_driver_cells),
-	TABLE_KIND("storage.k8s.io", "CSINode", csi_node_cells),
-	TABLE_KIND("storage.k8s.io", "StorageClass", storage_class_cells),
-	TABLE_KIND("storage.k8s.io", "VolumeAttachment", volume_attachment_cells),
+        TABLE_KIND("admissionregistration.k8s.io", "MutatingWebhookConfiguration", webhook_cells),
+        TABLE_KIND("admissionregistration.k8s.io", "ValidatingAdmissionPolicy", admission_policy_cells),
+        TABLE_KIND("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding", admission_policy_binding_cells),
+        TABLE_KIND("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", webhook_cells),
+        TABLE_KIND("apiregistration.k8s.io", "APIService", api_service_cells),
+        TABLE_KIND("certificates.k8s.io", "CertificateSigningRequest", signing_request_cells),
+        TABLE_KIND("coordination.k8s.io", "Lease", lease_cells),
+        TABLE_KIND("discovery.k8s.io", "EndpointSlice", endpoint_slice_cells),
+        TABLE_KIND("flowcontrol.apiserver.k8s.io", "FlowSchema", flow_schema_cells),
+        TABLE_KIND("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", priority_level_cells),
+        TABLE_KIND("networking.k8s.io", "IPAddress", ip_address_cells),
+        TABLE_KIND("networking.k8s.io", "Ingress", ingress_cells),
+        TABLE_KIND("networking.k8s.io", "IngressClass", ingress_class_cells),
+        TABLE_KIND("networking.k8s.io", "NetworkPolicy", network_policy_cells),
+        TABLE_KIND("networking.k8s.io", "ServiceCIDR", service_cidr_cells),
+        TABLE_KIND("node.k8s.io", "RuntimeClass", runtime_class_cells),
+        TABLE_KIND("rbac.authorization.k8s.io", "ClusterRoleBinding", binding_cells),
+        TABLE_KIND("rbac.authorization.k8s.io", "RoleBinding", binding_cells),
+        TABLE_KIND("resource.k8s.io", "DeviceClass", name_and_age_cells),
+        TABLE_KIND("resource.k8s.io", "ResourceClaim", resource_claim_cells),
+        TABLE_KIND("resource.k8s.io", "ResourceClaimTemplate", name_and_age_cells),
+        TABLE_KIND("resource.k8s.io", "ResourceSlice", resource_slice_cells),
+        TABLE_KIND("scheduling.k8s.io", "PriorityClass", priority_class_cells),
+        TABLE_KIND("storage.k8s.io", "CSIDriver", csi_driver_cells),
+        TABLE_KIND("storage.k8s.io", "CSINode", csi_node_cells),
+        TABLE_KIND("storage.k8s.io", "StorageClass", storage_class_cells),
+        TABLE_KIND("storage.k8s.io", "VolumeAttachment", volume_attachment_cells),
 };
 const size_t table_other_kind_count = ARRAY_SIZE(table_other_kinds);

@@ -41,7 +41,7 @@ static bool is_sidecar(const struct json *container)
 
 static bool names_sidecar(const struct json *object, const char *name)
 {
-	json_for_each_item(container, table_at(object, "spec.initContainers"))
+	json_for_each_item (container, table_at(object, "spec.initContainers"))
 		if (strcmp(table_text(container, "name", ""), name) == 0)
 			return is_sidecar(container);
 	return false;
@@ -55,12 +55,12 @@ static const char *termination_text(struct arena *arena, const struct json *term
 	if (reason)
 		return arena_printf(arena, "%s%s", prefix, reason);
 	return arena_printf(arena, "%s%s:%lld", prefix, signal ? "Signal" : "ExitCode",
-			    (long long)(signal ? signal : table_number(terminated, "exitCode")));
+	                    (long long)(signal ? signal : table_number(terminated, "exitCode")));
 }
 
 // What an unfinished init container says; NULL when it is done or a running sidecar.
 static const char *init_reason(struct arena *arena, const struct json *object, const struct json *status, size_t index,
-			       bool sidecar, struct summary *summary)
+                               bool sidecar, struct summary *summary)
 {
 	const struct json *terminated = table_at(status, "state.terminated");
 	const char *waiting = table_text(status, "state.waiting.reason", NULL);
@@ -79,10 +79,10 @@ static const char *init_reason(struct arena *arena, const struct json *object, c
 
 // Returns whether the pod is still initializing. *sidecars counts theirs alone.
 static bool summarize_init(struct arena *arena, const struct json *object, struct summary *summary,
-			   struct restarts *all, struct restarts *sidecars)
+                           struct restarts *all, struct restarts *sidecars)
 {
 	size_t index = 0;
-	json_for_each_item(status, table_at(object, "status.initContainerStatuses")) {
+	json_for_each_item (status, table_at(object, "status.initContainerStatuses")) {
 		bool sidecar = names_sidecar(object, table_text(status, "name", ""));
 		add_restarts(all, status);
 		if (sidecar)
@@ -98,7 +98,7 @@ static bool summarize_init(struct arena *arena, const struct json *object, struc
 
 // The containers' states, the last one first: the first container's word stands.
 static void summarize_containers(struct arena *arena, const struct json *object, struct summary *summary,
-				 struct restarts *restarts)
+                                 struct restarts *restarts)
 {
 	const struct json *statuses = table_at(object, "status.containerStatuses");
 	bool has_running = false;
@@ -117,8 +117,8 @@ static void summarize_containers(struct arena *arena, const struct json *object,
 		}
 	}
 	if (has_running && strcmp(summary->reason, "Completed") == 0)
-		summary->reason =
-			table_condition_is_true(table_at(object, "status.conditions"), "Ready") ? "Running" : "NotReady";
+		summary->reason = table_condition_is_true(table_at(object, "status.conditions"), "Ready") ? "Running"
+		                                                                                          : "NotReady";
 }
 
 static bool is_finished(const char *phase)
@@ -132,12 +132,12 @@ static struct summary summarize(struct arena *arena, const struct json *object)
 	const char *phase = table_text(object, "status.phase", "");
 	const char *status_reason = table_text(object, "status.reason", "");
 	struct summary summary = {.reason = *status_reason ? status_reason : phase,
-				  .total = table_count(object, "spec.containers")};
-	json_for_each_item(condition, conditions)
+	                          .total = table_count(object, "spec.containers")};
+	json_for_each_item (condition, conditions)
 		if (strcmp(table_text(condition, "type", ""), "PodScheduled") == 0 &&
 		    strcmp(table_text(condition, "reason", ""), "SchedulingGated") == 0)
 			summary.reason = "SchedulingGated";
-	json_for_each_item(container, table_at(object, "spec.initContainers"))
+	json_for_each_item (container, table_at(object, "spec.initContainers"))
 		summary.total += is_sidecar(container);
 	struct restarts restarts = {.last_ns = INT64_MIN}, sidecars = {.last_ns = INT64_MIN};
 	bool initializing = summarize_init(arena, object, &summary, &restarts, &sidecars);
@@ -187,7 +187,7 @@ void table_pod_readiness_gates(struct table_row *row)
 		table_add_text(row, "<none>");
 		return;
 	}
-	json_for_each_item(gate, gates)
+	json_for_each_item (gate, gates)
 		true_count += table_condition_is_true(conditions, table_text(gate, "conditionType", ""));
 	table_add_text(row, arena_printf(row->arena, "%zu/%u", true_count, gates->length));
 }

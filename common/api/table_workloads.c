@@ -15,8 +15,8 @@ enum { METRICS_SHOWN = 2 };
 static void ready_of_replicas(struct table_row *row)
 {
 	table_add_text(row, arena_printf(row->arena, "%lld/%lld",
-					 (long long)table_number(row->object, "status.readyReplicas"),
-					 (long long)table_number(row->object, "spec.replicas")));
+	                                 (long long)table_number(row->object, "status.readyReplicas"),
+	                                 (long long)table_number(row->object, "spec.replicas")));
 }
 
 // Unlike other kinds' selectors, an empty one is empty text.
@@ -36,12 +36,13 @@ static void deployment_selector(struct table_row *row)
 static void revision_controller(struct table_row *row)
 {
 	const char *text = "<none>";
-	json_for_each_item(owner, table_at(row->object, "metadata.ownerReferences")) {
+	json_for_each_item (owner, table_at(row->object, "metadata.ownerReferences")) {
 		const char *group, *version;
 		if (!table_bool(owner, "controller"))
 			continue;
 		api_version_split(row->arena, table_text(owner, "apiVersion", ""), &group, &version);
-		const char *kind = arena_printf(row->arena, "%s%s%s", table_text(owner, "kind", ""), *group ? "." : "", group);
+		const char *kind =
+		        arena_printf(row->arena, "%s%s%s", table_text(owner, "kind", ""), *group ? "." : "", group);
 		text = arena_printf(row->arena, "%s/%s", table_lower(row->arena, kind), table_text(owner, "name", ""));
 		break;
 	}
@@ -115,11 +116,11 @@ struct metric_source {
 };
 
 static const struct metric_source metric_sources[] = {
-	{"External", "external", false, " (avg)"},
-	{"Pods", "pods", false, ""},
-	{"Object", "object", false, " (avg)"},
-	{"Resource", "resource", true, ""},
-	{"ContainerResource", "containerResource", true, ""},
+        {"External", "external", false, " (avg)"},
+        {"Pods", "pods", false, ""},
+        {"Object", "object", false, " (avg)"},
+        {"Resource", "resource", true, ""},
+        {"ContainerResource", "containerResource", true, ""},
 };
 
 static const char *quantity_or(struct arena *arena, const struct json *object, const char *path, const char *otherwise)
@@ -149,14 +150,15 @@ static const char *metric_text(struct arena *arena, const struct json *spec, con
 	const char *name = source->named ? arena_printf(arena, "%s: ", table_text(wanted, "name", "")) : "";
 	const char *average = quantity_or(arena, wanted, "target.averageValue", NULL);
 	if (average)
-		return arena_printf(arena, "%s%s/%s%s", name, quantity_or(arena, now, "current.averageValue", "<unknown>"),
-				    average, source->suffix);
+		return arena_printf(arena, "%s%s/%s%s", name,
+		                    quantity_or(arena, now, "current.averageValue", "<unknown>"), average,
+		                    source->suffix);
 	if (source->named)
 		return arena_printf(arena, "%s%s/%s", name,
-				    percent_or(arena, now, "current.averageUtilization", "<unknown>"),
-				    percent_or(arena, wanted, "target.averageUtilization", "<auto>"));
+		                    percent_or(arena, now, "current.averageUtilization", "<unknown>"),
+		                    percent_or(arena, wanted, "target.averageUtilization", "<auto>"));
 	return arena_printf(arena, "%s/%s", quantity_or(arena, now, "current.value", "<unknown>"),
-			    quantity_or(arena, wanted, "target.value", "0"));
+	                    quantity_or(arena, wanted, "target.value", "0"));
 }
 
 // autoscaling/v1 knows one metric, the use of CPU.
@@ -165,8 +167,8 @@ static const char *version_1_target(struct table_row *row)
 	if (!table_at(row->object, "spec.targetCPUUtilizationPercentage"))
 		return "<none>";
 	return arena_printf(row->arena, "cpu: %s/%s",
-			    percent_or(row->arena, row->object, "status.currentCPUUtilizationPercentage", "<unknown>"),
-			    percent_or(row->arena, row->object, "spec.targetCPUUtilizationPercentage", "<auto>"));
+	                    percent_or(row->arena, row->object, "status.currentCPUUtilizationPercentage", "<unknown>"),
+	                    percent_or(row->arena, row->object, "spec.targetCPUUtilizationPercentage", "<auto>"));
 }
 
 static void autoscaler_targets(struct table_row *row)
@@ -192,117 +194,122 @@ static void autoscaler_targets(struct table_row *row)
 static void autoscaler_reference(struct table_row *row)
 {
 	const struct json *target = table_at(row->object, "spec.scaleTargetRef");
-	table_add_text(row, arena_printf(row->arena, "%s/%s", table_text(target, "kind", ""), table_text(target, "name", "")));
+	table_add_text(
+	        row, arena_printf(row->arena, "%s/%s", table_text(target, "kind", ""), table_text(target, "name", "")));
 }
 
 // --- the kinds --------------------------------------------------------------------------------
 
-#define TEMPLATE_CONTAINERS(path) {CELL_NAMES, path, NULL, NULL}, {CELL_IMAGES, path, NULL, NULL}
+#define TEMPLATE_CONTAINERS(path)             \
+	{CELL_NAMES, path, NULL, NULL},       \
+	{                                     \
+		CELL_IMAGES, path, NULL, NULL \
+	}
 
 static const struct cell replica_set_cells[] = {
-	CELL_NAME,
-	{CELL_NUMBER, "spec.replicas", NULL, NULL},
-	{CELL_NUMBER, "status.replicas", NULL, NULL},
-	{CELL_NUMBER, "status.readyReplicas", NULL, NULL},
-	CELL_AGE_OF_OBJECT,
-	TEMPLATE_CONTAINERS("spec.template.spec.containers"),
-	{CELL_SELECTOR, "spec.selector", NULL, NULL},
+        CELL_NAME,
+        {CELL_NUMBER, "spec.replicas", NULL, NULL},
+        {CELL_NUMBER, "status.replicas", NULL, NULL},
+        {CELL_NUMBER, "status.readyReplicas", NULL, NULL},
+        CELL_AGE_OF_OBJECT,
+        TEMPLATE_CONTAINERS("spec.template.spec.containers"),
+        {CELL_SELECTOR, "spec.selector", NULL, NULL},
 };
 
 static const struct cell daemon_set_cells[] = {
-	CELL_NAME,
-	{CELL_NUMBER, "status.desiredNumberScheduled", NULL, NULL},
-	{CELL_NUMBER, "status.currentNumberScheduled", NULL, NULL},
-	{CELL_NUMBER, "status.numberReady", NULL, NULL},
-	{CELL_NUMBER, "status.updatedNumberScheduled", NULL, NULL},
-	{CELL_NUMBER, "status.numberAvailable", NULL, NULL},
-	{CELL_LABELS, "spec.template.spec.nodeSelector", NULL, NULL},
-	CELL_AGE_OF_OBJECT,
-	TEMPLATE_CONTAINERS("spec.template.spec.containers"),
-	{CELL_SELECTOR, "spec.selector", NULL, NULL},
+        CELL_NAME,
+        {CELL_NUMBER, "status.desiredNumberScheduled", NULL, NULL},
+        {CELL_NUMBER, "status.currentNumberScheduled", NULL, NULL},
+        {CELL_NUMBER, "status.numberReady", NULL, NULL},
+        {CELL_NUMBER, "status.updatedNumberScheduled", NULL, NULL},
+        {CELL_NUMBER, "status.numberAvailable", NULL, NULL},
+        {CELL_LABELS, "spec.template.spec.nodeSelector", NULL, NULL},
+        CELL_AGE_OF_OBJECT,
+        TEMPLATE_CONTAINERS("spec.template.spec.containers"),
+        {CELL_SELECTOR, "spec.selector", NULL, NULL},
 };
 
 static const struct cell stateful_set_cells[] = {
-	CELL_NAME,
-	CELL_BY(ready_of_replicas),
-	CELL_AGE_OF_OBJECT,
-	TEMPLATE_CONTAINERS("spec.template.spec.containers"),
+        CELL_NAME,
+        CELL_BY(ready_of_replicas),
+        CELL_AGE_OF_OBJECT,
+        TEMPLATE_CONTAINERS("spec.template.spec.containers"),
 };
 
 static const struct cell deployment_cells[] = {
-	CELL_NAME,
-	CELL_BY(ready_of_replicas),
-	{CELL_NUMBER, "status.updatedReplicas", NULL, NULL},
-	{CELL_NUMBER, "status.availableReplicas", NULL, NULL},
-	CELL_AGE_OF_OBJECT,
-	TEMPLATE_CONTAINERS("spec.template.spec.containers"),
-	CELL_BY(deployment_selector),
+        CELL_NAME,
+        CELL_BY(ready_of_replicas),
+        {CELL_NUMBER, "status.updatedReplicas", NULL, NULL},
+        {CELL_NUMBER, "status.availableReplicas", NULL, NULL},
+        CELL_AGE_OF_OBJECT,
+        TEMPLATE_CONTAINERS("spec.template.spec.containers"),
+        CELL_BY(deployment_selector),
 };
 
 static const struct cell controller_revision_cells[] = {
-	CELL_NAME,
-	CELL_BY(revision_controller),
-	{CELL_NUMBER, "revision", NULL, NULL},
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        CELL_BY(revision_controller),
+        {CELL_NUMBER, "revision", NULL, NULL},
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell job_cells[] = {
-	CELL_NAME,
-	CELL_BY(job_status),
-	CELL_BY(job_completions),
-	CELL_BY(job_duration),
-	CELL_AGE_OF_OBJECT,
-	TEMPLATE_CONTAINERS("spec.template.spec.containers"),
-	{CELL_SELECTOR, "spec.selector", NULL, NULL},
+        CELL_NAME,
+        CELL_BY(job_status),
+        CELL_BY(job_completions),
+        CELL_BY(job_duration),
+        CELL_AGE_OF_OBJECT,
+        TEMPLATE_CONTAINERS("spec.template.spec.containers"),
+        {CELL_SELECTOR, "spec.selector", NULL, NULL},
 };
 
 static const struct cell cron_job_cells[] = {
-	CELL_NAME,
-	{CELL_TEXT, "spec.schedule", "", NULL},
-	{CELL_TEXT, "spec.timeZone", "<none>", NULL},
-	CELL_BY(cron_job_suspend),
-	{CELL_COUNT, "status.active", NULL, NULL},
-	{CELL_AGE, "status.lastScheduleTime", "<none>", NULL},
-	CELL_AGE_OF_OBJECT,
-	TEMPLATE_CONTAINERS("spec.jobTemplate.spec.template.spec.containers"),
-	{CELL_SELECTOR, "spec.jobTemplate.spec.selector", NULL, NULL},
+        CELL_NAME,
+        {CELL_TEXT, "spec.schedule", "", NULL},
+        {CELL_TEXT, "spec.timeZone", "<none>", NULL},
+        CELL_BY(cron_job_suspend),
+        {CELL_COUNT, "status.active", NULL, NULL},
+        {CELL_AGE, "status.lastScheduleTime", "<none>", NULL},
+        CELL_AGE_OF_OBJECT,
+        TEMPLATE_CONTAINERS("spec.jobTemplate.spec.template.spec.containers"),
+        {CELL_SELECTOR, "spec.jobTemplate.spec.selector", NULL, NULL},
 };
 
 static const struct cell autoscaler_cells[] = {
-	CELL_NAME,
-	CELL_BY(autoscaler_reference),
-	CELL_BY(autoscaler_targets),
-	{CELL_SCALAR, "spec.minReplicas", "<unset>", NULL},
-	{CELL_NUMBER, "spec.maxReplicas", NULL, NULL},
-	{CELL_NUMBER, "status.currentReplicas", NULL, NULL},
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        CELL_BY(autoscaler_reference),
+        CELL_BY(autoscaler_targets),
+        {CELL_SCALAR, "spec.minReplicas", "<unset>", NULL},
+        {CELL_NUMBER, "spec.maxReplicas", NULL, NULL},
+        {CELL_NUMBER, "status.currentReplicas", NULL, NULL},
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell scale_cells[] = {
-	CELL_NAME,
-	{CELL_NUMBER, "spec.replicas", NULL, NULL},
-	{CELL_NUMBER, "status.replicas", NULL, NULL},
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        {CELL_NUMBER, "spec.replicas", NULL, NULL},
+        {CELL_NUMBER, "status.replicas", NULL, NULL},
+        CELL_AGE_OF_OBJECT,
 };
 
 static const struct cell disruption_budget_cells[] = {
-	CELL_NAME,
-	{CELL_SCALAR, "spec.minAvailable", "N/A", NULL},
-	{CELL_SCALAR, "spec.maxUnavailable", "N/A", NULL},
-	{CELL_NUMBER, "status.disruptionsAllowed", NULL, NULL},
-	CELL_AGE_OF_OBJECT,
+        CELL_NAME,
+        {CELL_SCALAR, "spec.minAvailable", "N/A", NULL},
+        {CELL_SCALAR, "spec.maxUnavailable", "N/A", NULL},
+        {CELL_NUMBER, "status.disruptionsAllowed", NULL, NULL},
+        CELL_AGE_OF_OBJECT,
 };
 
 const struct table_kind table_workload_kinds[] = {
-	TABLE_KIND("apps", "ControllerRevision", controller_revision_cells),
-	TABLE_KIND("apps", "DaemonSet", daemon_set_cells),
-	TABLE_KIND("apps", "Deployment", deployment_cells),
-	TABLE_KIND("apps", "ReplicaSet", replica_set_cells),
-	TABLE_KIND("apps", "StatefulSet", stateful_set_cells),
-	TABLE_KIND("autoscaling", "HorizontalPodAutoscaler", autoscaler_cells),
-	TABLE_KIND("autoscaling", "Scale", scale_cells),
-	TABLE_KIND("batch", "CronJob", cron_job_cells),
-	TABLE_KIND("batch", "Job", job_cells),
-	TABLE_KIND("policy", "PodDisruptionBudget", disruption_budget_cells),
+        TABLE_KIND("apps", "ControllerRevision", controller_revision_cells),
+        TABLE_KIND("apps", "DaemonSet", daemon_set_cells),
+        TABLE_KIND("apps", "Deployment", deployment_cells),
+        TABLE_KIND("apps", "ReplicaSet", replica_set_cells),
+        TABLE_KIND("apps", "StatefulSet", stateful_set_cells),
+        TABLE_KIND("autoscaling", "HorizontalPodAutoscaler", autoscaler_cells),
+        TABLE_KIND("autoscaling", "Scale", scale_cells),
+        TABLE_KIND("batch", "CronJob", cron_job_cells),
+        TABLE_KIND("batch", "Job", job_cells),
+        TABLE_KIND("policy", "PodDisruptionBudget", disruption_budget_cells),
 };
 const size_t table_workload_kind_count = ARRAY_SIZE(table_workload_kinds);

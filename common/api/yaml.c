@@ -61,7 +61,8 @@ static int read_node(struct reader *reader, const yaml_event_t *event, struct js
 static int parser_error(struct reader *reader)
 {
 	yaml_parser_t *parser = &reader->parser;
-	const char *problem = parser->problem && *parser->problem ? parser->problem : "unknown problem parsing YAML content";
+	const char *problem =
+	        parser->problem && *parser->problem ? parser->problem : "unknown problem parsing YAML content";
 	size_t line = parser->problem_mark.line;
 	if (line && parser->error == YAML_SCANNER_ERROR)
 		line++;
@@ -185,7 +186,7 @@ static int make_float(struct reader *reader, const yaml_event_t *event, double n
 }
 
 static int make_resolved(struct reader *reader, const yaml_event_t *event, const struct yaml_resolved *resolved,
-			 struct json **ret_value)
+                         struct json **ret_value)
 {
 	switch (resolved->kind) {
 	case YAML_NULL:
@@ -199,14 +200,14 @@ static int make_resolved(struct reader *reader, const yaml_event_t *event, const
 		*ret_value = json_integer(reader->arena, resolved->integer);
 		return 0;
 	case YAML_UNSIGNED:
-		*ret_value = number_node(reader->arena,
-					 arena_printf(reader->arena, "%llu", (unsigned long long)resolved->unsigned_integer));
+		*ret_value = number_node(reader->arena, arena_printf(reader->arena, "%llu",
+		                                                     (unsigned long long)resolved->unsigned_integer));
 		return 0;
 	case YAML_FLOAT:
 		return make_float(reader, event, resolved->number, ret_value);
 	default:
-		*ret_value = json_string_n(reader->arena, (const char *)event->data.scalar.value,
-					   event->data.scalar.length);
+		*ret_value =
+		        json_string_n(reader->arena, (const char *)event->data.scalar.value, event->data.scalar.length);
 		return 0;
 	}
 }
@@ -214,9 +215,8 @@ static int make_resolved(struct reader *reader, const yaml_event_t *event, const
 static const char *short_name(enum yaml_scalar kind)
 {
 	static const char *const names[] = {
-		[YAML_TEXT] = "str",	  [YAML_NULL] = "null",	   [YAML_TRUE] = "bool",
-		[YAML_FALSE] = "bool",	  [YAML_INTEGER] = "int",  [YAML_UNSIGNED] = "int",
-		[YAML_FLOAT] = "float", [YAML_TIMESTAMP] = "timestamp",
+	        [YAML_TEXT] = "str",    [YAML_NULL] = "null",    [YAML_TRUE] = "bool",   [YAML_FALSE] = "bool",
+	        [YAML_INTEGER] = "int", [YAML_UNSIGNED] = "int", [YAML_FLOAT] = "float", [YAML_TIMESTAMP] = "timestamp",
 	};
 	return names[kind];
 }
@@ -225,7 +225,8 @@ static int read_binary(struct reader *reader, const yaml_event_t *event, struct 
 {
 	uint8_t *data;
 	size_t length;
-	if (!base64_decode(reader->arena, (const char *)event->data.scalar.value, event->data.scalar.length, &data, &length))
+	if (!base64_decode(reader->arena, (const char *)event->data.scalar.value, event->data.scalar.length, &data,
+	                   &length))
 		return node_error(reader, event, "!!binary value contains invalid base64 data");
 	struct json *value = json_string_n(reader->arena, (const char *)data, length);
 	// JSON texts are UTF-8: let the strict reader judge.
@@ -257,7 +258,7 @@ static int read_tagged(struct reader *reader, const yaml_event_t *event, const c
 		return make_float(reader, event, (double)resolved.integer, ret_value);
 	} else if (strcmp(name, short_name(resolved.kind)) != 0) {
 		return err_set(reader->err, ERR_PARSE, PREFIX "cannot decode !!%s `%.*s` as a !!%s",
-			       short_name(resolved.kind), (int)(length > 60 ? 60 : length), text, name);
+		               short_name(resolved.kind), (int)(length > 60 ? 60 : length), text, name);
 	}
 	return make_resolved(reader, event, &resolved, ret_value);
 }
@@ -309,8 +310,9 @@ static int key_text(struct reader *reader, const yaml_event_t *event, struct jso
 		*ret_key = json_string_n(reader->arena, node->text, node->length);
 		return 0;
 	default:
-		return node_error(reader, event, node->type == JSON_NULL ? "unsupported map key of type: null"
-									 : "invalid map key: not a scalar");
+		return node_error(reader, event,
+		                  node->type == JSON_NULL ? "unsupported map key of type: null"
+		                                          : "invalid map key: not a scalar");
 	}
 }
 
@@ -324,15 +326,15 @@ static bool note_key(struct mapping *mapping, const struct json *key)
 		return json_get_n(object, key->text, key->length) != NULL;
 	if (!mapping->seen) {
 		mapping->seen = hashmap_new(NULL);
-		json_for_each_member(member, object)
+		json_for_each_member (member, object)
 			if (!memchr(member->key, '\0', member->key_length))
 				hashmap_put(mapping->seen, member->key, object);
 	}
 	return !hashmap_put(mapping->seen, key->text, object);
 }
 
-static int add_member(struct reader *reader, const yaml_event_t *event, struct mapping *mapping,
-		      const struct json *key, struct json *value)
+static int add_member(struct reader *reader, const yaml_event_t *event, struct mapping *mapping, const struct json *key,
+                      struct json *value)
 {
 	struct json *object = mapping->object;
 	if (!note_key(mapping, key)) {
@@ -341,8 +343,8 @@ static int add_member(struct reader *reader, const yaml_event_t *event, struct m
 	}
 	if (!reader->limits || !reader->limits->on_duplicate)
 		return err_set(reader->err, ERR_PARSE,
-			       PREFIX "unmarshal errors:\n  line %zu: key \"%s\" already set in map",
-			       event->start_mark.line + 1, key->text);
+		               PREFIX "unmarshal errors:\n  line %zu: key \"%s\" already set in map",
+		               event->start_mark.line + 1, key->text);
 	reader->limits->on_duplicate(reader->limits->context, strbuf_text(&reader->path));
 	json_set_n(reader->arena, object, key->text, key->length, value);
 	return 0;
@@ -359,7 +361,7 @@ static int add_merge(struct reader *reader, const yaml_event_t *event, struct ma
 	}
 	if (!json_is(value, JSON_ARRAY))
 		return node_error(reader, event, problem);
-	json_for_each_item(item, value) {
+	json_for_each_item (item, value) {
 		if (!json_is(item, JSON_OBJECT))
 			return node_error(reader, event, problem);
 		json_append(reader->arena, mapping->merged, item);
@@ -370,17 +372,17 @@ static int add_merge(struct reader *reader, const yaml_event_t *event, struct ma
 // Adds what the merged mappings have and the mapping itself has not; the first of them wins.
 static void apply_merges(struct reader *reader, struct mapping *mapping)
 {
-	json_for_each_item(source, mapping->merged) {
+	json_for_each_item (source, mapping->merged) {
 		struct json_index index;
 		uint32_t length = mapping->object->length;
 		json_index_init(&index, mapping->object);
 		struct json *added = json_object(reader->arena);
-		json_for_each_member(member, source)
+		json_for_each_member (member, source)
 			if (!json_index_get(&index, member->key, member->key_length))
 				json_add_n(reader->arena, added, member->key, member->key_length, member->value);
 		json_index_done(&index);
 		assert(mapping->object->length == length);
-		json_for_each_member(member, added)
+		json_for_each_member (member, added)
 			json_add_n(reader->arena, mapping->object, member->key, member->key_length, member->value);
 	}
 }
@@ -403,7 +405,7 @@ static int read_member(struct reader *reader, const yaml_event_t *key_event, str
 	code = read_node(reader, &event, &value);
 	if (!code)
 		code = merge ? add_merge(reader, &event, mapping, value)
-			     : add_member(reader, key_event, mapping, key, value);
+		             : add_member(reader, key_event, mapping, key, value);
 	yaml_event_delete(&event);
 	reader->path.length = path_length;
 	reader->path.overflowed = false;
@@ -475,7 +477,7 @@ static int read_container(struct reader *reader, const yaml_event_t *event, stru
 		return node_error(reader, event, "exceeded max depth");
 	reader->depth++;
 	int code = event->type == YAML_MAPPING_START_EVENT ? read_mapping(reader, ret_value)
-							   : read_sequence(reader, ret_value);
+	                                                   : read_sequence(reader, ret_value);
 	reader->depth--;
 	return code;
 }
@@ -487,12 +489,12 @@ static int read_node(struct reader *reader, const yaml_event_t *event, struct js
 	int code = count_nodes(reader, 1, false);
 	if (code)
 		return code;
-	const yaml_char_t *anchor = event->type == YAML_SCALAR_EVENT	       ? event->data.scalar.anchor
-				    : event->type == YAML_MAPPING_START_EVENT ? event->data.mapping_start.anchor
-									      : event->data.sequence_start.anchor;
+	const yaml_char_t *anchor = event->type == YAML_SCALAR_EVENT          ? event->data.scalar.anchor
+	                            : event->type == YAML_MAPPING_START_EVENT ? event->data.mapping_start.anchor
+	                                                                      : event->data.sequence_start.anchor;
 	begin_anchor(reader, anchor);
 	code = event->type == YAML_SCALAR_EVENT ? read_scalar(reader, event, ret_value)
-						: read_container(reader, event, ret_value);
+	                                        : read_container(reader, event, ret_value);
 	if (!code)
 		finish_anchor(reader, anchor, *ret_value);
 	return code;
@@ -510,8 +512,9 @@ static void add_document(struct arena *arena, struct documents *documents, struc
 {
 	if (documents->count == documents->capacity) {
 		size_t capacity = documents->capacity ? documents->capacity * 2 : 4;
-		documents->items = arena_realloc(arena, documents->items, documents->capacity * sizeof(*documents->items),
-						 capacity * sizeof(*documents->items));
+		documents->items =
+		        arena_realloc(arena, documents->items, documents->capacity * sizeof(*documents->items),
+		                      capacity * sizeof(*documents->items));
 		documents->capacity = capacity;
 	}
 	documents->items[documents->count++] = (struct yaml_document){.value = value, .line = line};
@@ -559,15 +562,15 @@ static int read_stream(struct reader *reader, struct documents *documents)
 }
 
 static int parse_stream(struct arena *arena, const char *text, size_t length, const struct json_limits *limits,
-			struct documents *documents, struct err *err)
+                        struct documents *documents, struct err *err)
 {
 	struct reader reader = {
-		.arena = arena,
-		.limits = limits,
-		.max_depth = limits && limits->max_depth ? limits->max_depth : DEFAULT_MAX_DEPTH,
-		.max_nodes = limits && limits->max_nodes ? limits->max_nodes : DEFAULT_MAX_NODES,
-		.path = STRBUF_INIT(PATH_BYTES),
-		.err = err,
+	        .arena = arena,
+	        .limits = limits,
+	        .max_depth = limits && limits->max_depth ? limits->max_depth : DEFAULT_MAX_DEPTH,
+	        .max_nodes = limits && limits->max_nodes ? limits->max_nodes : DEFAULT_MAX_NODES,
+	        .path = STRBUF_INIT(PATH_BYTES),
+	        .err = err,
 	};
 	if (!yaml_parser_initialize(&reader.parser))
 		return err_set(err, ERR_INTERNAL, "cannot start the YAML parser: out of memory");
@@ -589,7 +592,7 @@ static bool begins_like_json(const char *text, size_t length)
 }
 
 int yaml_parse(struct arena *arena, const char *text, size_t length, const struct json_limits *limits,
-	       struct yaml_document **ret_documents, size_t *ret_count, struct err *err)
+               struct yaml_document **ret_documents, size_t *ret_count, struct err *err)
 {
 	struct documents documents = {0};
 	struct err json_err = ERR_INIT;

@@ -15,7 +15,7 @@ struct yaml_document {
 // Errors: "error converting YAML to JSON: yaml: line 3: …". Alias expansion is bounded.
 // A key that stands twice is an error unless `limits` takes note of duplicates.
 NODISCARD int yaml_parse(struct arena *arena, const char *text, size_t length, const struct json_limits *limits,
-			 struct yaml_document **ret_documents, size_t *ret_count, struct err *err);
+                         struct yaml_document **ret_documents, size_t *ret_count, struct err *err);
 
 // Writes block style with sorted keys, as `kubectl -o yaml`.
 void yaml_write(struct strbuf *out, const struct json *value);

@@ -23,17 +23,45 @@ struct word {
 };
 
 static const struct word words[] = {
-	{"", YAML_NULL, 0},	 {"~", YAML_NULL, 0},	  {"null", YAML_NULL, 0},  {"Null", YAML_NULL, 0},
-	{"NULL", YAML_NULL, 0},	 {"y", YAML_TRUE, 0},	  {"Y", YAML_TRUE, 0},	   {"yes", YAML_TRUE, 0},
-	{"Yes", YAML_TRUE, 0},	 {"YES", YAML_TRUE, 0},	  {"true", YAML_TRUE, 0},  {"True", YAML_TRUE, 0},
-	{"TRUE", YAML_TRUE, 0},	 {"on", YAML_TRUE, 0},	  {"On", YAML_TRUE, 0},	   {"ON", YAML_TRUE, 0},
-	{"n", YAML_FALSE, 0},	 {"N", YAML_FALSE, 0},	  {"no", YAML_FALSE, 0},   {"No", YAML_FALSE, 0},
-	{"NO", YAML_FALSE, 0},	 {"false", YAML_FALSE, 0}, {"False", YAML_FALSE, 0}, {"FALSE", YAML_FALSE, 0},
-	{"off", YAML_FALSE, 0},	 {"Off", YAML_FALSE, 0},  {"OFF", YAML_FALSE, 0},
-	{".nan", YAML_FLOAT, NAN}, {".NaN", YAML_FLOAT, NAN}, {".NAN", YAML_FLOAT, NAN},
-	{".inf", YAML_FLOAT, INFINITY},	  {".Inf", YAML_FLOAT, INFINITY},   {".INF", YAML_FLOAT, INFINITY},
-	{"+.inf", YAML_FLOAT, INFINITY},  {"+.Inf", YAML_FLOAT, INFINITY},  {"+.INF", YAML_FLOAT, INFINITY},
-	{"-.inf", YAML_FLOAT, -INFINITY}, {"-.Inf", YAML_FLOAT, -INFINITY}, {"-.INF", YAML_FLOAT, -INFINITY},
+        {"", YAML_NULL, 0},
+        {"~", YAML_NULL, 0},
+        {"null", YAML_NULL, 0},
+        {"Null", YAML_NULL, 0},
+        {"NULL", YAML_NULL, 0},
+        {"y", YAML_TRUE, 0},
+        {"Y", YAML_TRUE, 0},
+        {"yes", YAML_TRUE, 0},
+        {"Yes", YAML_TRUE, 0},
+        {"YES", YAML_TRUE, 0},
+        {"true", YAML_TRUE, 0},
+        {"True", YAML_TRUE, 0},
+        {"TRUE", YAML_TRUE, 0},
+        {"on", YAML_TRUE, 0},
+        {"On", YAML_TRUE, 0},
+        {"ON", YAML_TRUE, 0},
+        {"n", YAML_FALSE, 0},
+        {"N", YAML_FALSE, 0},
+        {"no", YAML_FALSE, 0},
+        {"No", YAML_FALSE, 0},
+        {"NO", YAML_FALSE, 0},
+        {"false", YAML_FALSE, 0},
+        {"False", YAML_FALSE, 0},
+        {"FALSE", YAML_FALSE, 0},
+        {"off", YAML_FALSE, 0},
+        {"Off", YAML_FALSE, 0},
+        {"OFF", YAML_FALSE, 0},
+        {".nan", YAML_FLOAT, NAN},
+        {".NaN", YAML_FLOAT, NAN},
+        {".NAN", YAML_FLOAT, NAN},
+        {".inf", YAML_FLOAT, INFINITY},
+        {".Inf", YAML_FLOAT, INFINITY},
+        {".INF", YAML_FLOAT, INFINITY},
+        {"+.inf", YAML_FLOAT, INFINITY},
+        {"+.Inf", YAML_FLOAT, INFINITY},
+        {"+.INF", YAML_FLOAT, INFINITY},
+        {"-.inf", YAML_FLOAT, -INFINITY},
+        {"-.Inf", YAML_FLOAT, -INFINITY},
+        {"-.INF", YAML_FLOAT, -INFINITY},
 };
 
 static bool is_digit(char character)
@@ -134,7 +162,7 @@ void yaml_number_text(double number, char out[YAML_NUMBER_BYTES])
 	double magnitude = fabs(number);
 	if (magnitude == 0 || (magnitude >= 1e-6 && magnitude < 1e21)) {
 		const char *exponent = strchr(out, 'e');
-		int decimals = precision - 1 - atoi(exponent + 1);
+		int decimals = precision - 1 - (int)strtol(exponent + 1, NULL, 10);
 		snprintf(out, YAML_NUMBER_BYTES, "%.*f", decimals > 0 ? decimals : 0, number);
 		return;
 	}

@@ -12,9 +12,9 @@ enum yaml_scalar {
 	YAML_NULL,
 	YAML_TRUE,
 	YAML_FALSE,
-	YAML_INTEGER,  // in `integer`
-	YAML_UNSIGNED, // above INT64_MAX: in `unsigned_integer`
-	YAML_FLOAT,    // in `number`
+	YAML_INTEGER,   // in `integer`
+	YAML_UNSIGNED,  // above INT64_MAX: in `unsigned_integer`
+	YAML_FLOAT,     // in `number`
 	YAML_TIMESTAMP, // a string to JSON, but quoted by writers
 };
 

@@ -84,7 +84,8 @@ static void emit(yaml_emitter_t *emitter, yaml_event_t *event, int initialized)
 static void emit_scalar(yaml_emitter_t *emitter, const char *text, size_t length, yaml_scalar_style_t style)
 {
 	yaml_event_t event;
-	int done = yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text, (int)length, 1, 1, style);
+	int done =
+	        yaml_scalar_event_initialize(&event, NULL, NULL, (const yaml_char_t *)text, (int)length, 1, 1, style);
 	if (!done) {
 		// Not UTF-8, which only a tree that no reader made can hold: show its ASCII.
 		AUTO_FREE char *ascii = xmemdup(text, length);
@@ -102,7 +103,7 @@ static void emit_string(yaml_emitter_t *emitter, const char *text, size_t length
 		return;
 	}
 	bool plain = yaml_resolve(text, length).kind == YAML_TEXT && !yaml_is_base60(text, length) &&
-		     !(length == 2 && memcmp(text, "<<", 2) == 0);
+	             !(length == 2 && memcmp(text, "<<", 2) == 0);
 	emit_scalar(emitter, text, length, plain ? YAML_PLAIN_SCALAR_STYLE : YAML_DOUBLE_QUOTED_SCALAR_STYLE);
 }
 
@@ -130,7 +131,7 @@ static void emit_sequence(yaml_emitter_t *emitter, const struct json *value)
 	yaml_event_t event;
 	yaml_sequence_style_t style = value->length ? YAML_BLOCK_SEQUENCE_STYLE : YAML_FLOW_SEQUENCE_STYLE;
 	emit(emitter, &event, yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, style));
-	json_for_each_item(item, value)
+	json_for_each_item (item, value)
 		emit_value(emitter, item);
 	emit(emitter, &event, yaml_sequence_end_event_initialize(&event));
 }

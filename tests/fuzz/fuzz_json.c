@@ -34,7 +34,8 @@ static void check_round_trip(struct arena *arena, struct json *value)
 	json_write(&first, value);
 	struct json *again = read_again(arena, &first);
 	json_write(&second, again);
-	if (!json_equal(value, again) || first.length != second.length || memcmp(first.data, second.data, first.length) != 0)
+	if (!json_equal(value, again) || first.length != second.length ||
+	    memcmp(first.data, second.data, first.length) != 0)
 		abort();
 	strbuf_clear(&second);
 	json_write_pretty(&second, value);

@@ -35,14 +35,14 @@ static void check_writable(const struct json *value)
 }
 
 static void apply_all(struct arena *arena, const struct schema_type *type, const struct json *document,
-		      const struct json *patch)
+                      const struct json *patch)
 {
 	for (int kind = 0; kind < 3; kind++) {
 		struct json *target = json_clone(arena, document);
 		struct err err = ERR_INIT;
 		int code = kind == 0   ? patch_json(arena, &target, patch, &err)
-			   : kind == 1 ? patch_merge(arena, &target, patch, &err)
-				       : patch_strategic(arena, type, &target, patch, &err);
+		           : kind == 1 ? patch_merge(arena, &target, patch, &err)
+		                       : patch_strategic(arena, type, &target, patch, &err);
 		if ((code == 0) != (err.code == ERR_NONE))
 			abort();
 		if (!code)
@@ -53,7 +53,7 @@ static void apply_all(struct arena *arena, const struct schema_type *type, const
 // A merge patch makes one document into the other, unless that one says null somewhere.
 static bool has_null(const struct json *value)
 {
-	json_for_each_member(member, value)
+	json_for_each_member (member, value)
 		if (member->value->type == JSON_NULL || has_null(member->value))
 			return true;
 	return false;
@@ -72,7 +72,7 @@ static void check_merge(struct arena *arena, const struct json *from, const stru
 }
 
 static void make_all(struct arena *arena, const struct schema_type *type, const struct json *original,
-		     const struct json *modified, const struct json *current)
+                     const struct json *modified, const struct json *current)
 {
 	struct json *patch = NULL;
 	if (patch_make_three_way_merge(arena, original, modified, current, &patch, NULL) == 0) {

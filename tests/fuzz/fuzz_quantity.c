@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	int64_t value = quantity_value(&quantity);
 	int64_t milli = quantity_milli_value(&quantity);
-	if ((quantity.nano > 0 && (value <= 0 || milli < value)) || (quantity.nano < 0 && (value >= 0 || milli > value)))
+	if ((quantity.nano > 0 && (value <= 0 || milli < value)) ||
+	    (quantity.nano < 0 && (value >= 0 || milli > value)))
 		abort();
 	return 0;
 }

@@ -4,7 +4,8 @@
 // canonical text is taken for as well.
 //
 //   clang -g -O1 -std=gnu11 -D_GNU_SOURCE -I. -Ibuild/generated -fsanitize=fuzzer,address,undefined -o fuzz_selector
-//       tests/fuzz/fuzz_selector.c common/api/{json,json_hash,json_write,field_selector,label_selector,label_selector_parse}.c
+//       tests/fuzz/fuzz_selector.c
+//       common/api/{json,json_hash,json_write,field_selector,label_selector,label_selector_parse}.c
 //       common/base/{arena,encode,err,memory,strbuf}.c
 //   ./fuzz_selector tests/fuzz/corpus/selector
 #include <stdlib.h>
@@ -16,8 +17,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct string_map labels = {
-	.entries = (struct string_map_entry[]){{"a", "b"}, {"app", "web"}, {"n", "7"}},
-	.count = 3,
+        .entries = (struct string_map_entry[]){{"a", "b"}, {"app", "web"}, {"n", "7"}},
+        .count = 3,
 };
 
 static void check_labels(struct arena *arena, const char *text)

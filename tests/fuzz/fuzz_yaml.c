@@ -20,10 +20,10 @@ static bool is_comparable(const struct json *value)
 {
 	if (value->type == JSON_NUMBER)
 		return false;
-	json_for_each_item(item, value)
+	json_for_each_item (item, value)
 		if (!is_comparable(item))
 			return false;
-	json_for_each_member(member, value)
+	json_for_each_member (member, value)
 		if (!is_comparable(member->value))
 			return false;
 	return true;

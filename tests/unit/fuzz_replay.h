@@ -54,14 +54,14 @@ static void fuzz_replay(const char *folder)
 }
 
 // The whole program of one target.
-#define FUZZ_REPLAY(target)                                                                  \
-	static void test_##target##_corpus(void **state)                                    \
-	{                                                                                    \
-		(void)state;                                                                 \
-		fuzz_replay("tests/fuzz/corpus/" #target);                                  \
-	}                                                                                    \
-	int main(void)                                                                       \
-	{                                                                                    \
+#define FUZZ_REPLAY(target)                                                                   \
+	static void test_##target##_corpus(void **state)                                      \
+	{                                                                                     \
+		(void)state;                                                                  \
+		fuzz_replay("tests/fuzz/corpus/" #target);                                    \
+	}                                                                                     \
+	int main(void)                                                                        \
+	{                                                                                     \
 		const struct CMUnitTest tests[] = {cmocka_unit_test(test_##target##_corpus)}; \
-		return cmocka_run_group_tests(tests, NULL, NULL);                            \
+		return cmocka_run_group_tests(tests, NULL, NULL);                             \
 	}

@@ -15,7 +15,7 @@
 
 // The input stands in a heap block of exactly its size, so that a sanitizer sees any read past it.
 static int parse_exact(struct arena *arena, const char *text, size_t length, const struct json_limits *limits,
-		       struct json **ret_value, struct err *err)
+                       struct json **ret_value, struct err *err)
 {
 	AUTO_FREE char *exact = xmalloc(length ? length : 1);
 	memcpy(exact, text, length);
@@ -47,12 +47,30 @@ static void assert_error(const char *text, const char *expected)
 static void test_round_trips(void **state)
 {
 	static const char *const same[] = {
-		"null", "true", "false", "0", "-1", "9223372036854775807", "-9223372036854775808",
-		"9223372036854775808", "1.0", "-0.5e+10", "1E5", "123456789012345678901234567890",
-		"\"\"", "\"plain\"", "\"a longer text without anything special in it, over two words\"",
-		"[]", "{}", "[1,[2,[3]],{}]", "{\"a\":{\"b\":[{\"c\":null}]},\"d\":\"e\"}",
-		"\"\\u0000\\u001f\\n\\t\\r\\b\\f\\\\\\\"\"", "\"grüße 日本語 🚀\"", "\"\\u2028x\\u2029\"", "\"\xe2\x80\xa6\"",
-		"\"<a href=\\\"x\\\">&</a>\"",
+	        "null",
+	        "true",
+	        "false",
+	        "0",
+	        "-1",
+	        "9223372036854775807",
+	        "-9223372036854775808",
+	        "9223372036854775808",
+	        "1.0",
+	        "-0.5e+10",
+	        "1E5",
+	        "123456789012345678901234567890",
+	        "\"\"",
+	        "\"plain\"",
+	        "\"a longer text without anything special in it, over two words\"",
+	        "[]",
+	        "{}",
+	        "[1,[2,[3]],{}]",
+	        "{\"a\":{\"b\":[{\"c\":null}]},\"d\":\"e\"}",
+	        "\"\\u0000\\u001f\\n\\t\\r\\b\\f\\\\\\\"\"",
+	        "\"grüße 日本語 🚀\"",
+	        "\"\\u2028x\\u2029\"",
+	        "\"\xe2\x80\xa6\"",
+	        "\"<a href=\\\"x\\\">&</a>\"",
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(same); i++)
@@ -68,9 +86,11 @@ static void test_escapes_and_surrogates(void **state)
 	assert_round_trip("\"\\ud83d\\ude80!\"", "\"🚀!\"");
 	assert_round_trip("\"\\ud83d\"", "\"\xef\xbf\xbd\"");
 	assert_round_trip("\"\\ude80x\"", "\"\xef\xbf\xbdx\"");
-	assert_round_trip("\"\\ud83d\\u0041\"", "\"\xef\xbf\xbd" "A\"");
+	assert_round_trip("\"\\ud83d\\u0041\"", "\"\xef\xbf\xbd"
+	                                        "A\"");
 	assert_round_trip("\"\\ud83d\\ud83d\\ude80\"", "\"\xef\xbf\xbd🚀\"");
-	assert_round_trip("\"\\n0123456789abcdefghij\\n0123456789abcdef\"", "\"\\n0123456789abcdefghij\\n0123456789abcdef\"");
+	assert_round_trip("\"\\n0123456789abcdefghij\\n0123456789abcdef\"",
+	                  "\"\\n0123456789abcdefghij\\n0123456789abcdef\"");
 }
 
 static void test_strings_may_hold_nul(void **state)
@@ -90,43 +110,43 @@ static void test_errors_are_worded_as_go(void **state)
 		const char *text;
 		const char *message;
 	} rows[] = {
-		{"", "unexpected end of JSON input at offset 0"},
-		{"{", "unexpected end of JSON input at offset 1"},
-		{"[1,", "unexpected end of JSON input at offset 3"},
-		{"\"abc", "unexpected end of JSON input at offset 4"},
-		{"\"abc\\", "unexpected end of JSON input at offset 5"},
-		{"\"\\u12", "unexpected end of JSON input at offset 5"},
-		{"tru", "unexpected end of JSON input at offset 3"},
-		{"-", "unexpected end of JSON input at offset 1"},
-		{"1.", "unexpected end of JSON input at offset 2"},
-		{"x", "invalid character 'x' looking for beginning of value at offset 0"},
-		{"[1,]", "invalid character ']' looking for beginning of value at offset 3"},
-		{"{\"a\":1,}", "invalid character '}' looking for beginning of object key string at offset 7"},
-		{"{a:1}", "invalid character 'a' looking for beginning of object key string at offset 1"},
-		{"{\"a\" 1}", "invalid character '1' after object key at offset 5"},
-		{"{\"a\":1 2}", "invalid character '2' after object key:value pair at offset 7"},
-		{"[1 2]", "invalid character '2' after array element at offset 3"},
-		{"[1}", "invalid character '}' after array element at offset 2"},
-		{"1 1", "invalid character '1' after top-level value at offset 2"},
-		{"01", "invalid character '1' after top-level value at offset 1"},
-		{"trve", "invalid character 'v' in literal true (expecting 'u') at offset 2"},
-		{"nul!", "invalid character '!' in literal null (expecting 'l') at offset 3"},
-		{"-x", "invalid character 'x' in numeric literal at offset 1"},
-		{"1.x", "invalid character 'x' after decimal point in numeric literal at offset 2"},
-		{"1e+x", "invalid character 'x' in exponent of numeric literal at offset 3"},
-		{"+1", "invalid character '+' looking for beginning of value at offset 0"},
-		{"\"a\nb\"", "invalid character '\\n' in string literal at offset 2"},
-		{"\"\x01\"", "invalid character '\\x01' in string literal at offset 1"},
-		{"\"\\q\"", "invalid character 'q' in string escape code at offset 2"},
-		{"\"\\u12g4\"", "invalid character 'g' in \\u hexadecimal character escape at offset 5"},
-		{"'a'", "invalid character '\\'' looking for beginning of value at offset 0"},
-		{"\xef\xbb\xbf{}", "invalid character '\xc3\xaf' looking for beginning of value at offset 0"},
-		{"\"\xff\"", "invalid UTF-8 in string literal at offset 1"},
-		{"\"\xc0\x80\"", "invalid UTF-8 in string literal at offset 1"},
-		{"\"\xed\xa0\x80\"", "invalid UTF-8 in string literal at offset 1"},
-		{"\"\xf4\x90\x80\x80\"", "invalid UTF-8 in string literal at offset 1"},
-		{"\"\xe2\x82\"", "invalid UTF-8 in string literal at offset 1"},
-		{"{\"a\":1,\"a\":2}", "duplicate field \"a\" at offset 8"},
+	        {"", "unexpected end of JSON input at offset 0"},
+	        {"{", "unexpected end of JSON input at offset 1"},
+	        {"[1,", "unexpected end of JSON input at offset 3"},
+	        {"\"abc", "unexpected end of JSON input at offset 4"},
+	        {"\"abc\\", "unexpected end of JSON input at offset 5"},
+	        {"\"\\u12", "unexpected end of JSON input at offset 5"},
+	        {"tru", "unexpected end of JSON input at offset 3"},
+	        {"-", "unexpected end of JSON input at offset 1"},
+	        {"1.", "unexpected end of JSON input at offset 2"},
+	        {"x", "invalid character 'x' looking for beginning of value at offset 0"},
+	        {"[1,]", "invalid character ']' looking for beginning of value at offset 3"},
+	        {"{\"a\":1,}", "invalid character '}' looking for beginning of object key string at offset 7"},
+	        {"{a:1}", "invalid character 'a' looking for beginning of object key string at offset 1"},
+	        {"{\"a\" 1}", "invalid character '1' after object key at offset 5"},
+	        {"{\"a\":1 2}", "invalid character '2' after object key:value pair at offset 7"},
+	        {"[1 2]", "invalid character '2' after array element at offset 3"},
+	        {"[1}", "invalid character '}' after array element at offset 2"},
+	        {"1 1", "invalid character '1' after top-level value at offset 2"},
+	        {"01", "invalid character '1' after top-level value at offset 1"},
+	        {"trve", "invalid character 'v' in literal true (expecting 'u') at offset 2"},
+	        {"nul!", "invalid character '!' in literal null (expecting 'l') at offset 3"},
+	        {"-x", "invalid character 'x' in numeric literal at offset 1"},
+	        {"1.x", "invalid character 'x' after decimal point in numeric literal at offset 2"},
+	        {"1e+x", "invalid character 'x' in exponent of numeric literal at offset 3"},
+	        {"+1", "invalid character '+' looking for beginning of value at offset 0"},
+	        {"\"a\nb\"", "invalid character '\\n' in string literal at offset 2"},
+	        {"\"\x01\"", "invalid character '\\x01' in string literal at offset 1"},
+	        {"\"\\q\"", "invalid character 'q' in string escape code at offset 2"},
+	        {"\"\\u12g4\"", "invalid character 'g' in \\u hexadecimal character escape at offset 5"},
+	        {"'a'", "invalid character '\\'' looking for beginning of value at offset 0"},
+	        {"\xef\xbb\xbf{}", "invalid character '\xc3\xaf' looking for beginning of value at offset 0"},
+	        {"\"\xff\"", "invalid UTF-8 in string literal at offset 1"},
+	        {"\"\xc0\x80\"", "invalid UTF-8 in string literal at offset 1"},
+	        {"\"\xed\xa0\x80\"", "invalid UTF-8 in string literal at offset 1"},
+	        {"\"\xf4\x90\x80\x80\"", "invalid UTF-8 in string literal at offset 1"},
+	        {"\"\xe2\x82\"", "invalid UTF-8 in string literal at offset 1"},
+	        {"{\"a\":1,\"a\":2}", "duplicate field \"a\" at offset 8"},
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -165,7 +185,8 @@ static void test_duplicates_are_noted_and_the_last_wins(void **state)
 	struct json_limits limits = {.on_duplicate = note_duplicate, .context = &noted};
 	struct json *value = NULL;
 	struct err err = ERR_INIT;
-	const char *text = "{\"spec\":{\"list\":[0,{\"x\":1,\"y\":2,\"x\":[3,{\"z\":1,\"z\":2}]}],\"n\":1},\"spec\":{\"n\":{},\"n\":5},\"k\":1}";
+	const char *text = "{\"spec\":{\"list\":[0,{\"x\":1,\"y\":2,\"x\":[3,{\"z\":1,\"z\":2}]}],\"n\":1},\"spec\":{"
+	                   "\"n\":{},\"n\":5},\"k\":1}";
 	assert_int_equal(parse_exact(arena, text, strlen(text), &limits, &value, &err), 0);
 	json_write(&out, value);
 	assert_string_equal(strbuf_text(&noted), "spec.list[1].x;spec.list[1].x[1].z;spec;spec.n;");
@@ -256,8 +277,9 @@ static void test_editing(void **state)
 	assert_string_equal(strbuf_text(&out), "{\"a\":[\"first\",1,3,true],\"b\":{\"c\":\"d\"},\"e\":[null]}");
 	strbuf_clear(&out);
 	json_write_pretty(&out, value);
-	assert_string_equal(strbuf_text(&out), "{\n    \"a\": [\n        \"first\",\n        1,\n        3,\n        true\n    ],\n"
-					       "    \"b\": {\n        \"c\": \"d\"\n    },\n    \"e\": [\n        null\n    ]\n}");
+	assert_string_equal(strbuf_text(&out),
+	                    "{\n    \"a\": [\n        \"first\",\n        1,\n        3,\n        true\n    ],\n"
+	                    "    \"b\": {\n        \"c\": \"d\"\n    },\n    \"e\": [\n        null\n    ]\n}");
 	strbuf_clear(&out);
 	json_write(&out, copy);
 	assert_string_equal(strbuf_text(&out), "{\"a\":[1,2,3],\"b\":null}");
@@ -269,14 +291,14 @@ static void test_equality(void **state)
 		const char *a, *b;
 		bool equal;
 	} rows[] = {
-		{"{\"a\":1,\"b\":[true]}", "{\"b\":[true],\"a\":1}", true},
-		{"{\"a\":1}", "{\"a\":1.0}", false},
-		{"{\"a\":1,\"b\":2}", "{\"a\":1,\"c\":2}", false},
-		{"[1,2]", "[2,1]", false},
-		{"[1,2]", "[1,2,3]", false},
-		{"{}", "[]", false},
-		{"null", "null", true},
-		{"\"a\"", "\"b\"", false},
+	        {"{\"a\":1,\"b\":[true]}", "{\"b\":[true],\"a\":1}", true},
+	        {"{\"a\":1}", "{\"a\":1.0}", false},
+	        {"{\"a\":1,\"b\":2}", "{\"a\":1,\"c\":2}", false},
+	        {"[1,2]", "[2,1]", false},
+	        {"[1,2]", "[1,2,3]", false},
+	        {"{}", "[]", false},
+	        {"null", "null", true},
+	        {"\"a\"", "\"b\"", false},
 	};
 	(void)state;
 	AUTO(arena_free) struct arena *arena = arena_new(0);
@@ -294,7 +316,8 @@ static void test_equality(void **state)
 // Each prefix and each one-byte damage of a document: an error or a value, never a bad read.
 static void test_damaged_documents(void **state)
 {
-	static const char text[] = "{\"metadata\":{\"name\":\"gr\xc3\xbc\\u00df\\ud83d\\ude80\",\"n\":-1.5e3},\"l\":[true,null,{}]}";
+	static const char text[] =
+	        "{\"metadata\":{\"name\":\"gr\xc3\xbc\\u00df\\ud83d\\ude80\",\"n\":-1.5e3},\"l\":[true,null,{}]}";
 	(void)state;
 	for (size_t length = 0; length < sizeof(text) - 1; length++) {
 		AUTO(arena_free) struct arena *arena = arena_new(0);
@@ -329,18 +352,18 @@ static void test_overflow_of_the_output_is_flagged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trips),
-		cmocka_unit_test(test_escapes_and_surrogates),
-		cmocka_unit_test(test_strings_may_hold_nul),
-		cmocka_unit_test(test_errors_are_worded_as_go),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_duplicates_are_noted_and_the_last_wins),
-		cmocka_unit_test(test_many_keys_are_not_quadratic),
-		cmocka_unit_test(test_reading_accepts_null),
-		cmocka_unit_test(test_editing),
-		cmocka_unit_test(test_equality),
-		cmocka_unit_test(test_damaged_documents),
-		cmocka_unit_test(test_overflow_of_the_output_is_flagged),
+	        cmocka_unit_test(test_round_trips),
+	        cmocka_unit_test(test_escapes_and_surrogates),
+	        cmocka_unit_test(test_strings_may_hold_nul),
+	        cmocka_unit_test(test_errors_are_worded_as_go),
+	        cmocka_unit_test(test_limits),
+	        cmocka_unit_test(test_duplicates_are_noted_and_the_last_wins),
+	        cmocka_unit_test(test_many_keys_are_not_quadratic),
+	        cmocka_unit_test(test_reading_accepts_null),
+	        cmocka_unit_test(test_editing),
+	        cmocka_unit_test(test_equality),
+	        cmocka_unit_test(test_damaged_documents),
+	        cmocka_unit_test(test_overflow_of_the_output_is_flagged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

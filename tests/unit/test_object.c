@@ -16,7 +16,7 @@ static void test_accessors(void **state)
 	(void)state;
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	static const char text[] = "{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"web\","
-				   "\"namespace\":\"default\",\"uid\":\"u\",\"resourceVersion\":\"7\"}}";
+	                           "\"namespace\":\"default\",\"uid\":\"u\",\"resourceVersion\":\"7\"}}";
 	struct json *object = NULL;
 	struct err err = ERR_INIT;
 	assert_int_equal(json_parse(arena, text, sizeof(text) - 1, NULL, &object, &err), 0);
@@ -57,9 +57,9 @@ static void test_time_round_trips(void **state)
 		const char *text;
 		int64_t seconds;
 	} rows[] = {
-		{"1970-01-01T00:00:00Z", 0},	       {"2000-02-29T23:59:59Z", 951868799},
-		{"2026-11-22T18:05:01Z", 1795370701},  {"1969-12-31T23:59:59Z", -1},
-		{"1900-03-01T00:00:00Z", -2203891200}, {"2100-02-28T12:00:00Z", 4107499200},
+	        {"1970-01-01T00:00:00Z", 0},           {"2000-02-29T23:59:59Z", 951868799},
+	        {"2026-11-22T18:05:01Z", 1795370701},  {"1969-12-31T23:59:59Z", -1},
+	        {"1900-03-01T00:00:00Z", -2203891200}, {"2100-02-28T12:00:00Z", 4107499200},
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -88,10 +88,22 @@ static void test_time_forms(void **state)
 	assert_true(api_time_parse("0001-01-01T00:00:00Z", &parsed));
 	assert_true(parsed == INT64_MIN);
 	static const char *const bad[] = {
-		"", "2026", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "2026-00-01T00:00:00Z", "2026-01-00T00:00:00Z",
-		"2026-01-01T24:00:00Z", "2026-01-01T00:60:00Z", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00",
-		"2026-01-01 00:00:00Z", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00Zx", "2026-01-01T00:00:00+24:00",
-		"2026-01-01T00:00:00+0100", "-026-01-01T00:00:00Z",
+	        "",
+	        "2026",
+	        "2026-13-01T00:00:00Z",
+	        "2026-02-29T00:00:00Z",
+	        "2026-00-01T00:00:00Z",
+	        "2026-01-00T00:00:00Z",
+	        "2026-01-01T24:00:00Z",
+	        "2026-01-01T00:60:00Z",
+	        "2026-01-01T00:00:60Z",
+	        "2026-01-01T00:00:00",
+	        "2026-01-01 00:00:00Z",
+	        "2026-01-01T00:00:00.Z",
+	        "2026-01-01T00:00:00Zx",
+	        "2026-01-01T00:00:00+24:00",
+	        "2026-01-01T00:00:00+0100",
+	        "-026-01-01T00:00:00Z",
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		if (api_time_parse(bad[i], &parsed))
@@ -105,11 +117,14 @@ static void test_human_durations(void **state)
 		int64_t seconds;
 		const char *text;
 	} rows[] = {
-		{-2, "<invalid>"}, {-1, "0s"}, {0, "0s"}, {119, "119s"}, {120, "2m"}, {123, "2m3s"}, {599, "9m59s"},
-		{600, "10m"}, {10799, "179m"}, {10800, "3h"}, {10860, "3h1m"}, {28799, "7h59m"}, {28800, "8h"},
-		{172799, "47h"}, {172800, "2d"}, {176400, "2d1h"}, {691199, "7d23h"}, {691200, "8d"},
-		{63071999, "729d"}, {63072000, "2y"}, {63158400, "2y1d"}, {252287999, "7y364d"}, {252288000, "8y"},
-		{400000000, "12y"},
+	        {-2, "<invalid>"},     {-1, "0s"},        {0, "0s"},
+	        {119, "119s"},         {120, "2m"},       {123, "2m3s"},
+	        {599, "9m59s"},        {600, "10m"},      {10799, "179m"},
+	        {10800, "3h"},         {10860, "3h1m"},   {28799, "7h59m"},
+	        {28800, "8h"},         {172799, "47h"},   {172800, "2d"},
+	        {176400, "2d1h"},      {691199, "7d23h"}, {691200, "8d"},
+	        {63071999, "729d"},    {63072000, "2y"},  {63158400, "2y1d"},
+	        {252287999, "7y364d"}, {252288000, "8y"}, {400000000, "12y"},
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -122,9 +137,9 @@ static void test_human_durations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accessors),	 cmocka_unit_test(test_api_version_and_key),
-		cmocka_unit_test(test_time_round_trips), cmocka_unit_test(test_time_forms),
-		cmocka_unit_test(test_human_durations),
+	        cmocka_unit_test(test_accessors),        cmocka_unit_test(test_api_version_and_key),
+	        cmocka_unit_test(test_time_round_trips), cmocka_unit_test(test_time_forms),
+	        cmocka_unit_test(test_human_durations),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,7 @@ static struct json *document_v2(struct arena *arena)
 // Follows every $ref in the tree: its definition must be there.
 static void check_references(const struct json *value, const struct json *definitions, const char *prefix)
 {
-	json_for_each_member(member, value) {
+	json_for_each_member (member, value) {
 		if (strcmp(member->key, "$ref") == 0 && json_is(member->value, JSON_STRING)) {
 			assert_int_equal(strncmp(member->value->text, prefix, strlen(prefix)), 0);
 			if (!json_get(definitions, member->value->text + strlen(prefix)))
@@ -50,15 +50,15 @@ static void check_references(const struct json *value, const struct json *defini
 			check_references(member->value, definitions, prefix);
 		}
 	}
-	json_for_each_item(item, value)
+	json_for_each_item (item, value)
 		check_references(item, definitions, prefix);
 }
 
 static void check_operation_ids(const struct json *paths)
 {
 	AUTO(hashmap_free) struct hashmap *ids = hashmap_new(NULL);
-	json_for_each_member(path, paths) {
-		json_for_each_member(operation, path->value) {
+	json_for_each_member (path, paths) {
+		json_for_each_member (operation, path->value) {
 			const char *id = json_get_text(operation->value, "operationId");
 			if (operation->value->type == JSON_OBJECT && !hashmap_put(ids, id, operation->value))
 				fail_msg("operation %s stands twice", id);
@@ -92,14 +92,15 @@ static void test_the_whole_document_is_sound(void **state)
 	check_references(document, json_get(document, "definitions"), "#/definitions/");
 	check_operation_ids(json_get(document, "paths"));
 	for (size_t i = 0; i < schema_resource_count; i++)
-		if (schema_resources[i]->type->openapi_name && !json_path(document, "definitions", schema_resources[i]->type->openapi_name))
+		if (schema_resources[i]->type->openapi_name &&
+		    !json_path(document, "definitions", schema_resources[i]->type->openapi_name))
 			fail_msg("%s has no definition", schema_resources[i]->kind);
 }
 
 // The parameter of an operation, NULL when it has none.
 static const struct json *parameter(const struct json *operation, const char *name)
 {
-	json_for_each_item(item, json_get(operation, "parameters"))
+	json_for_each_item (item, json_get(operation, "parameters"))
 		if (strcmp(json_get_text(item, "name"), name) == 0)
 			return item;
 	return NULL;
@@ -122,7 +123,8 @@ static void test_what_kubectl_reads(void **state)
 	struct json *list = json_path(document, "paths", "/apis/apps/v1/deployments", "get");
 	assert_string_equal(json_get_text(list, "operationId"), "listAppsV1DeploymentForAllNamespaces");
 	assert_non_null(json_path(list, "responses", "200", "content", "application/json", "schema", "$ref"));
-	struct json *scale = json_path(document, "paths", "/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale", "get");
+	struct json *scale =
+	        json_path(document, "paths", "/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale", "get");
 	assert_string_equal(json_get_text(json_get(scale, "x-kubernetes-group-version-kind"), "group"), "autoscaling");
 }
 
@@ -146,9 +148,11 @@ static void test_schemas_say_how_lists_merge(void **state)
 	assert_null(json_path(schemas, "io.k8s.api.core.v1.ObjectReference", "x-kubernetes-group-version-kind"));
 	AUTO(arena_free) struct arena *policy_arena = arena_new(1 << 16);
 	struct json *policy = document_v3(policy_arena, "policy", "v1");
-	assert_string_equal(json_get_text(json_path(policy, "components", "schemas", "io.k8s.api.policy.v1.PodDisruptionBudgetSpec", "properties", "selector"),
-					  "x-kubernetes-patch-strategy"),
-			    "replace");
+	assert_string_equal(
+	        json_get_text(json_path(policy, "components", "schemas", "io.k8s.api.policy.v1.PodDisruptionBudgetSpec",
+	                                "properties", "selector"),
+	                      "x-kubernetes-patch-strategy"),
+	        "replace");
 	struct json *exec = json_path(document, "paths", "/api/v1/namespaces/{namespace}/pods/{name}/exec", "post");
 	assert_string_equal(json_get_text(exec, "operationId"), "connectCoreV1PostNamespacedPodExec");
 	assert_non_null(parameter(exec, "command"));
@@ -175,7 +179,7 @@ static void test_index_has_urls_that_change_with_the_document(void **state)
 	struct json *some = parse(arena, &text);
 	assert_string_not_equal(json_get_text(json_path(some, "paths", "apis/apps/v1"), "serverRelativeURL"), url);
 	assert_string_equal(json_get_text(json_path(some, "paths", "apis/batch/v1"), "serverRelativeURL"),
-			    json_get_text(json_path(all, "paths", "apis/batch/v1"), "serverRelativeURL"));
+	                    json_get_text(json_path(all, "paths", "apis/batch/v1"), "serverRelativeURL"));
 	strbuf_clear(&text);
 	assert_false(openapi_write_v3(&text, fewer, count, "nobody.example.com", "v1"));
 	assert_int_equal(text.length, 0);
@@ -283,18 +287,19 @@ static void test_the_protobuf_form_says_the_same(void **state)
 	struct wire dry_run = find_field(find_field(find_field(find_field(patch, 8), 1), 2), 3);
 	assert_bytes(find_field(dry_run, 4), "dryRun");
 	struct wire response = find_named(find_field(patch, 9), 1, "200", &count);
-	assert_bytes(find_field(find_field(find_field(find_field(response, 1), 2), 1), 1), "#/definitions/io.k8s.api.core.v1.Pod");
+	assert_bytes(find_field(find_field(find_field(find_field(response, 1), 2), 1), 1),
+	             "#/definitions/io.k8s.api.core.v1.Pod");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_group_version_has_a_sound_document),
-		cmocka_unit_test(test_the_whole_document_is_sound),
-		cmocka_unit_test(test_what_kubectl_reads),
-		cmocka_unit_test(test_schemas_say_how_lists_merge),
-		cmocka_unit_test(test_index_has_urls_that_change_with_the_document),
-		cmocka_unit_test(test_the_protobuf_form_says_the_same),
+	        cmocka_unit_test(test_every_group_version_has_a_sound_document),
+	        cmocka_unit_test(test_the_whole_document_is_sound),
+	        cmocka_unit_test(test_what_kubectl_reads),
+	        cmocka_unit_test(test_schemas_say_how_lists_merge),
+	        cmocka_unit_test(test_index_has_urls_that_change_with_the_document),
+	        cmocka_unit_test(test_the_protobuf_form_says_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,17 +44,60 @@ static void test_scalars(void **state)
 	static const struct {
 		const char *yaml, *json;
 	} rows[] = {
-		{"text", "\"text\""}, {"true", "true"}, {"True", "true"}, {"yes", "true"}, {"on", "true"}, {"y", "true"},
-		{"no", "false"}, {"Off", "false"}, {"n", "false"}, {"yEs", "\"yEs\""}, {"'yes'", "\"yes\""}, {"\"no\"", "\"no\""},
-		{"~", "null"}, {"null", "null"}, {"nULL", "\"nULL\""}, {"0644", "420"}, {"0o644", "420"}, {"0x1F", "31"},
-		{"0b101", "5"}, {"-0x10", "-16"}, {"+12", "12"}, {"1_000", "1000"}, {"08", "8"}, {"0", "0"}, {"-0", "0"},
-		{"1.5", "1.5"}, {"1.0", "1"}, {".5", "0.5"}, {"-.5", "-0.5"}, {"1e3", "1000"}, {"1e21", "1e+21"}, {"1e-7", "1e-7"},
-		{"0.1", "0.1"}, {"1.2.3", "\"1.2.3\""}, {"10.0.0.1", "\"10.0.0.1\""}, {"1:30", "\"1:30\""}, {"12:30:45", "\"12:30:45\""},
-		{"2001-12-14", "\"2001-12-14\""}, {"2001-12-14T21:59:43Z", "\"2001-12-14T21:59:43Z\""}, {"100m", "\"100m\""},
-		{"1Gi", "\"1Gi\""}, {"9223372036854775807", "9223372036854775807"}, {"9223372036854775808", "9223372036854775808"},
-		{"-9223372036854775808", "-9223372036854775808"}, {"1e400", "\"1e400\""}, {"!!str 12", "\"12\""},
-		{"!!int 12", "12"}, {"!!float 12", "12"}, {"!!binary aGk=", "\"hi\""}, {"!foo 12", "\"12\""},
-		{"+", "\"+\""}, {".", "\".\""}, {"0x", "\"0x\""}, {"1e", "\"1e\""},
+	        {"text", "\"text\""},
+	        {"true", "true"},
+	        {"True", "true"},
+	        {"yes", "true"},
+	        {"on", "true"},
+	        {"y", "true"},
+	        {"no", "false"},
+	        {"Off", "false"},
+	        {"n", "false"},
+	        {"yEs", "\"yEs\""},
+	        {"'yes'", "\"yes\""},
+	        {"\"no\"", "\"no\""},
+	        {"~", "null"},
+	        {"null", "null"},
+	        {"nULL", "\"nULL\""},
+	        {"0644", "420"},
+	        {"0o644", "420"},
+	        {"0x1F", "31"},
+	        {"0b101", "5"},
+	        {"-0x10", "-16"},
+	        {"+12", "12"},
+	        {"1_000", "1000"},
+	        {"08", "8"},
+	        {"0", "0"},
+	        {"-0", "0"},
+	        {"1.5", "1.5"},
+	        {"1.0", "1"},
+	        {".5", "0.5"},
+	        {"-.5", "-0.5"},
+	        {"1e3", "1000"},
+	        {"1e21", "1e+21"},
+	        {"1e-7", "1e-7"},
+	        {"0.1", "0.1"},
+	        {"1.2.3", "\"1.2.3\""},
+	        {"10.0.0.1", "\"10.0.0.1\""},
+	        {"1:30", "\"1:30\""},
+	        {"12:30:45", "\"12:30:45\""},
+	        {"2001-12-14", "\"2001-12-14\""},
+	        {"2001-12-14T21:59:43Z", "\"2001-12-14T21:59:43Z\""},
+	        {"100m", "\"100m\""},
+	        {"1Gi", "\"1Gi\""},
+	        {"9223372036854775807", "9223372036854775807"},
+	        {"9223372036854775808", "9223372036854775808"},
+	        {"-9223372036854775808", "-9223372036854775808"},
+	        {"1e400", "\"1e400\""},
+	        {"!!str 12", "\"12\""},
+	        {"!!int 12", "12"},
+	        {"!!float 12", "12"},
+	        {"!!binary aGk=", "\"hi\""},
+	        {"!foo 12", "\"12\""},
+	        {"+", "\"+\""},
+	        {".", "\".\""},
+	        {"0x", "\"0x\""},
+	        {"1e", "\"1e\""},
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -68,7 +111,8 @@ static void test_scalars(void **state)
 static void test_structures(void **state)
 {
 	(void)state;
-	assert_json("a: 1\nb:\n- x\n- k: z\n  w: [1, {q: r}]\nc: {}\n", "{\"a\":1,\"b\":[\"x\",{\"k\":\"z\",\"w\":[1,{\"q\":\"r\"}]}],\"c\":{}}\n");
+	assert_json("a: 1\nb:\n- x\n- k: z\n  w: [1, {q: r}]\nc: {}\n",
+	            "{\"a\":1,\"b\":[\"x\",{\"k\":\"z\",\"w\":[1,{\"q\":\"r\"}]}],\"c\":{}}\n");
 	assert_json("t: |\n  one\n  two\nf: >-\n  one\n  two\n", "{\"t\":\"one\\ntwo\\n\",\"f\":\"one two\"}\n");
 	assert_json("1: a\ntrue: b\n1.5: c\n", "{\"1\":\"a\",\"true\":\"b\",\"1.5\":\"c\"}\n");
 	assert_json("{\"a\": [1, 2],\n\t\"b\": \"\\u00e9\"}", "{\"a\":[1,2],\"b\":\"é\"}\n");
@@ -96,29 +140,38 @@ static void test_anchors_and_merges(void **state)
 {
 	(void)state;
 	assert_json("a: &x {p: 1}\nb: *x\n", "{\"a\":{\"p\":1},\"b\":{\"p\":1}}\n");
-	assert_json("base: &b {p: 1, q: 2}\nd:\n  q: 3\n  <<: *b\n", "{\"base\":{\"p\":1,\"q\":2},\"d\":{\"q\":3,\"p\":1}}\n");
+	assert_json("base: &b {p: 1, q: 2}\nd:\n  q: 3\n  <<: *b\n",
+	            "{\"base\":{\"p\":1,\"q\":2},\"d\":{\"q\":3,\"p\":1}}\n");
 	assert_json("a: &a {p: 1}\nb: &b {p: 2, r: 4}\nd:\n  <<: [*a, *b]\n",
-		    "{\"a\":{\"p\":1},\"b\":{\"p\":2,\"r\":4},\"d\":{\"p\":1,\"r\":4}}\n");
+	            "{\"a\":{\"p\":1},\"b\":{\"p\":2,\"r\":4},\"d\":{\"p\":1,\"r\":4}}\n");
 	assert_json("d: {'<<': 1}\n", "{\"d\":{\"<<\":1}}\n");
 	assert_json("a: *x\n", "error: error converting YAML to JSON: yaml: unknown anchor 'x' referenced");
 	assert_json("a: &x [*x]\n", "error: error converting YAML to JSON: yaml: anchor 'x' value contains itself");
 	assert_json("a:\n  <<: 1\n", "error: error converting YAML to JSON: yaml: line 2: map merge requires map or "
-				     "sequence of maps as the value");
+	                             "sequence of maps as the value");
 }
 
 static void test_errors(void **state)
 {
 	(void)state;
-	assert_json("a: b: c\n", "error: error converting YAML to JSON: yaml: mapping values are not allowed in this context");
-	assert_json("x: 1\na: b: c\n", "error: error converting YAML to JSON: yaml: line 2: mapping values are not allowed in this context");
-	assert_json("x:\n\ta: 1\n", "error: error converting YAML to JSON: yaml: line 2: found character that cannot start any token");
-	assert_json("a: 1\na: 2\n", "error: error converting YAML to JSON: yaml: unmarshal errors:\n  line 2: key \"a\" already set in map");
+	assert_json("a: b: c\n",
+	            "error: error converting YAML to JSON: yaml: mapping values are not allowed in this context");
+	assert_json(
+	        "x: 1\na: b: c\n",
+	        "error: error converting YAML to JSON: yaml: line 2: mapping values are not allowed in this context");
+	assert_json("x:\n\ta: 1\n",
+	            "error: error converting YAML to JSON: yaml: line 2: found character that cannot start any token");
+	assert_json("a: 1\na: 2\n", "error: error converting YAML to JSON: yaml: unmarshal errors:\n  line 2: key "
+	                            "\"a\" already set in map");
 	assert_json("~: 1\n", "error: error converting YAML to JSON: yaml: line 1: unsupported map key of type: null");
 	assert_json("[a]: 1\n", "error: error converting YAML to JSON: yaml: line 1: invalid map key: not a scalar");
-	assert_json("a: .inf\n", "error: error converting YAML to JSON: yaml: line 1: json: unsupported value: not a finite number");
+	assert_json("a: .inf\n",
+	            "error: error converting YAML to JSON: yaml: line 1: json: unsupported value: not a finite number");
 	assert_json("a: !!int x\n", "error: error converting YAML to JSON: yaml: cannot decode !!str `x` as a !!int");
-	assert_json("a: !!binary /w==\n", "error: error converting YAML to JSON: yaml: line 1: !!binary value is not valid UTF-8");
-	assert_json("{\"a\": 1,, }", "error: invalid character ',' looking for beginning of object key string at offset 8");
+	assert_json("a: !!binary /w==\n",
+	            "error: error converting YAML to JSON: yaml: line 1: !!binary value is not valid UTF-8");
+	assert_json("{\"a\": 1,, }",
+	            "error: invalid character ',' looking for beginning of object key string at offset 8");
 }
 
 static void note_duplicate(void *context, const char *path)
@@ -167,49 +220,52 @@ static void test_expansion_is_bounded(void **state)
 
 static void test_writing_as_kubectl(void **state)
 {
-	static const char json[] =
-		"{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"web\",\"labels\":{\"a10\":\"true\",\"a2\":\"1\",\"B\":\"\"},"
-		"\"annotations\":{\"x\":\"{\\\"a\\\":1}\\n\",\"time\":\"2026-11-22T18:00:00Z\",\"on\":\"off\"}},\"spec\":{\"empty\":{},\"none\":[],"
-		"\"list\":[{\"name\":\"c\",\"args\":[\"-c\",\"echo: hi\",\"# no\",\"* star\",\"12:30\",\"a\\u0007\"]},[1,[2]]],\"n\":null,\"i\":5,"
-		"\"f\":1.5,\"yes\":true,\"indent\":\"  x\\ny\",\"message\":\"0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had "
-		"untolerated taint {node.kubernetes.io/not-ready: }. preemption: none\"}}";
+	static const char json[] = "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"web\",\"labels\":{"
+	                           "\"a10\":\"true\",\"a2\":\"1\",\"B\":\"\"},"
+	                           "\"annotations\":{\"x\":\"{\\\"a\\\":1}\\n\",\"time\":\"2026-11-22T18:00:00Z\","
+	                           "\"on\":\"off\"}},\"spec\":{\"empty\":{},\"none\":[],"
+	                           "\"list\":[{\"name\":\"c\",\"args\":[\"-c\",\"echo: hi\",\"# no\",\"* "
+	                           "star\",\"12:30\",\"a\\u0007\"]},[1,[2]]],\"n\":null,\"i\":5,"
+	                           "\"f\":1.5,\"yes\":true,\"indent\":\"  x\\ny\",\"message\":\"0/3 nodes are "
+	                           "available: 1 Insufficient cpu, 2 node(s) had "
+	                           "untolerated taint {node.kubernetes.io/not-ready: }. preemption: none\"}}";
 	static const char yaml[] =
-		"apiVersion: v1\n"
-		"kind: Pod\n"
-		"metadata:\n"
-		"  annotations:\n"
-		"    \"on\": \"off\"\n"
-		"    time: \"2026-11-22T18:00:00Z\"\n"
-		"    x: |\n"
-		"      {\"a\":1}\n"
-		"  labels:\n"
-		"    B: \"\"\n"
-		"    a2: \"1\"\n"
-		"    a10: \"true\"\n"
-		"  name: web\n"
-		"spec:\n"
-		"  empty: {}\n"
-		"  f: 1.5\n"
-		"  i: 5\n"
-		"  indent: |2-\n"
-		"      x\n"
-		"    y\n"
-		"  list:\n"
-		"  - args:\n"
-		"    - -c\n"
-		"    - 'echo: hi'\n"
-		"    - '# no'\n"
-		"    - '* star'\n"
-		"    - \"12:30\"\n"
-		"    - \"a\\a\"\n"
-		"    name: c\n"
-		"  - - 1\n"
-		"    - - 2\n"
-		"  message: '0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated\n"
-		"    taint {node.kubernetes.io/not-ready: }. preemption: none'\n"
-		"  \"n\": null\n"
-		"  none: []\n"
-		"  \"yes\": true\n";
+	        "apiVersion: v1\n"
+	        "kind: Pod\n"
+	        "metadata:\n"
+	        "  annotations:\n"
+	        "    \"on\": \"off\"\n"
+	        "    time: \"2026-11-22T18:00:00Z\"\n"
+	        "    x: |\n"
+	        "      {\"a\":1}\n"
+	        "  labels:\n"
+	        "    B: \"\"\n"
+	        "    a2: \"1\"\n"
+	        "    a10: \"true\"\n"
+	        "  name: web\n"
+	        "spec:\n"
+	        "  empty: {}\n"
+	        "  f: 1.5\n"
+	        "  i: 5\n"
+	        "  indent: |2-\n"
+	        "      x\n"
+	        "    y\n"
+	        "  list:\n"
+	        "  - args:\n"
+	        "    - -c\n"
+	        "    - 'echo: hi'\n"
+	        "    - '# no'\n"
+	        "    - '* star'\n"
+	        "    - \"12:30\"\n"
+	        "    - \"a\\a\"\n"
+	        "    name: c\n"
+	        "  - - 1\n"
+	        "    - - 2\n"
+	        "  message: '0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated\n"
+	        "    taint {node.kubernetes.io/not-ready: }. preemption: none'\n"
+	        "  \"n\": null\n"
+	        "  none: []\n"
+	        "  \"yes\": true\n";
 	(void)state;
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	AUTO_STRBUF struct strbuf out = STRBUF_INIT(1 << 16);
@@ -229,10 +285,13 @@ static void test_writing_as_kubectl(void **state)
 static void test_strings_survive(void **state)
 {
 	static const char *const texts[] = {
-		"", " ", "a b", " lead", "trail ", "a: b", "a #b", "-", "- x", "?", ": x", "[x", "{x", "!x", "&x", "*x", "|", ">", "%x",
-		"@x", "`x", "'x'", "\"x\"", "\\", "a\nb", "a\n", "\na", "a\n\n", "\n", " a\nb", "\t", "a\tb", "null", "~", "1", "1.5", "1e3",
-		"0x1", "0o7", "017", "true", "yes", "No", "on", "y", "2001-01-01", "12:30:45", "<<", "---", "...", "--- x", "é", "日本",
-		"🚀", "\x7f", "\x01", "a\r\nb", "\xc2\x85", "\u2028", "\ufeff", "1_000", "0b1", ".5", ".inf", "-.INF", "=", "a,b", "trail:\n x",
+	        "",      " ",    "a b",   " lead", "trail ", "a: b",       "a #b",     "-",          "- x",    "?",
+	        ": x",   "[x",   "{x",    "!x",    "&x",     "*x",         "|",        ">",          "%x",     "@x",
+	        "`x",    "'x'",  "\"x\"", "\\",    "a\nb",   "a\n",        "\na",      "a\n\n",      "\n",     " a\nb",
+	        "\t",    "a\tb", "null",  "~",     "1",      "1.5",        "1e3",      "0x1",        "0o7",    "017",
+	        "true",  "yes",  "No",    "on",    "y",      "2001-01-01", "12:30:45", "<<",         "---",    "...",
+	        "--- x", "é",    "日本",  "🚀",     "\x7f",   "\x01",       "a\r\nb",   "\xc2\x85",   "\u2028", "\ufeff",
+	        "1_000", "0b1",  ".5",    ".inf",  "-.INF",  "=",          "a,b",      "trail:\n x",
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -256,15 +315,15 @@ static void test_strings_survive(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scalars),
-		cmocka_unit_test(test_structures),
-		cmocka_unit_test(test_documents),
-		cmocka_unit_test(test_anchors_and_merges),
-		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_duplicates_can_be_noted),
-		cmocka_unit_test(test_expansion_is_bounded),
-		cmocka_unit_test(test_writing_as_kubectl),
-		cmocka_unit_test(test_strings_survive),
+	        cmocka_unit_test(test_scalars),
+	        cmocka_unit_test(test_structures),
+	        cmocka_unit_test(test_documents),
+	        cmocka_unit_test(test_anchors_and_merges),
+	        cmocka_unit_test(test_errors),
+	        cmocka_unit_test(test_duplicates_can_be_noted),
+	        cmocka_unit_test(test_expansion_is_bounded),
+	        cmocka_unit_test(test_writing_as_kubectl),
+	        cmocka_unit_test(test_strings_survive),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
