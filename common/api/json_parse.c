@@ -24,6 +24,7 @@
 #include "common/api/json.h"
 #include "common/api/json_hash.h"
 #include "common/api/json_scan.h"
+#include "common/api/json_unescape.h"
 #include "common/base/memory.h"
 
 enum {
@@ -162,139 +163,18 @@ static inline void skip_blanks(struct parser *parser)
 
 // --- strings -------------------------------------------------------------------------
 
-// The length of the UTF-8 character at `text` (2 to 4), 0 = malformed.
-static size_t utf8_length(const unsigned char *text)
+// The rest of a string that is not plain ASCII.
+static int parse_string_slow(struct parser *parser, char *place, char **ret_finish)
 {
-	unsigned char low = 0x80, high = 0xbf;
-	size_t length = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-	if (text[0] < 0xc2 || text[0] > 0xf4)
-		return 0;
-	if (text[0] == 0xe0)
-		low = 0xa0;
-	else if (text[0] == 0xed)
-		high = 0x9f;
-	else if (text[0] == 0xf0)
-		low = 0x90;
-	else if (text[0] == 0xf4)
-		high = 0x8f;
-	if (text[1] < low || text[1] > high)
-		return 0;
-	for (size_t i = 2; i < length; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	return length;
-}
-
-static char *put_utf8(char *out, uint32_t rune)
-{
-	if (rune < 0x80) {
-		*out++ = (char)rune;
-	} else if (rune < 0x800) {
-		*out++ = (char)(0xc0 | rune >> 6);
-		*out++ = (char)(0x80 | (rune & 0x3f));
-	} else if (rune < 0x10000) {
-		*out++ = (char)(0xe0 | rune >> 12);
-		*out++ = (char)(0x80 | (rune >> 6 & 0x3f));
-		*out++ = (char)(0x80 | (rune & 0x3f));
-	} else {
-		*out++ = (char)(0xf0 | rune >> 18);
-		*out++ = (char)(0x80 | (rune >> 12 & 0x3f));
-		*out++ = (char)(0x80 | (rune >> 6 & 0x3f));
-		*out++ = (char)(0x80 | (rune & 0x3f));
-	}
-	return out;
-}
-
-static int hex_digit(char character)
-{
-	if (character >= '0' && character <= '9')
-		return character - '0';
-	if ((character | 0x20) >= 'a' && (character | 0x20) <= 'f')
-		return (character | 0x20) - 'a' + 10;
-	return -1;
-}
-
-// Four hexadecimal digits; the number of good ones goes to *ret_digits.
-static uint32_t hex_quad(const char *text, int *ret_digits)
-{
-	uint32_t value = 0;
-	int digits = 0;
-	for (int digit; digits < 4 && (digit = hex_digit(text[digits])) >= 0; digits++)
-		value = value << 4 | (uint32_t)digit;
-	*ret_digits = digits;
-	return value;
-}
-
-// A \u escape whose digits start at `in`. Advances both places.
-static int unescape_unicode(struct parser *parser, const char **in, char **out)
-{
-	int digits;
-	uint32_t rune = hex_quad(*in, &digits);
-	if (digits < 4)
-		return unexpected(parser, *in + digits, "in \\u hexadecimal character escape");
-	*in += 4;
-	if (rune >= 0xd800 && rune < 0xdc00 && (*in)[0] == '\\' && (*in)[1] == 'u') {
-		uint32_t low = hex_quad(*in + 2, &digits);
-		if (digits == 4 && low >= 0xdc00 && low < 0xe000) {
-			rune = 0x10000 + ((rune - 0xd800) << 10) + (low - 0xdc00);
-			*in += 6;
-		}
-	}
-	if (rune >= 0xd800 && rune < 0xe000)
-		rune = 0xfffd;
-	*out = put_utf8(*out, rune);
-	return 0;
-}
-
-static int unescape(struct parser *parser, const char **in, char **out)
-{
-	static const char plain[128] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-	                                ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
-	unsigned char letter = (unsigned char)(*in)[1];
-	if (letter == 'u') {
-		*in += 2;
-		return unescape_unicode(parser, in, out);
-	}
-	if (letter >= sizeof(plain) || !plain[letter])
-		return unexpected(parser, *in + 1, "in string escape code");
-	*(*out)++ = plain[letter];
-	*in += 2;
-	return 0;
-}
-
-// The rest of a string that is not plain ASCII: from `in`, written to `out`.
-static int parse_string_slow(struct parser *parser, const char *in, char *out, char **ret_out)
-{
-	for (;;) {
-		if (!json_scan_input(in)) {
-			memmove(out, in, JSON_SCAN_BYTES);
-			out += JSON_SCAN_BYTES;
-			in += JSON_SCAN_BYTES;
-			continue;
-		}
-		unsigned char character = (unsigned char)*in;
-		if (character == '"')
-			break;
-		if (character == '\\') {
-			int code = unescape(parser, &in, &out);
-			if (code)
-				return code;
-		} else if (character < 0x20) {
-			return unexpected(parser, in, "in string literal");
-		} else if (character < 0x80) {
-			*out++ = *in++;
-		} else {
-			size_t length = utf8_length((const unsigned char *)in);
-			if (!length)
-				return err_set(parser->err, ERR_PARSE, "invalid UTF-8 in string literal at offset %zu",
-				               offset_of(parser, in));
-			memmove(out, in, length);
-			out += length;
-			in += length;
-		}
-	}
+	const char *in = place;
+	const char *problem = json_unescape(&in, &place);
+	if (problem == json_invalid_utf8)
+		return err_set(parser->err, ERR_PARSE, "invalid UTF-8 in string literal at offset %zu",
+		               offset_of(parser, in));
+	if (problem)
+		return unexpected(parser, in, problem);
 	parser->cursor = (char *)in + 1;
-	*ret_out = out;
+	*ret_finish = place;
 	return 0;
 }
 
@@ -312,7 +192,7 @@ static inline int parse_string(struct parser *parser, const char **ret_text, uin
 		finish = place;
 		parser->cursor = place + 1;
 	} else {
-		int code = parse_string_slow(parser, place, place, &finish);
+		int code = parse_string_slow(parser, place, &finish);
 		if (code)
 			return code;
 	}

@@ -66,7 +66,7 @@ static void test_cells_match_columns(void **state)
 
 #define POD_CELLS(ready, status, restarts)                                                                           \
 	"[\"p\",\"" ready "\",\"" status "\",\"" restarts "\",\"" AGE "\",\"<none>\",\"<none>\",\"<none>\",\"<none>" \
-	                                                              "\"]"
+	"\"]"
 #define POD(spec, status) "{" META("p") ",\"spec\":{" spec "},\"status\":{" status "}}"
 #define TWO "\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]"
 #define INIT "\"initContainers\":[{\"name\":\"i\"},{\"name\":\"s\",\"restartPolicy\":\"Always\"}],"
