@@ -16,7 +16,12 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
 KUBECONFIG = os.path.join(BUILD, "cluster", "admin.conf")
 CTL = os.environ.get("KUBECTL", os.path.join(BUILD, "bin", "ctl"))
-NODE_ADDRESS = "192.0.2.11"
+
+
+def node_address():
+    with open(os.path.join(BUILD, "cluster", "subnet")) as file:
+        return file.read().strip() + ".11"
+
 
 _tests = []
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import urllib.request
 
-from harness import (BUILD, CTL, NODE_ADDRESS, TOP, await_true, ctl, get, is_ready, main, node, pods, ready_pods, run,
+from harness import (BUILD, CTL, TOP, await_true, ctl, get, is_ready, main, node, node_address, pods, ready_pods, run,
                      test)
 
 WEB = os.path.join(TOP, "deploy/examples/web.yaml")
@@ -102,7 +102,7 @@ spec:
 
     def answer():
         try:
-            return b"version 1.0" in urllib.request.urlopen(f"http://{NODE_ADDRESS}:30080/", timeout=2).read()
+            return b"version 1.0" in urllib.request.urlopen(f"http://{node_address()}:30080/", timeout=2).read()
         except OSError:
             return False
     await_true("the node port answers from the host", answer)
