@@ -15,13 +15,10 @@
 #include "common/api/yaml.h"
 
 #include <assert.h>
-#include <math.h>
 #include <string.h>
-#include <yaml.h>
 
 #include "common/api/json_hash.h"
-#include "common/api/yaml_resolve.h"
-#include "common/base/encode.h"
+#include "common/api/yaml_reader.h"
 #include "common/base/hashmap.h"
 
 enum {
@@ -34,31 +31,13 @@ enum {
 	PATH_BYTES = 512,
 };
 
-#define TAG_PREFIX "tag:yaml.org,2002:"
-
-struct reader {
-	struct arena *arena;
-	yaml_parser_t parser;
-	const struct json_limits *limits;
-	unsigned max_depth;
-	size_t max_nodes;
-	size_t nodes;
-	size_t alias_nodes;
-	unsigned depth;
-	struct hashmap *anchors; // name to node; the marker while it is being read
-	struct strbuf path;
-	struct err *err;
-};
-
 static struct json incomplete_anchor;
 
-static int read_node(struct reader *reader, const yaml_event_t *event, struct json **ret_value);
+static int read_node(struct yaml_reader *reader, const yaml_event_t *event, struct json **ret_value);
 
 // --- errors ------------------------------------------------------------------------
 
-#define PREFIX "error converting YAML to JSON: yaml: "
-
-static int parser_error(struct reader *reader)
+static int parser_error(struct yaml_reader *reader)
 {
 	yaml_parser_t *parser = &reader->parser;
 	const char *problem =
@@ -69,16 +48,16 @@ static int parser_error(struct reader *reader)
 	if (!line)
 		line = parser->context_mark.line;
 	if (!line)
-		return err_set(reader->err, ERR_PARSE, PREFIX "%s", problem);
-	return err_set(reader->err, ERR_PARSE, PREFIX "line %zu: %s", line, problem);
+		return err_set(reader->err, ERR_PARSE, YAML_ERROR_PREFIX "%s", problem);
+	return err_set(reader->err, ERR_PARSE, YAML_ERROR_PREFIX "line %zu: %s", line, problem);
 }
 
-static int node_error(struct reader *reader, const yaml_event_t *event, const char *problem)
+int yaml_node_error(struct yaml_reader *reader, const yaml_event_t *event, const char *problem)
 {
-	return err_set(reader->err, ERR_PARSE, PREFIX "line %zu: %s", event->start_mark.line + 1, problem);
+	return err_set(reader->err, ERR_PARSE, YAML_ERROR_PREFIX "line %zu: %s", event->start_mark.line + 1, problem);
 }
 
-static int next_event(struct reader *reader, yaml_event_t *event)
+static int next_event(struct yaml_reader *reader, yaml_event_t *event)
 {
 	return yaml_parser_parse(&reader->parser, event) ? 0 : parser_error(reader);
 }
@@ -94,15 +73,15 @@ static double allowed_alias_ratio(size_t nodes)
 	return 0.99 - 0.89 * (double)(nodes - RATIO_LOW_NODES) / (RATIO_HIGH_NODES - RATIO_LOW_NODES);
 }
 
-static int count_nodes(struct reader *reader, size_t count, bool by_alias)
+static int count_nodes(struct yaml_reader *reader, size_t count, bool by_alias)
 {
 	reader->nodes += count;
 	reader->alias_nodes += by_alias ? count : 0;
 	if (reader->nodes > reader->max_nodes)
-		return err_set(reader->err, ERR_TOO_LARGE, PREFIX "document has too many values");
+		return err_set(reader->err, ERR_TOO_LARGE, YAML_ERROR_PREFIX "document has too many values");
 	if (reader->alias_nodes > ALIAS_FREE_NODES && reader->nodes > DOCUMENT_FREE_NODES &&
 	    (double)reader->alias_nodes / (double)reader->nodes > allowed_alias_ratio(reader->nodes))
-		return err_set(reader->err, ERR_PARSE, PREFIX "document contains excessive aliasing");
+		return err_set(reader->err, ERR_PARSE, YAML_ERROR_PREFIX "document contains excessive aliasing");
 	return 0;
 }
 
@@ -132,146 +111,33 @@ static unsigned tree_depth(const struct json *value)
 
 // --- anchors -----------------------------------------------------------------------
 
-static void begin_anchor(struct reader *reader, const yaml_char_t *anchor)
+static void begin_anchor(struct yaml_reader *reader, const yaml_char_t *anchor)
 {
 	if (anchor)
 		hashmap_put(reader->anchors, (const char *)anchor, &incomplete_anchor);
 }
 
-static void finish_anchor(struct reader *reader, const yaml_char_t *anchor, struct json *value)
+static void finish_anchor(struct yaml_reader *reader, const yaml_char_t *anchor, struct json *value)
 {
 	if (anchor)
 		hashmap_put(reader->anchors, (const char *)anchor, value);
 }
 
-static int read_alias(struct reader *reader, const yaml_event_t *event, struct json **ret_value)
+static int read_alias(struct yaml_reader *reader, const yaml_event_t *event, struct json **ret_value)
 {
 	const char *name = (const char *)event->data.alias.anchor;
 	struct json *value = hashmap_get(reader->anchors, name);
 	if (!value)
-		return err_set(reader->err, ERR_PARSE, PREFIX "unknown anchor '%s' referenced", name);
+		return err_set(reader->err, ERR_PARSE, YAML_ERROR_PREFIX "unknown anchor '%s' referenced", name);
 	if (value == &incomplete_anchor)
-		return err_set(reader->err, ERR_PARSE, PREFIX "anchor '%s' value contains itself", name);
+		return err_set(reader->err, ERR_PARSE, YAML_ERROR_PREFIX "anchor '%s' value contains itself", name);
 	if (reader->depth + tree_depth(value) > reader->max_depth)
-		return node_error(reader, event, "exceeded max depth");
+		return yaml_node_error(reader, event, "exceeded max depth");
 	int code = count_nodes(reader, tree_size(value), true);
 	if (code)
 		return code;
 	*ret_value = json_clone(reader->arena, value);
 	return 0;
-}
-
-// --- scalars -----------------------------------------------------------------------
-
-static struct json *number_node(struct arena *arena, const char *text)
-{
-	struct json *node = json_string(arena, text);
-	node->type = JSON_NUMBER;
-	return node;
-}
-
-// A float as JSON has it: whole numbers lose their point.
-static int make_float(struct reader *reader, const yaml_event_t *event, double number, struct json **ret_value)
-{
-	if (isnan(number) || isinf(number))
-		return node_error(reader, event, "json: unsupported value: not a finite number");
-	if (number == floor(number) && fabs(number) < 9e15) {
-		*ret_value = json_integer(reader->arena, (int64_t)number);
-		return 0;
-	}
-	char text[YAML_NUMBER_BYTES];
-	yaml_number_text(number, text);
-	*ret_value = number_node(reader->arena, text);
-	return 0;
-}
-
-static int make_resolved(struct reader *reader, const yaml_event_t *event, const struct yaml_resolved *resolved,
-                         struct json **ret_value)
-{
-	switch (resolved->kind) {
-	case YAML_NULL:
-		*ret_value = json_null(reader->arena);
-		return 0;
-	case YAML_TRUE:
-	case YAML_FALSE:
-		*ret_value = json_bool(reader->arena, resolved->kind == YAML_TRUE);
-		return 0;
-	case YAML_INTEGER:
-		*ret_value = json_integer(reader->arena, resolved->integer);
-		return 0;
-	case YAML_UNSIGNED:
-		*ret_value = number_node(reader->arena, arena_printf(reader->arena, "%llu",
-		                                                     (unsigned long long)resolved->unsigned_integer));
-		return 0;
-	case YAML_FLOAT:
-		return make_float(reader, event, resolved->number, ret_value);
-	default:
-		*ret_value =
-		        json_string_n(reader->arena, (const char *)event->data.scalar.value, event->data.scalar.length);
-		return 0;
-	}
-}
-
-static const char *short_name(enum yaml_scalar kind)
-{
-	static const char *const names[] = {
-	        [YAML_TEXT] = "str",    [YAML_NULL] = "null",    [YAML_TRUE] = "bool",   [YAML_FALSE] = "bool",
-	        [YAML_INTEGER] = "int", [YAML_UNSIGNED] = "int", [YAML_FLOAT] = "float", [YAML_TIMESTAMP] = "timestamp",
-	};
-	return names[kind];
-}
-
-static int read_binary(struct reader *reader, const yaml_event_t *event, struct json **ret_value)
-{
-	uint8_t *data;
-	size_t length;
-	if (!base64_decode(reader->arena, (const char *)event->data.scalar.value, event->data.scalar.length, &data,
-	                   &length))
-		return node_error(reader, event, "!!binary value contains invalid base64 data");
-	struct json *value = json_string_n(reader->arena, (const char *)data, length);
-	// JSON texts are UTF-8: let the strict reader judge.
-	struct strbuf text = STRBUF_INIT(SIZE_MAX / 2);
-	struct err ignored = ERR_INIT;
-	json_write_string(&text, value->text, value->length);
-	int code = json_parse(reader->arena, text.data, text.length, NULL, ret_value, &ignored);
-	strbuf_done(&text);
-	return code ? node_error(reader, event, "!!binary value is not valid UTF-8") : 0;
-}
-
-// A scalar with an explicit tag: it must resolve to that type.
-static int read_tagged(struct reader *reader, const yaml_event_t *event, const char *tag, struct json **ret_value)
-{
-	const char *text = (const char *)event->data.scalar.value;
-	size_t length = event->data.scalar.length;
-	bool standard = strncmp(tag, TAG_PREFIX, strlen(TAG_PREFIX)) == 0;
-	const char *name = standard ? tag + strlen(TAG_PREFIX) : "";
-	if (strcmp(name, "binary") == 0)
-		return read_binary(reader, event, ret_value);
-	struct yaml_resolved resolved = yaml_resolve(text, length);
-	static const char *const resolvable[] = {"bool", "int", "float", "null", "timestamp"};
-	bool known = false;
-	for (size_t i = 0; i < ARRAY_SIZE(resolvable); i++)
-		known = known || strcmp(name, resolvable[i]) == 0;
-	if (!known) { // !!str, and tags of others
-		resolved.kind = YAML_TEXT;
-	} else if (strcmp(name, "float") == 0 && resolved.kind == YAML_INTEGER) {
-		return make_float(reader, event, (double)resolved.integer, ret_value);
-	} else if (strcmp(name, short_name(resolved.kind)) != 0) {
-		return err_set(reader->err, ERR_PARSE, PREFIX "cannot decode !!%s `%.*s` as a !!%s",
-		               short_name(resolved.kind), (int)(length > 60 ? 60 : length), text, name);
-	}
-	return make_resolved(reader, event, &resolved, ret_value);
-}
-
-static int read_scalar(struct reader *reader, const yaml_event_t *event, struct json **ret_value)
-{
-	const char *tag = (const char *)event->data.scalar.tag;
-	struct yaml_resolved resolved = {.kind = YAML_TEXT};
-	if (tag && strcmp(tag, "!") != 0)
-		return read_tagged(reader, event, tag, ret_value);
-	if (event->data.scalar.plain_implicit)
-		resolved = yaml_resolve((const char *)event->data.scalar.value, event->data.scalar.length);
-	return make_resolved(reader, event, &resolved, ret_value);
 }
 
 // --- mappings ----------------------------------------------------------------------
@@ -290,7 +156,7 @@ static bool is_merge_key(const yaml_event_t *event)
 }
 
 // The JSON key for the node that stands as one.
-static int key_text(struct reader *reader, const yaml_event_t *event, struct json **ret_key)
+static int key_text(struct yaml_reader *reader, const yaml_event_t *event, struct json **ret_key)
 {
 	struct json *node = NULL;
 	int code = read_node(reader, event, &node);
@@ -310,9 +176,9 @@ static int key_text(struct reader *reader, const yaml_event_t *event, struct jso
 		*ret_key = json_string_n(reader->arena, node->text, node->length);
 		return 0;
 	default:
-		return node_error(reader, event,
-		                  node->type == JSON_NULL ? "unsupported map key of type: null"
-		                                          : "invalid map key: not a scalar");
+		return yaml_node_error(reader, event,
+		                       node->type == JSON_NULL ? "unsupported map key of type: null"
+		                                               : "invalid map key: not a scalar");
 	}
 }
 
@@ -333,8 +199,8 @@ static bool note_key(struct mapping *mapping, const struct json *key)
 	return !hashmap_put(mapping->seen, key->text, object);
 }
 
-static int add_member(struct reader *reader, const yaml_event_t *event, struct mapping *mapping, const struct json *key,
-                      struct json *value)
+static int add_member(struct yaml_reader *reader, const yaml_event_t *event, struct mapping *mapping,
+                      const struct json *key, struct json *value)
 {
 	struct json *object = mapping->object;
 	if (!note_key(mapping, key)) {
@@ -343,14 +209,14 @@ static int add_member(struct reader *reader, const yaml_event_t *event, struct m
 	}
 	if (!reader->limits || !reader->limits->on_duplicate)
 		return err_set(reader->err, ERR_PARSE,
-		               PREFIX "unmarshal errors:\n  line %zu: key \"%s\" already set in map",
+		               YAML_ERROR_PREFIX "unmarshal errors:\n  line %zu: key \"%s\" already set in map",
 		               event->start_mark.line + 1, key->text);
 	reader->limits->on_duplicate(reader->limits->context, strbuf_text(&reader->path));
 	json_set_n(reader->arena, object, key->text, key->length, value);
 	return 0;
 }
 
-static int add_merge(struct reader *reader, const yaml_event_t *event, struct mapping *mapping, struct json *value)
+static int add_merge(struct yaml_reader *reader, const yaml_event_t *event, struct mapping *mapping, struct json *value)
 {
 	static const char problem[] = "map merge requires map or sequence of maps as the value";
 	if (!mapping->merged)
@@ -360,17 +226,17 @@ static int add_merge(struct reader *reader, const yaml_event_t *event, struct ma
 		return 0;
 	}
 	if (!json_is(value, JSON_ARRAY))
-		return node_error(reader, event, problem);
+		return yaml_node_error(reader, event, problem);
 	json_for_each_item (item, value) {
 		if (!json_is(item, JSON_OBJECT))
-			return node_error(reader, event, problem);
+			return yaml_node_error(reader, event, problem);
 		json_append(reader->arena, mapping->merged, item);
 	}
 	return 0;
 }
 
 // Adds what the merged mappings have and the mapping itself has not; the first of them wins.
-static void apply_merges(struct reader *reader, struct mapping *mapping)
+static void apply_merges(struct yaml_reader *reader, struct mapping *mapping)
 {
 	json_for_each_item (source, mapping->merged) {
 		struct json_index index;
@@ -387,7 +253,7 @@ static void apply_merges(struct reader *reader, struct mapping *mapping)
 	}
 }
 
-static int read_member(struct reader *reader, const yaml_event_t *key_event, struct mapping *mapping)
+static int read_member(struct yaml_reader *reader, const yaml_event_t *key_event, struct mapping *mapping)
 {
 	struct json *key = NULL;
 	struct json *value = NULL;
@@ -414,7 +280,7 @@ static int read_member(struct reader *reader, const yaml_event_t *key_event, str
 	return code;
 }
 
-static int read_members(struct reader *reader, struct mapping *mapping)
+static int read_members(struct yaml_reader *reader, struct mapping *mapping)
 {
 	for (;;) {
 		yaml_event_t event;
@@ -430,7 +296,7 @@ static int read_members(struct reader *reader, struct mapping *mapping)
 	}
 }
 
-static int read_mapping(struct reader *reader, struct json **ret_value)
+static int read_mapping(struct yaml_reader *reader, struct json **ret_value)
 {
 	struct mapping mapping = {.object = json_object(reader->arena)};
 	int code = read_members(reader, &mapping);
@@ -442,7 +308,7 @@ static int read_mapping(struct reader *reader, struct json **ret_value)
 	return 0;
 }
 
-static int read_sequence(struct reader *reader, struct json **ret_value)
+static int read_sequence(struct yaml_reader *reader, struct json **ret_value)
 {
 	struct json *array = json_array(reader->arena);
 	for (;;) {
@@ -471,10 +337,10 @@ static int read_sequence(struct reader *reader, struct json **ret_value)
 	return 0;
 }
 
-static int read_container(struct reader *reader, const yaml_event_t *event, struct json **ret_value)
+static int read_container(struct yaml_reader *reader, const yaml_event_t *event, struct json **ret_value)
 {
 	if (reader->depth >= reader->max_depth)
-		return node_error(reader, event, "exceeded max depth");
+		return yaml_node_error(reader, event, "exceeded max depth");
 	reader->depth++;
 	int code = event->type == YAML_MAPPING_START_EVENT ? read_mapping(reader, ret_value)
 	                                                   : read_sequence(reader, ret_value);
@@ -482,7 +348,7 @@ static int read_container(struct reader *reader, const yaml_event_t *event, stru
 	return code;
 }
 
-static int read_node(struct reader *reader, const yaml_event_t *event, struct json **ret_value)
+static int read_node(struct yaml_reader *reader, const yaml_event_t *event, struct json **ret_value)
 {
 	if (event->type == YAML_ALIAS_EVENT)
 		return read_alias(reader, event, ret_value);
@@ -493,7 +359,7 @@ static int read_node(struct reader *reader, const yaml_event_t *event, struct js
 	                            : event->type == YAML_MAPPING_START_EVENT ? event->data.mapping_start.anchor
 	                                                                      : event->data.sequence_start.anchor;
 	begin_anchor(reader, anchor);
-	code = event->type == YAML_SCALAR_EVENT ? read_scalar(reader, event, ret_value)
+	code = event->type == YAML_SCALAR_EVENT ? yaml_read_scalar(reader, event, ret_value)
 	                                        : read_container(reader, event, ret_value);
 	if (!code)
 		finish_anchor(reader, anchor, *ret_value);
@@ -521,7 +387,7 @@ static void add_document(struct arena *arena, struct documents *documents, struc
 }
 
 // Behind a document's start: its root and its end.
-static int read_document(struct reader *reader, struct documents *documents)
+static int read_document(struct yaml_reader *reader, struct documents *documents)
 {
 	yaml_event_t event;
 	struct json *value = NULL;
@@ -543,7 +409,7 @@ static int read_document(struct reader *reader, struct documents *documents)
 	return code;
 }
 
-static int read_stream(struct reader *reader, struct documents *documents)
+static int read_stream(struct yaml_reader *reader, struct documents *documents)
 {
 	for (;;) {
 		yaml_event_t event;
@@ -564,7 +430,7 @@ static int read_stream(struct reader *reader, struct documents *documents)
 static int parse_stream(struct arena *arena, const char *text, size_t length, const struct json_limits *limits,
                         struct documents *documents, struct err *err)
 {
-	struct reader reader = {
+	struct yaml_reader reader = {
 	        .arena = arena,
 	        .limits = limits,
 	        .max_depth = limits && limits->max_depth ? limits->max_depth : DEFAULT_MAX_DEPTH,
