@@ -103,7 +103,8 @@ static int add_volume_mounts(struct build *build, struct err *err)
 			return -err->code;
 		const char *path = *mount->mount_path == '/' ? mount->mount_path
 							      : arena_printf(build->arena, "/%s", mount->mount_path);
-		add_mount(build, host_path, path, mount->read_only, propagation_of(mount));
+		add_mount(build, host_path, path, mount->read_only || pod_volumes_is_read_only(build->pod, mount->name),
+			  propagation_of(mount));
 	}
 	return 0;
 }

@@ -358,6 +358,16 @@ char *pod_volumes_path(struct arena *arena, const struct pod *pod, const char *v
 	return NULL;
 }
 
+bool pod_volumes_is_read_only(const struct pod *pod, const char *volume_name)
+{
+	for (size_t index = 0; index < pod->view->spec.volumes.count; index++) {
+		const struct core_v1_volume *volume = &pod->view->spec.volumes.items[index];
+		if (!strcmp(volume->name, volume_name))
+			return volume->config_map || volume->secret || volume->projected || volume->downward_api;
+	}
+	return false;
+}
+
 static int make_volume(struct mount_job *job, const struct core_v1_volume *volume, struct err *err)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(0);

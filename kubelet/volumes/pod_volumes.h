@@ -17,3 +17,5 @@ bool pod_volumes_follow_objects(const struct pod *pod);
 
 // Where a volume is on the node, in the arena; NULL when the pod has none of that name.
 char *pod_volumes_path(struct arena *arena, const struct pod *pod, const char *volume_name);
+// True for the kinds whose files are the kubelet's: containers may read them only.
+bool pod_volumes_is_read_only(const struct pod *pod, const char *volume_name);
