@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls to the API server over one http_client.
 //
+// At most MAX_RUNNING ordinary calls are under way, the others wait in line: a
+// server allows about a hundred streams on a connection, and libcurl answers more
+// than that with a new connection for each. Watches and streams don't count.
+//
 // A call is a copy of its request, so that it can be sent again: an answer of 429
 // or 5xx that names a Retry-After is waited out and repeated up to ten times, as
 // upstream's clients do; only the last answer is shown to the caller. Every other
@@ -22,6 +26,7 @@
 enum {
 	DEFAULT_TIMEOUT_SECONDS = 30,
 	MAX_ATTEMPTS = 10,
+	MAX_RUNNING = 64,
 	MAX_RETRY_AFTER_SECONDS = 60,
 	MAX_NODES = 100000000, // a list without paging of a large cluster
 };
@@ -97,6 +102,7 @@ int rest_client_new(struct loop *loop, const struct client_config *config, const
 	client->loop = loop;
 	client->arena = arena_new(0);
 	list_init(&client->calls);
+	list_init(&client->waiting);
 	copy_config(client, config);
 	client->base_url = base_url_of(config->server);
 	const struct http_client_config http_config = {
@@ -115,6 +121,7 @@ struct rest_client *rest_client_free(struct rest_client *client)
 	if (!client)
 		return NULL;
 	struct rest_call *call;
+	client->closing = true;
 	list_for_each (call, &client->calls, node)
 		rest_cancel(call);
 	http_client_free(client->http);
@@ -248,11 +255,47 @@ struct rest_call *rest_call_new(struct rest_client *client, const struct rest_re
 		call->config.body_length = request->body_length;
 	}
 	list_append(&client->calls, &call->node);
+	list_init(&call->waiting_node);
 	return call;
+}
+
+// --- room for calls ---------------------------------------------------------------------
+
+static void run_call(struct rest_call *call)
+{
+	list_remove(&call->waiting_node);
+	call->running = true;
+	call->client->running_count++;
+	call->attempts++;
+	call->http = http_call_start(call->client->http, &call->config);
+}
+
+static void run_waiting(struct rest_client *client)
+{
+	while (!client->closing && client->running_count < MAX_RUNNING && !list_is_empty(&client->waiting))
+		run_call(list_first(&client->waiting, struct rest_call, waiting_node));
+}
+
+static void send_call(struct rest_call *call)
+{
+	list_append(&call->client->waiting, &call->waiting_node);
+	run_waiting(call->client);
+}
+
+// Its answer is there, or nobody wants it any more.
+static void leave_running(struct rest_call *call)
+{
+	list_remove(&call->waiting_node);
+	if (!call->running)
+		return;
+	call->running = false;
+	call->client->running_count--;
+	run_waiting(call->client);
 }
 
 void rest_call_free(struct rest_call *call)
 {
+	leave_running(call);
 	list_remove(&call->node);
 	loop_timer_stop(&call->retry_timer);
 	strbuf_done(&call->buffer);
@@ -444,12 +487,6 @@ void rest_response_fill(const struct rest_call *call, struct arena *arena, int s
 
 // --- ordinary calls --------------------------------------------------------------------
 
-static void send_call(struct rest_call *call)
-{
-	call->attempts++;
-	call->http = http_call_start(call->client->http, &call->config);
-}
-
 static void on_retry_timer(struct loop_timer *timer)
 {
 	send_call(container_of(timer, struct rest_call, retry_timer));
@@ -471,6 +508,7 @@ static void on_call_done(void *context, int status, const char *body, size_t bod
 	rest_response_fill(call, arena, status, body, body_length, err, &response);
 	bool retry = should_retry(call, &response);
 	call->http = NULL;
+	leave_running(call);
 	if (retry) {
 		loop_timer_start(call->client->loop, &call->retry_timer, response.retry_after_ns, on_retry_timer);
 		return;

@@ -17,6 +17,9 @@ struct rest_client {
 	const char **impersonation_headers; // NULL-terminated
 	size_t impersonation_count;
 	struct list calls;
+	struct list waiting; // ordinary calls that must wait for room, first come first served
+	unsigned running_count;
+	bool closing;
 	SSL_CTX *upgrade_tls; // made on first use
 	char *authorization;
 };
@@ -24,6 +27,8 @@ struct rest_client {
 struct rest_call {
 	struct rest_client *client;
 	struct list node;
+	struct list waiting_node;
+	bool running; // counted in the client's running_count
 	struct http_call *http;
 	struct loop_timer retry_timer;
 	struct arena *arena; // the request's texts

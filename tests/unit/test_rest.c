@@ -6,6 +6,8 @@ struct server {
 	struct api_fixture api;
 	unsigned requests;
 	unsigned refusals_left;
+	char *last_address; // of the client's end; each new connection has another
+	unsigned addresses;
 	char *method, *path, *query, *body, *content_type, *agent, *authorization;
 	struct http_exchange *held; // a watch that is kept open
 	const char *watch_text;     // written at its start
@@ -20,6 +22,9 @@ static void note(char **place, const char *text)
 static void note_request(struct server *server, const struct http_request *request)
 {
 	server->requests++;
+	if (!server->last_address || strcmp(server->last_address, request->remote_address) != 0)
+		server->addresses++;
+	note(&server->last_address, request->remote_address);
 	note(&server->method, request->method);
 	note(&server->path, request->path);
 	note(&server->query, request->query);
@@ -93,6 +98,7 @@ static void close_server(struct server *server)
 	if (server->held)
 		server->held = http_exchange_unref(server->held);
 	api_fixture_close(&server->api);
+	free(server->last_address);
 	char *texts[] = {server->method,       server->path,  server->query,        server->body,
 	                 server->content_type, server->agent, server->authorization};
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
@@ -224,6 +230,43 @@ static void test_too_many_requests_are_waited_out(void **state)
 	assert_int_equal(outcome.count, 0);
 	assert_int_equal(server.requests, 1);
 	close_server(&server);
+}
+
+struct crowd {
+	unsigned done, failed;
+};
+
+static void on_crowd_done(void *context, const struct rest_response *response)
+{
+	struct crowd *crowd = context;
+	crowd->done++;
+	crowd->failed += response->err.code != ERR_NONE;
+}
+
+// Far more calls than a connection has streams: all are answered, one connection serves them, and
+// calls that are cancelled while they wait in line take no room.
+static void test_many_calls_at_once(void **state)
+{
+	(void)state;
+	struct server server;
+	struct crowd crowd = {0};
+	struct crowd cancelled = {0};
+	struct rest_call *calls[400];
+	const struct rest_request request = {.method = "GET", .path = "/many"};
+	open_server(&server);
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		calls[i] = rest_start(server.api.client, &request, on_crowd_done, i % 4 ? &crowd : &cancelled);
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i += 4)
+		rest_cancel(calls[i]);
+	api_fixture_until(&server.api, crowd.done == 300);
+	assert_int_equal(crowd.failed, 0);
+	assert_int_equal(cancelled.done, 0);
+	assert_int_equal(server.addresses, 1);
+	// Freed with calls under way and in line: nothing comes any more.
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		rest_start(server.api.client, &request, on_crowd_done, &cancelled);
+	close_server(&server);
+	assert_int_equal(cancelled.done, 0);
 }
 
 // --- watches ---------------------------------------------------------------------------
@@ -362,6 +405,7 @@ int main(void)
 	        cmocka_unit_test(test_write_and_headers),
 	        cmocka_unit_test(test_failures_have_one_shape),
 	        cmocka_unit_test(test_too_many_requests_are_waited_out),
+	        cmocka_unit_test(test_many_calls_at_once),
 	        cmocka_unit_test(test_watch_splits_lines),
 	        cmocka_unit_test(test_watch_endings),
 	        cmocka_unit_test(test_watch_cancelled_inside_its_event),
