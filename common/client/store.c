@@ -161,7 +161,8 @@ static struct store_index *find_index(const struct store *store, const char *nam
 
 void store_add_index(struct store *store, const char *name, store_index_function *keys)
 {
-	assert(!find_index(store, name));
+	if (find_index(store, name))
+		return;
 	store->indexes = xreallocarray(store->indexes, store->index_count + 1, sizeof(store->indexes[0]));
 	struct store_index *index = &store->indexes[store->index_count++];
 	*index = (struct store_index){.name = xstrdup(name), .keys = keys, .buckets = hashmap_new(free_bucket)};

@@ -15,7 +15,7 @@ typedef void store_index_function(const struct api_object *object, struct inform
 struct store *store_new(void);
 struct store *store_free(struct store *store);
 
-// The index covers what is there already. Names are unique.
+// The index covers what is there already. Adding one under a name that is taken changes nothing.
 void store_add_index(struct store *store, const char *name, store_index_function *keys);
 
 // Takes its own reference; returns the object it replaced (the caller's reference now) or NULL.
