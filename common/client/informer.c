@@ -26,6 +26,7 @@
 #include "common/client/informer.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +51,7 @@
 
 enum {
 	PAGE_SIZE = 500,
+	TRIM_OBJECTS = 200,
 	WATCH_SECONDS_LEAST = 300, // and up to as much again
 	WATCH_GRACE_SECONDS = 30,
 	LIST_TIMEOUT_SECONDS = 60,
@@ -82,6 +84,7 @@ struct informer {
 	int64_t delay_ns; // the next back-off
 	int64_t watch_began_ns;
 	bool watch_was_good;
+	bool trim; // a long list has left much free heap
 };
 
 static void start_list(struct informer *informer);
@@ -297,6 +300,7 @@ static void apply_list(struct informer *informer)
 {
 	struct object_array *incoming = &informer->incoming;
 	tell_new_handlers(informer);
+	informer->trim = incoming->count > TRIM_OBJECTS;
 	if (incoming->count)
 		qsort(incoming->items, incoming->count, sizeof(incoming->items[0]), compare_keys);
 	remove_missing(informer);
@@ -426,6 +430,10 @@ static void start_watch(struct informer *informer)
 {
 	static const struct watch_callbacks callbacks = {.on_event = on_watch_event, .on_end = on_watch_end};
 	unsigned seconds = WATCH_SECONDS_LEAST + random_below(WATCH_SECONDS_LEAST);
+	// The pages of the list, as text and as trees, are gone by now.
+	if (informer->trim)
+		malloc_trim(1 << 20);
+	informer->trim = false;
 	AUTO_STRBUF struct strbuf query = STRBUF_INIT(1 << 20);
 	strbuf_append_text(&query, informer->selector_query);
 	strbuf_printf(&query, "%sallowWatchBookmarks=true&timeoutSeconds=%u", query.length ? "&" : "", seconds);
