@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller-manager/pod_creation.h"
 
+#include <string.h>
+
 #include "api/core_v1.h"
 #include "common/api/object.h"
 #include "controller-manager/controller.h"
@@ -17,12 +19,20 @@ struct creation {
 
 static void create_batch(struct reconcile *reconcile, struct creation *creation);
 
+// A namespace that is being deleted takes nothing new: trying again is of no use.
+static bool is_ending(const struct err *err)
+{
+	return err->code == ERR_FORBIDDEN && strstr(err->message, "because it is being terminated");
+}
+
 static void on_created(struct reconcile *reconcile, void *context, const struct rest_response *response)
 {
 	struct creation *creation = context;
 	if (response->err.code == ERR_NONE) {
 		reconcile_event(reconcile, creation->owner, "Normal", "SuccessfulCreate", "Created pod: %s",
 		                object_name(response->object));
+	} else if (is_ending(&response->err)) {
+		creation->failed = true;
 	} else {
 		creation->failed = true;
 		reconcile_retry(reconcile, &response->err);
