@@ -10,6 +10,8 @@
 
 #include "apiserver/bootstrap.h"
 
+#include <systemd/sd-daemon.h>
+
 #include "apiserver/bootstrap_objects.h"
 #include "apiserver/endpoint_lease.h"
 #include "apiserver/repair.h"
@@ -74,9 +76,11 @@ static void on_endpoints(void *context, _Bool ok)
 		fail(bootstrap, "default/kubernetes endpoints");
 		return;
 	}
-	if (!atomic_exchange(&bootstrap->server->bootstrapped, true))
+	if (!atomic_exchange(&bootstrap->server->bootstrapped, true)) {
+		sd_notify(0, "READY=1"); // to systemd, for Type=notify
 		log_info("The cluster's first objects are in place",
 			 kv_str("advertiseAddress", bootstrap->server->config->advertise_address));
+	}
 	bootstrap->complained = false;
 	repair_if_due(bootstrap);
 	again(bootstrap, BOOTSTRAP_ROUND_NS);

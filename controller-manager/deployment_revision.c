@@ -182,7 +182,9 @@ static void patch_annotation(struct deployment_sync *sync, const struct api_obje
 	        json_ensure_object(sync->arena, json_ensure_object(sync->arena, patch, "metadata"), "annotations");
 	json_set_text(sync->arena, annotations, REVISION_ANNOTATION,
 	              arena_printf(sync->arena, "%lld", (long long)revision));
-	reconcile_patch(sync->reconcile, object, NULL, REST_MERGE_PATCH, patch, false, NULL, NULL);
+	// A Deployment's generation counts its annotations, but not when they come by its status.
+	const char *subresource = object == sync->object ? "status" : NULL;
+	reconcile_patch(sync->reconcile, object, subresource, REST_MERGE_PATCH, patch, false, NULL, NULL);
 }
 
 void deployment_sync_revision(struct deployment_sync *sync)

@@ -113,7 +113,8 @@ spec:
 def hairpin():
     """A pod reaches its own Service, also when it is chosen itself."""
     pod = pods("app=web")[0]["metadata"]["name"]
-    script = f"for i in $(seq 15); do wget -q -T 2 -O - http://{cluster_ip()}/ || echo failed; done"
+    script = (f"for i in $(seq 15); do printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {cluster_ip()} 80 "
+              "|| echo failed; done")
     answers = ctl("exec", pod, "--", "sh", "-c", script).out
     assert "failed" not in answers and pod in answers, answers
 
