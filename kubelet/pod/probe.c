@@ -160,6 +160,8 @@ static void on_exec_done(void *context, int exit_code, const char *error_text)
 	if (!prober)
 		return;
 	prober->exec = NULL;
+	if (exit_code == RUNTIME_EXEC_CLOSED)
+		return;
 	char message[128];
 	snprintf(message, sizeof(message), "%s%.80s", exit_code < 0 ? "" : "command exited with a failure code",
 		 exit_code < 0 ? error_text : "");

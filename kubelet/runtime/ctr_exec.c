@@ -6,6 +6,7 @@
 // exec id.
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,13 +15,16 @@
 #include <unistd.h>
 
 #include "common/base/encode.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/io/process_spawn.h"
 #include "kubelet/runtime/ctr_internal.h"
 
 #define KILL_TIMEOUT_NS (10 * NSEC_PER_SEC)
 
 struct runtime_exec {
-	struct ctr_runtime *driver;
+	struct ctr_runtime *driver; // NULL: closed
+	struct list node;           // driver->execs
 	struct loop_child child;
 	struct loop_timer deadline;
 	struct loop_task failed_task;
@@ -35,6 +39,7 @@ struct runtime_exec {
 static void exec_finish(struct runtime_exec *exec, int exit_code, const char *error_text)
 {
 	loop_timer_stop(&exec->deadline);
+	list_remove(&exec->node);
 	exec->done(exec->context, exit_code, error_text);
 	free(exec->container_id);
 	free(exec);
@@ -65,8 +70,10 @@ static void on_inner_killed(void *context, const struct process_result *result)
 
 void ctr_exec_kill(struct runtime_exec *exec)
 {
+	if (!exec->driver)
+		return;
 	CTR_RUN(&exec->driver->ctr, CTR_LANE_QUICK, KILL_TIMEOUT_NS, on_inner_killed, NULL, "tasks", "kill", "--signal",
-		"KILL", "--exec-id", exec->exec_id, exec->container_id);
+	        "KILL", "--exec-id", exec->exec_id, exec->container_id);
 	if (exec->child.pid > 0)
 		kill(exec->child.pid, SIGKILL);
 }
@@ -104,17 +111,59 @@ static void become_ctr(const struct runtime_exec_config *config, const char *con
 	_exit(127);
 }
 
+// A kill that outlives the driver and its loop.
+static void kill_inner_detached(const struct runtime_exec *exec)
+{
+	const struct ctr *ctr = &exec->driver->ctr;
+	const char *const argv[] = {
+	        "ctr",      "--address", ctr->address, "--namespace", ctr->namespace_name, "tasks", "kill",
+	        "--signal", "KILL",      "--exec-id",  exec->exec_id, exec->container_id,  NULL};
+	struct process_spawn spawn = {.argv = argv, .new_group = true, .survive_parent = true};
+	struct err err = ERR_INIT;
+	pid_t pid;
+	for (int number = 0; number < 3; number++)
+		spawn.stdio[number] = process_open_null(O_RDWR);
+	if (process_spawn(&spawn, &pid, &err) < 0)
+		log_error("Could not kill a command", kv_err(&err));
+	for (int number = 0; number < 3; number++)
+		if (spawn.stdio[number] >= 0)
+			close(spawn.stdio[number]);
+}
+
+void ctr_exec_close_all(struct ctr_runtime *driver)
+{
+	struct runtime_exec *exec;
+	while ((exec = list_first(&driver->execs, struct runtime_exec, node))) {
+		if (exec->child.pid <= 0) { // never began: its task tells, when the loop goes on
+			list_remove(&exec->node);
+			exec->driver = NULL;
+			continue;
+		}
+		kill_inner_detached(exec);
+		loop_child_stop(&exec->child);
+		kill(exec->child.pid, SIGKILL);
+		waitpid(exec->child.pid, NULL, 0);
+		exec_finish(exec, RUNTIME_EXEC_CLOSED, "the container runtime driver was closed");
+	}
+}
+
 static const char **make_arguments(struct arena *arena, const struct runtime_exec *exec,
-				   const struct runtime_exec_config *config)
+                                   const struct runtime_exec_config *config)
 {
 	size_t count = 0;
 	while (config->command[count])
 		count++;
 	const char **argv = ARENA_ARRAY(arena, const char *, count + 16);
 	size_t used = 0;
-	const char *const head[] = {"ctr",	"--address",	exec->driver->ctr.address,
-				    "--namespace", exec->driver->ctr.namespace_name,
-				    "tasks",	"exec",		"--exec-id", exec->exec_id};
+	const char *const head[] = {"ctr",
+	                            "--address",
+	                            exec->driver->ctr.address,
+	                            "--namespace",
+	                            exec->driver->ctr.namespace_name,
+	                            "tasks",
+	                            "exec",
+	                            "--exec-id",
+	                            exec->exec_id};
 	for (size_t index = 0; index < ARRAY_SIZE(head); index++)
 		argv[used++] = head[index];
 	if (config->tty)
@@ -127,16 +176,17 @@ static const char **make_arguments(struct arena *arena, const struct runtime_exe
 }
 
 struct runtime_exec *ctr_exec_start(struct runtime *runtime, const struct runtime_exec_config *config,
-				    void (*done)(void *context, int exit_code, const char *error_text), void *context)
+                                    void (*done)(void *context, int exit_code, const char *error_text), void *context)
 {
 	struct runtime_exec *exec = NEW(struct runtime_exec);
 	*exec = (struct runtime_exec){
-		.driver = ctr_runtime_of(runtime),
-		.container_id = xstrdup(config->container_id),
-		.done = done,
-		.context = context,
+	        .driver = ctr_runtime_of(runtime),
+	        .container_id = xstrdup(config->container_id),
+	        .done = done,
+	        .context = context,
 	};
 	uuid_v4(exec->exec_id);
+	list_append(&exec->driver->execs, &exec->node);
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	const char **argv = make_arguments(arena, exec, config);
 	pid_t parent = getpid();

@@ -36,9 +36,13 @@ struct ctr_runtime {
 	struct hashmap *images; // reference → struct runtime_image
 	struct hashmap *views;  // chain id → char * lower directories
 
+	struct list execs;      // struct runtime_exec
+
 	struct process *events;
 	struct loop_timer events_timer;
 	struct loop_timer relist_timer;
+	struct loop_timer lock_timer;
+	int64_t lock_since_ns;
 	int64_t events_delay_ns;
 	struct arena *device_arena;
 	struct json *host_devices;
@@ -104,3 +108,5 @@ struct runtime_exec *ctr_exec_start(struct runtime *runtime, const struct runtim
 				    void (*done)(void *context, int exit_code, const char *error_text), void *context);
 void ctr_exec_kill(struct runtime_exec *exec);
 void ctr_exec_resized(struct runtime_exec *exec);
+// Kills every command and tells its owner.
+void ctr_exec_close_all(struct ctr_runtime *driver);

@@ -9,6 +9,8 @@
 #include "kubelet/runtime/ctr_internal.h"
 
 #define VERSION_TIMEOUT_NS (10 * NSEC_PER_SEC)
+#define LOCK_PATIENCE_NS (60 * NSEC_PER_SEC)
+#define LOCK_PERIOD_NS (50 * NSEC_PER_MSEC)
 
 enum { WORKER_THREADS = 2 };
 
@@ -17,14 +19,24 @@ static void drop_image(void *value)
 	runtime_image_unref(value);
 }
 
+static void ctr_runtime_drain(struct runtime *runtime)
+{
+	struct ctr_runtime *driver = ctr_runtime_of(runtime);
+	ctr_events_stop(driver);
+	ctr_drain(&driver->ctr);
+}
+
 static struct runtime *ctr_close(struct runtime *runtime)
 {
 	if (!runtime)
 		return NULL;
 	struct ctr_runtime *driver = ctr_runtime_of(runtime);
+	ctr_exec_close_all(driver);
 	ctr_events_stop(driver);
-	ctr_done(&driver->ctr);
+	loop_timer_stop(&driver->lock_timer);
 	work_pool_free(driver->pool);
+	loop_turn(driver->loop, 0); // what the pool finished is told
+	ctr_done(&driver->ctr);
 	hashmap_free(driver->tasks);
 	hashmap_free(driver->images);
 	hashmap_free(driver->views);
@@ -86,7 +98,28 @@ void ctr_set_ready(struct ctr_runtime *driver, bool ready, const char *reason)
 		driver->listener.on_ready_changed(driver->listener.context, ready);
 }
 
+static void on_lock_timer(struct loop_timer *timer);
+
+// Commands of an earlier kubelet are bounded by containerd's own patience; ours ends sooner or later, too.
+static void wait_for_lock(struct ctr_runtime *driver)
+{
+	bool late = loop_now_ns(driver->loop) - driver->lock_since_ns > LOCK_PATIENCE_NS;
+	if (!ctr_try_lock(&driver->ctr) && !late) {
+		loop_timer_start(driver->loop, &driver->lock_timer, LOCK_PERIOD_NS, on_lock_timer);
+		return;
+	}
+	if (late)
+		log_warning("Commands of an earlier kubelet still run: not waiting any longer");
+	ctr_events_start(driver);
+}
+
+static void on_lock_timer(struct loop_timer *timer)
+{
+	wait_for_lock(container_of(timer, struct ctr_runtime, lock_timer));
+}
+
 static const struct runtime_operations ctr_operations = {
+	.drain = ctr_runtime_drain,
 	.close = ctr_close,
 	.set_listener = ctr_set_listener,
 	.is_ready = ctr_is_ready,
@@ -119,7 +152,9 @@ struct runtime *ctr_runtime_new(struct loop *loop, const struct ctr_runtime_conf
 		.views = hashmap_new(free),
 		.unready_reason = "container runtime status check may not have completed yet",
 	};
-	ctr_init(&driver->ctr, loop, config->address, config->namespace_name);
-	ctr_events_start(driver);
+	list_init(&driver->execs);
+	ctr_init(&driver->ctr, loop, config->address, config->namespace_name, config->lock_path);
+	driver->lock_since_ns = loop_now_ns(loop);
+	wait_for_lock(driver);
 	return &driver->runtime;
 }

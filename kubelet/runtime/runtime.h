@@ -148,6 +148,7 @@ struct runtime_exec_config {
 	int64_t timeout_ns;         // 0: none
 };
 struct runtime_exec;
+enum { RUNTIME_EXEC_CLOSED = -2 };
 
 // What happened to a container: delivered by the driver as it hears of it.
 struct runtime_listener {
@@ -164,6 +165,8 @@ struct runtime {
 };
 
 struct runtime_operations {
+	// Starts nothing more and waits a little for what runs: callbacks come.
+	void (*drain)(struct runtime *runtime);
 	struct runtime *(*close)(struct runtime *runtime);
 	void (*set_listener)(struct runtime *runtime, const struct runtime_listener *listener);
 	bool (*is_ready)(struct runtime *runtime, const char **ret_reason);
@@ -196,7 +199,7 @@ struct runtime_operations {
 	void (*container_collect)(struct runtime *runtime, const char *id,
 				  void (*done)(void *context, int exit_code), void *context);
 
-	// exit_code -1 with err: it could not be run.
+	// exit_code -1 with a text: it could not be run. RUNTIME_EXEC_CLOSED: the runtime was closed, from inside of close.
 	struct runtime_exec *(*exec_start)(struct runtime *runtime, const struct runtime_exec_config *config,
 					   void (*done)(void *context, int exit_code, const char *error_text),
 					   void *context);
@@ -210,5 +213,6 @@ struct ctr_runtime_config {
 	const char *namespace_name; // "k8s.io"
 	const char *logger_path;    // the program that writes container logs
 	const char *runtime_name;   // "io.containerd.runc.v2"
+	const char *lock_path;      // tells of commands that outlived an earlier kubelet; NULL: none
 };
 struct runtime *ctr_runtime_new(struct loop *loop, const struct ctr_runtime_config *config);

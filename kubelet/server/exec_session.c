@@ -422,6 +422,7 @@ static bool open_terminal(struct exec_session *session, bool input, int fds[3])
 	fcntl(fds[0], F_SETFD, FD_CLOEXEC);
 	tcgetattr(fds[0], &raw);
 	cfmakeraw(&raw);
+	raw.c_oflag = 0; // ctr turns output processing on again, which is to find nothing to do
 	tcsetattr(fds[0], TCSANOW, &raw);
 	take_output(session, 0, master);
 	int copy = input ? fcntl(master, F_DUPFD_CLOEXEC, 3) : -1;
