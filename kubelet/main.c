@@ -228,6 +228,7 @@ static int start(struct daemon *daemon, struct err *err)
 		.namespace_name = "k8s.io",
 		.logger_path = arg_config.logger_path,
 		.runtime_name = arg_config.runtime_name,
+		.lock_path = arena_printf(state.arena, "%s/runtime.lock", arg_config.root_directory),
 	};
 	kubelet->runtime = ctr_runtime_new(daemon->loop, &runtime);
 	if (daemon->client)
@@ -262,6 +263,10 @@ static void stop(struct daemon *daemon)
 		informer_remove_handler(kubelet->api_pods, &state.pod_handler);
 	kubelet->node = node_agent_free(kubelet->node);
 	kubelet->mirror = mirror_free(kubelet->mirror);
+	if (kubelet->pods)
+		pod_manager_halt(kubelet->pods);
+	if (kubelet->runtime)
+		kubelet->runtime->operations->drain(kubelet->runtime);
 	kubelet->pool = work_pool_free(kubelet->pool);
 	if (kubelet->runtime)
 		kubelet->runtime->operations->close(kubelet->runtime);

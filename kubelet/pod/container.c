@@ -73,6 +73,27 @@ static int64_t now_ns(const struct pod_container *container)
 	return loop_now_ns(container->pod->kubelet->loop);
 }
 
+// A convenience that log collectors rely on: one flat folder of links.
+static void link_log(const struct pod_container *container, const char *log_path)
+{
+	const struct pod *pod = container->pod;
+	const char *logs = pod->kubelet->config->pod_logs_directory;
+	AUTO_FREE char *folder = xasprintf("%.*s/containers", (int)(strrchr(logs, '/') - logs), logs);
+	AUTO_FREE char *link = xasprintf("%s/%s_%s_%s-%s.log", folder, pod->name, pod->namespace_name, container->name,
+					 container->run.id);
+	if (file_make_folders(folder, 0755, NULL) == 0 && symlink(log_path, link) < 0 && errno != EEXIST)
+		log_v(2, "Could not link a log", kv_str("path", link), kv_str("err", strerror(errno)));
+}
+
+static void unlink_log(const struct pod_container *container, const struct container_run *run)
+{
+	const struct pod *pod = container->pod;
+	const char *logs = pod->kubelet->config->pod_logs_directory;
+	AUTO_FREE char *link = xasprintf("%.*s/containers/%s_%s_%s-%s.log", (int)(strrchr(logs, '/') - logs), logs, pod->name,
+					 pod->namespace_name, container->name, run->id);
+	unlink(link);
+}
+
 // --- removal --------------------------------------------------------------------------------
 
 struct remove_op {
@@ -183,6 +204,7 @@ static void begin_run(struct container_start *start)
 // The run never came to be: as if it had not been begun.
 static void take_back_run(struct pod_container *container)
 {
+	unlink_log(container, &container->run);
 	container_run_done(&container->run);
 	container->has_run = container->has_last;
 	container->run = container->last;
@@ -278,27 +300,6 @@ static void collect_services(struct container_start *start, struct environment_s
 			items[services->count++] = object->view;
 	}
 	services->items = items;
-}
-
-// A convenience that log collectors rely on: one flat folder of links.
-static void link_log(const struct pod_container *container, const char *log_path)
-{
-	const struct pod *pod = container->pod;
-	const char *logs = pod->kubelet->config->pod_logs_directory;
-	AUTO_FREE char *folder = xasprintf("%.*s/containers", (int)(strrchr(logs, '/') - logs), logs);
-	AUTO_FREE char *link = xasprintf("%s/%s_%s_%s-%s.log", folder, pod->name, pod->namespace_name, container->name,
-					 container->run.id);
-	if (file_make_folders(folder, 0755, NULL) == 0 && symlink(log_path, link) < 0 && errno != EEXIST)
-		log_v(2, "Could not link a log", kv_str("path", link), kv_str("err", strerror(errno)));
-}
-
-static void unlink_log(const struct pod_container *container, const struct container_run *run)
-{
-	const struct pod *pod = container->pod;
-	const char *logs = pod->kubelet->config->pod_logs_directory;
-	AUTO_FREE char *link = xasprintf("%.*s/containers/%s_%s_%s-%s.log", (int)(strrchr(logs, '/') - logs), logs, pod->name,
-					 pod->namespace_name, container->name, run->id);
-	unlink(link);
 }
 
 // Only the present run's log and the one before are kept.

@@ -38,6 +38,7 @@ struct waiter {
 struct entry {
 	struct object_cache *cache;
 	enum object_cache_kind kind;
+	char *name;
 	struct api_object *object; // NULL: not there
 	struct err err;
 	int64_t fetched_at_ns; // 0: never
@@ -63,6 +64,7 @@ static void entry_free(void *value)
 	list_for_each(waiter, &entry->waiters, node)
 		free(waiter);
 	api_object_unref(entry->object);
+	free(entry->name);
 	free(entry);
 }
 
@@ -153,6 +155,10 @@ static void on_answer(void *context, const struct rest_response *response)
 	if (entry->err.code == ERR_NONE)
 		(void)api_object_new(schema_find_resource("", "v1", kinds[entry->kind].plural), response->object, &object,
 				     &entry->err);
+	if (entry->err.code == ERR_NOT_FOUND) { // in the words of the kubelet's own look-ups
+		err_clear(&entry->err);
+		(void)err_set(&entry->err, ERR_NOT_FOUND, "%s \"%s\" not found", kinds[entry->kind].singular, entry->name);
+	}
 	bool definite = entry->err.code == ERR_NONE || entry->err.code == ERR_NOT_FOUND;
 	entry->fetched_at_ns = definite ? loop_now_ns(entry->cache->loop) : 0;
 	if (definite || !entry->object) {
@@ -178,7 +184,7 @@ static struct entry *entry_get(struct object_cache *cache, const char *namespace
 	struct entry *entry = hashmap_get(cache->entries, key);
 	if (!entry) {
 		entry = NEW(struct entry);
-		*entry = (struct entry){.cache = cache, .kind = reference->kind};
+		*entry = (struct entry){.cache = cache, .kind = reference->kind, .name = xstrdup(reference->name)};
 		list_init(&entry->waiters);
 		hashmap_put(cache->entries, key, entry);
 	}

@@ -42,6 +42,7 @@ struct pod_manager {
 	struct api_object **static_objects;
 	size_t static_count;
 	bool open;
+	bool halted;
 	bool listing;
 	bool api_synced;
 	bool static_synced;
@@ -54,6 +55,12 @@ static void apply_static(struct pod_manager *manager);
 bool pod_manager_is_open(const struct pod_manager *manager)
 {
 	return manager && manager->open;
+}
+
+void pod_manager_halt(struct pod_manager *manager)
+{
+	manager->halted = true;
+	manager->open = false;
 }
 
 size_t pod_manager_count(const struct pod_manager *manager)
@@ -133,7 +140,7 @@ static void on_ready_changed(void *context, bool ready)
 static void open_gates(struct pod_manager *manager)
 {
 	struct hashmap_cursor cursor = HASHMAP_CURSOR_INIT;
-	if (manager->open || manager->collecting)
+	if (manager->open || manager->halted || manager->collecting)
 		return;
 	manager->open = true;
 	log_info("Pods may move", kv_int("pods", (int64_t)hashmap_count(manager->pods)));

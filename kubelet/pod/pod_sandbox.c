@@ -438,6 +438,7 @@ void pod_sandbox_stop(struct pod *pod)
 	struct sandbox_op *op = op_new(pod);
 	struct runtime *runtime = pod->kubelet->runtime;
 	pod->sandbox.state = PART_WORKING;
+	pod_record_sandbox(pod); // not ready any more, whatever happens to us
 	op->namespaces = (struct pod_namespaces){
 		.network_path = pod->sandbox.network_path,
 		.ipc_path = pod->sandbox.ipc_path,

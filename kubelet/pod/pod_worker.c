@@ -101,6 +101,16 @@ static int64_t grace_of(const struct core_v1_pod *pod)
 	return (grace < 0 ? 1 : grace) * NSEC_PER_SEC;
 }
 
+// What waits for another try to be made waits no longer to be taken down.
+static void begin_termination(struct pod *pod)
+{
+	if (!pod->terminating) {
+		pod->volumes_retry_at_ns = 0;
+		pod->sandbox.retry_at_ns = 0;
+	}
+	pod->terminating = true;
+}
+
 static void note_deletion(struct pod *pod)
 {
 	if (!pod->view->metadata.deletion_timestamp)
@@ -110,7 +120,7 @@ static void note_deletion(struct pod *pod)
 		pod->grace_ns = grace;
 	if (!pod->terminating)
 		log_info("Pod is being deleted", kv_obj("pod", pod->namespace_name, pod->name), kv_str("podUID", pod->uid));
-	pod->terminating = true;
+	begin_termination(pod);
 }
 
 static bool ran_its_course(const struct core_v1_pod *pod)
@@ -199,7 +209,7 @@ void pod_worker_update(struct pod *pod, struct api_object *object)
 void pod_worker_orphan(struct pod *pod)
 {
 	pod->orphaned = true;
-	pod->terminating = true;
+	begin_termination(pod);
 	pod_wake(pod);
 }
 
@@ -209,7 +219,7 @@ void pod_worker_end(struct pod *pod, const char *reason, const char *message)
 		return;
 	pod->end_reason = reason;
 	pod->end_message = message;
-	pod->terminating = true;
+	begin_termination(pod);
 	pod_wake(pod);
 }
 

@@ -6,14 +6,19 @@
 
 #include "kubelet/runtime/ctr.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/io/loop.h"
 
 enum { MAX_ARGUMENTS = 48 };
+#define DRAIN_NS (5 * NSEC_PER_SEC)
+#define DRAIN_TURN_NS (50 * NSEC_PER_MSEC)
 
 static const unsigned lane_limit[CTR_LANE_COUNT_] = {
 	[CTR_LANE_QUICK] = 8,
@@ -34,9 +39,15 @@ struct ctr_command {
 	void *context;
 };
 
-void ctr_init(struct ctr *ctr, struct loop *loop, const char *address, const char *namespace_name)
+void ctr_init(struct ctr *ctr, struct loop *loop, const char *address, const char *namespace_name,
+	      const char *lock_path)
 {
-	*ctr = (struct ctr){.loop = loop, .address = xstrdup(address), .namespace_name = xstrdup(namespace_name)};
+	*ctr = (struct ctr){
+		.loop = loop,
+		.address = xstrdup(address),
+		.namespace_name = xstrdup(namespace_name),
+		.lock_fd = lock_path ? open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1,
+	};
 	for (int lane = 0; lane < CTR_LANE_COUNT_; lane++)
 		list_init(&ctr->waiting[lane]);
 	list_init(&ctr->running);
@@ -50,6 +61,24 @@ static void command_free(struct ctr_command *command)
 	free(command);
 }
 
+bool ctr_try_lock(struct ctr *ctr)
+{
+	if (ctr->lock_fd < 0)
+		return true;
+	if (flock(ctr->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return false;
+	(void)flock(ctr->lock_fd, LOCK_SH); // inherited by the commands: theirs when we are gone
+	return true;
+}
+
+void ctr_drain(struct ctr *ctr)
+{
+	int64_t deadline_ns = loop_now_ns(ctr->loop) + DRAIN_NS;
+	ctr->closing = true;
+	while (!list_is_empty(&ctr->running) && loop_now_ns(ctr->loop) < deadline_ns)
+		loop_turn(ctr->loop, DRAIN_TURN_NS);
+}
+
 void ctr_done(struct ctr *ctr)
 {
 	struct ctr_command *command;
@@ -61,6 +90,8 @@ void ctr_done(struct ctr *ctr)
 			process_abandon(command->process);
 		command_free(command);
 	}
+	if (ctr->lock_fd >= 0)
+		close(ctr->lock_fd);
 	free((char *)ctr->address);
 	free((char *)ctr->namespace_name);
 }
@@ -106,6 +137,8 @@ static void command_start(struct ctr_command *command)
 		.argv = argv,
 		.timeout_ns = command->timeout_ns,
 		.max_output_bytes = 16 << 20,
+		.inherit_fds = (const int[]){command->ctr->lock_fd, -1},
+		.survive_parent = command->lane != CTR_LANE_PULL,
 		.on_exit = on_process_exit,
 		.context = command,
 	};
@@ -117,7 +150,7 @@ static void command_start(struct ctr_command *command)
 
 static void lane_advance(struct ctr *ctr, enum ctr_lane lane)
 {
-	while (ctr->running_count[lane] < lane_limit[lane] && !list_is_empty(&ctr->waiting[lane])) {
+	while (!ctr->closing && ctr->running_count[lane] < lane_limit[lane] && !list_is_empty(&ctr->waiting[lane])) {
 		struct ctr_command *command = list_first(&ctr->waiting[lane], struct ctr_command, node);
 		list_remove(&command->node);
 		command_start(command);

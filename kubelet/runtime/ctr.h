@@ -3,7 +3,12 @@
 // Runs ctr: every command line of it goes through here. Commands wait in lanes,
 // so that a storm of pods never starts more of them than the machine can serve;
 // each has a deadline after which it gets SIGKILL (ctr ignores politer signals).
+//
+// A command outlives a kubelet that is killed: containerd 1.6 leaves a shim behind
+// when a client goes away in the middle of a task's creation. The next kubelet waits
+// for such commands by the lock that they hold, before it looks at what there is.
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,10 +31,18 @@ struct ctr {
 	struct list waiting[CTR_LANE_COUNT_];
 	struct list running; // of struct ctr_command
 	unsigned running_count[CTR_LANE_COUNT_];
+	int lock_fd; // -1: none
+	bool closing;
 };
 
-void ctr_init(struct ctr *ctr, struct loop *loop, const char *address, const char *namespace_name);
-void ctr_done(struct ctr *ctr); // abandons what runs
+// `lock_path` may be NULL.
+void ctr_init(struct ctr *ctr, struct loop *loop, const char *address, const char *namespace_name,
+	      const char *lock_path);
+// True when no command of an earlier kubelet runs any more.
+bool ctr_try_lock(struct ctr *ctr);
+// Starts nothing more, and turns the loop until what runs has ended, at most some seconds.
+void ctr_drain(struct ctr *ctr);
+void ctr_done(struct ctr *ctr); // kills what still runs
 
 typedef void ctr_done_fn(void *context, const struct process_result *result);
 
