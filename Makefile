@@ -130,7 +130,7 @@ $(UNIT_COMMON): $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(B)/libcommon.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 .SECONDEXPANSION:
 folder_objects = $(filter-out %/main.o,$(call objects,$(filter-out $(NESTED),$(wildcard $(1)/*.c $(1)/*/*.c))))
-$(UNIT_FOLDERS): $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $$(call folder_objects,$$(patsubst %/,%,$$(dir $$*))) $(B)/libcommon.a
+$(UNIT_FOLDERS): $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $$(call folder_objects,$$(firstword $$(subst /, ,$$*))) $(B)/libcommon.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
