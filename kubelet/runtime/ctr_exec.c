@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands in running containers: `ctr tasks exec` with the caller's descriptors as
 // its standard streams. ctr wants a real terminal on its input for -t; the caller
-// gives one. It dies with the kubelet, and is killed after its deadline; SIGKILL of
-// ctr leaves the command in the container running, so its process is killed too, by
-// exec id.
+// gives one, and what ctr itself complains of is kept apart from it. It dies with the
+// kubelet, and is killed after its deadline; SIGKILL of ctr leaves the command in the
+// container running, so its process is killed too, by exec id.
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ struct runtime_exec {
 	struct loop_task failed_task;
 	char *container_id;
 	char exec_id[37];
+	int errors_fd; // with a terminal: what ctr itself has to say; -1: none
 	struct err err;
 	bool timed_out;
 	void (*done)(void *context, int exit_code, const char *error_text);
@@ -41,15 +43,38 @@ static void exec_finish(struct runtime_exec *exec, int exit_code, const char *er
 	loop_timer_stop(&exec->deadline);
 	list_remove(&exec->node);
 	exec->done(exec->context, exit_code, error_text);
+	if (exec->errors_fd >= 0)
+		close(exec->errors_fd);
 	free(exec->container_id);
 	free(exec);
+}
+
+// Why ctr could not run the command ("ctr: OCI runtime exec failed: …"), as far as it is known.
+static bool read_failure(const struct runtime_exec *exec, char *out, size_t size)
+{
+	static const char prefix[] = "ctr: ";
+	ssize_t length = exec->errors_fd >= 0 ? pread(exec->errors_fd, out, size - 1, 0) : -1;
+	if (length <= 0)
+		return false;
+	out[length] = '\0';
+	char *line = out;
+	while (line && strncmp(line, prefix, strlen(prefix)))
+		line = (line = strchr(line, '\n')) ? line + 1 : NULL;
+	if (!line)
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	memmove(out, line + strlen(prefix), strlen(line) + 1 - strlen(prefix));
+	return true;
 }
 
 static void on_child(struct loop_child *child, int wait_status)
 {
 	struct runtime_exec *exec = container_of(child, struct runtime_exec, child);
+	char failure[1024];
 	if (exec->timed_out)
 		exec_finish(exec, -1, "command timed out");
+	else if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) && read_failure(exec, failure, sizeof(failure)))
+		exec_finish(exec, -1, failure);
 	else if (WIFSIGNALED(wait_status))
 		exec_finish(exec, 128 + WTERMSIG(wait_status), "");
 	else
@@ -92,7 +117,7 @@ void ctr_exec_resized(struct runtime_exec *exec)
 }
 
 // In the child: async-signal-safe calls only.
-static void become_ctr(const struct runtime_exec_config *config, const char *const *argv, pid_t parent)
+static void become_ctr(const struct runtime_exec_config *config, int errors_fd, const char *const *argv, pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -107,6 +132,8 @@ static void become_ctr(const struct runtime_exec_config *config, const char *con
 		if (fd >= 0 && dup2(fd, number) < 0)
 			_exit(126);
 	}
+	if (errors_fd >= 0)
+		dup2(errors_fd, STDERR_FILENO);
 	execvp(argv[0], (char *const *)argv);
 	_exit(127);
 }
@@ -182,6 +209,7 @@ struct runtime_exec *ctr_exec_start(struct runtime *runtime, const struct runtim
 	*exec = (struct runtime_exec){
 	        .driver = ctr_runtime_of(runtime),
 	        .container_id = xstrdup(config->container_id),
+	        .errors_fd = config->tty ? memfd_create("ctr-errors", MFD_CLOEXEC) : -1,
 	        .done = done,
 	        .context = context,
 	};
@@ -192,7 +220,7 @@ struct runtime_exec *ctr_exec_start(struct runtime *runtime, const struct runtim
 	pid_t parent = getpid();
 	pid_t pid = fork();
 	if (pid == 0)
-		become_ctr(config, argv, parent);
+		become_ctr(config, exec->errors_fd, argv, parent);
 	if (pid < 0) {
 		(void)err_set_errno(&exec->err, errno, "start ctr");
 		loop_post(exec->driver->loop, &exec->failed_task, on_failed);
