@@ -428,7 +428,8 @@ static void reconcile_daemonset(struct controller *controller, struct reconcile 
 	sync.hash = revision ? string_map_get(&api_object_metadata(revision)->labels, REVISION_HASH_LABEL) : "";
 	// The revision may leave the store while pods that bear its hash are being made.
 	sync.hash = arena_strdup(arena, sync.hash ? sync.hash : "");
-	ownership_adopt_and_release(reconcile, state->pods, object, selector);
+	if (ownership_adopt_and_release(reconcile, state->pods, object, selector))
+		return;
 	struct api_object **pods = ownership_objects(arena, state->pods, object, &pod_count);
 	pod_count = keep_matching(pods, pod_count, selector);
 	survey(&sync, pods, pod_count);

@@ -277,7 +277,8 @@ static void reconcile_deployment(struct controller *controller, struct reconcile
 		reconcile_retry(reconcile, &err);
 		return;
 	}
-	ownership_adopt_and_release(reconcile, state->replicasets, object, selector);
+	if (ownership_adopt_and_release(reconcile, state->replicasets, object, selector))
+		return;
 	size_t count;
 	struct api_object **owned = ownership_objects(sync.arena, state->replicasets, object, &count);
 	resolve_strategy(&sync);

@@ -82,21 +82,28 @@ static bool may_be_adopted(const struct api_object *object)
 	return !api_object_metadata(object)->deletion_timestamp;
 }
 
-void ownership_adopt_and_release(struct reconcile *reconcile, const struct informer *informer,
+bool ownership_adopt_and_release(struct reconcile *reconcile, const struct informer *informer,
                                  const struct api_object *owner, const struct label_selector *selector)
 {
-	if (api_object_metadata(owner)->deletion_timestamp)
-		return;
+	size_t writes = 0;
 	size_t count;
+	if (api_object_metadata(owner)->deletion_timestamp)
+		return false;
 	struct api_object *const *objects = informer_by_index(informer, "namespace", owner->namespace_name, &count);
 	for (size_t i = 0; i < count; i++) {
 		const struct meta_v1_object_meta *metadata = api_object_metadata(objects[i]);
 		const struct meta_v1_owner_reference *controller = controller_owner_of(metadata);
 		bool matches = label_selector_matches(selector, &metadata->labels);
 		bool is_own = controller && controller->uid && strcmp(controller->uid, owner->uid) == 0;
-		if (!controller && matches && may_be_adopted(objects[i]))
+		if (!controller && matches && may_be_adopted(objects[i])) {
 			adopt(reconcile, objects[i], owner);
-		else if (is_own && !matches && !metadata->deletion_timestamp)
+			writes++;
+		} else if (is_own && !matches && !metadata->deletion_timestamp) {
 			disown(reconcile, objects[i], owner);
+			writes++;
+		}
 	}
+	if (writes)
+		reconcile_again_after(reconcile, 0);
+	return writes > 0;
 }

@@ -3,6 +3,8 @@
 // Who controls what: owner references made, objects found by them, orphans adopted
 // and strangers released.
 
+#include <stdbool.h>
+
 #include "common/base/arena.h"
 #include "common/client/informer.h"
 
@@ -19,6 +21,7 @@ struct api_object **ownership_objects(struct arena *arena, const struct informer
                                       const struct api_object *owner, size_t *ret_count);
 
 // Gives objects without a controller that match the selector to `owner`, and takes those away that don't match any
-// more. Finished pods are left alone. Needs the informer's "namespace" index.
-void ownership_adopt_and_release(struct reconcile *reconcile, const struct informer *informer,
+// more. Finished pods are left alone. Needs the informer's "namespace" index. True when it started writes: the key
+// comes again when the store has them, and must not decide by numbers before.
+bool ownership_adopt_and_release(struct reconcile *reconcile, const struct informer *informer,
                                  const struct api_object *owner, const struct label_selector *selector);

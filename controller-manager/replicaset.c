@@ -183,7 +183,8 @@ static void reconcile_replicaset(struct controller *controller, struct reconcile
 		reconcile_retry(reconcile, &err);
 		return;
 	}
-	ownership_adopt_and_release(reconcile, state->pods, object, selector);
+	if (ownership_adopt_and_release(reconcile, state->pods, object, selector))
+		return;
 	size_t owned_count;
 	struct api_object **owned = ownership_objects(arena, state->pods, object, &owned_count);
 	size_t active_count = 0;

@@ -51,11 +51,17 @@ static int32_t total_size(const struct rollout *rollout)
 	return total;
 }
 
+// A set that was made smaller shows the pods that it is about to lose until its status has caught up.
+static int32_t available_of(const struct rollout_set *set)
+{
+	return at_most(set->available, set->size);
+}
+
 static int32_t total_available(const struct rollout *rollout)
 {
-	int32_t total = rollout->newest ? rollout->newest->available : 0;
+	int32_t total = rollout->newest ? available_of(rollout->newest) : 0;
 	for (size_t i = 0; i < rollout->old_count; i++)
-		total += rollout->olds[i].available;
+		total += available_of(&rollout->olds[i]);
 	return total;
 }
 
@@ -85,12 +91,14 @@ static void step_old(struct rollout *rollout)
 {
 	int32_t minimum = rollout->desired - rollout->max_unavailable;
 	const struct rollout_set *newest = rollout->newest;
-	int32_t new_unavailable = at_least(newest->size - newest->available, 0);
+	int32_t new_unavailable = newest->size - available_of(newest);
 	int32_t budget = total_size(rollout) - minimum - new_unavailable;
+	if (budget <= 0)
+		return;
 	// Pods that are not available anyway go first: their loss costs nothing.
 	for (size_t i = 0; i < rollout->old_count && budget > 0; i++) {
 		struct rollout_set *old = &rollout->olds[i];
-		int32_t dropped = at_most(at_most(old->size - old->available, budget), old->wanted);
+		int32_t dropped = at_most(old->size - available_of(old), budget);
 		if (dropped <= 0)
 			continue;
 		old->wanted -= dropped;
