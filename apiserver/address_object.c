@@ -16,7 +16,7 @@ const struct schema_resource *address_resource(void)
 }
 
 struct blob *address_encode(const struct ip *ip, const char *service_namespace, const char *service_name,
-			    int64_t now_realtime_ns)
+                            int64_t now_realtime_ns)
 {
 	struct strbuf text = STRBUF_INIT(64 << 10);
 	char address[IP_TEXT_BYTES], uid[37], now[API_TIME_BYTES];
@@ -27,12 +27,12 @@ struct blob *address_encode(const struct ip *ip, const char *service_namespace, 
 	uuid_v4(uid);
 	api_time_format(now_realtime_ns, now);
 	strbuf_printf(&text,
-		      "{\"kind\":\"IPAddress\",\"apiVersion\":\"networking.k8s.io/v1\",\"metadata\":{\"name\":\"%s\","
-		      "\"uid\":\"%s\",\"creationTimestamp\":\"%s\",\"labels\":{"
-		      "\"ipaddress.kubernetes.io/ip-family\":\"%s\","
-		      "\"ipaddress.kubernetes.io/managed-by\":\"ipallocator.k8s.io\"}},"
-		      "\"spec\":{\"parentRef\":{\"resource\":\"services\",\"namespace\":\"%s\",\"name\":\"%s\"}}}",
-		      address, uid, now, ip->is_v6 ? "IPv6" : "IPv4", service_namespace, service_name);
+	              "{\"kind\":\"IPAddress\",\"apiVersion\":\"networking.k8s.io/v1\",\"metadata\":{\"name\":\"%s\","
+	              "\"uid\":\"%s\",\"creationTimestamp\":\"%s\",\"labels\":{"
+	              "\"ipaddress.kubernetes.io/ip-family\":\"%s\","
+	              "\"ipaddress.kubernetes.io/managed-by\":\"ipallocator.k8s.io\"}},"
+	              "\"spec\":{\"parentRef\":{\"resource\":\"services\",\"namespace\":\"%s\",\"name\":\"%s\"}}}",
+	              address, uid, now, ip->is_v6 ? "IPv6" : "IPv4", service_namespace, service_name);
 	data = strbuf_take(&text, &length);
 	return blob_new_take(data, length);
 }
@@ -79,10 +79,8 @@ static void on_deleted(void *context, struct stored_object *object, const struct
 static void on_found(void *context, struct stored_object *object, int64_t revision, const struct err *err)
 {
 	struct release *release = context;
-	struct storage_write write = {.type = STORAGE_DELETE,
-				      .resource = address_resource(),
-				      .namespace_name = "",
-				      .name = release->ip_text};
+	struct storage_write write = {
+	        .type = STORAGE_DELETE, .resource = address_resource(), .namespace_name = "", .name = release->ip_text};
 
 	(void)revision;
 	if (err || !address_is_held_by(object, release->service_namespace, release->service_name)) {
@@ -94,12 +92,11 @@ static void on_found(void *context, struct stored_object *object, int64_t revisi
 }
 
 void address_release(struct server *server, struct loop *loop, const char *ip_text, const char *service_namespace,
-		     const char *service_name)
+                     const char *service_name)
 {
 	struct release *release = NEW(struct release);
-	struct storage_read read = {.resource = address_resource(),
-				    .namespace_name = "",
-				    .freshness = STORAGE_CONSISTENT};
+	struct storage_read read = {
+	        .resource = address_resource(), .namespace_name = "", .freshness = STORAGE_CONSISTENT};
 
 	release->server = server;
 	release->loop = loop;

@@ -14,9 +14,9 @@ struct stored_object;
 
 const struct schema_resource *address_resource(void);
 struct blob *address_encode(const struct ip *ip, const char *service_namespace, const char *service_name,
-			    int64_t now_realtime_ns);
+                            int64_t now_realtime_ns);
 // True when the object says that this Service holds it.
 bool address_is_held_by(const struct stored_object *object, const char *service_namespace, const char *service_name);
 // Removes it when that Service holds it; in the background, no questions asked.
 void address_release(struct server *server, struct loop *loop, const char *ip_text, const char *service_namespace,
-		     const char *service_name);
+                     const char *service_name);

@@ -19,7 +19,7 @@ static const struct status *check_delete(const struct change *change)
 	for (size_t i = 0; i < ARRAY_SIZE(protected_names); i++)
 		if (!strcmp(change->name, protected_names[i]))
 			return status_forbidden(change->arena, change->resource, change->name,
-						"this namespace may not be deleted");
+			                        "this namespace may not be deleted");
 	return NULL;
 }
 
@@ -41,15 +41,13 @@ const struct status *admission_namespace_lifecycle(struct change *change, enum a
 		return check_delete(change);
 	if (!change->namespace_name[0] || !is_terminating(change))
 		return NULL;
-	why = arena_printf(change->arena,
-			   "unable to create new content in namespace %s because it is being terminated",
-			   change->namespace_name);
-	return status_with_cause(change->arena,
-				 status_forbidden(change->arena, change->resource, change->name, why),
-				 (struct status_cause){
-					 .reason = "NamespaceTerminating",
-					 .message = arena_printf(change->arena, "namespace %s is being terminated",
-								 change->namespace_name),
-					 .field = "metadata.namespace",
-				 });
+	why = arena_printf(change->arena, "unable to create new content in namespace %s because it is being terminated",
+	                   change->namespace_name);
+	return status_with_cause(change->arena, status_forbidden(change->arena, change->resource, change->name, why),
+	                         (struct status_cause){
+	                                 .reason = "NamespaceTerminating",
+	                                 .message = arena_printf(change->arena, "namespace %s is being terminated",
+	                                                         change->namespace_name),
+	                                 .field = "metadata.namespace",
+	                         });
 }

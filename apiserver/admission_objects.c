@@ -77,7 +77,7 @@ const struct status *admission_default_storage_class(struct change *change, enum
 	    metadata_annotation(change->object, "volume.beta.kubernetes.io/storage-class"))
 		return NULL;
 	name = default_class(change, schema_find_resource("storage.k8s.io", "v1", "storageclasses"),
-			     "storageclass.kubernetes.io/is-default-class");
+	                     "storageclass.kubernetes.io/is-default-class");
 	if (name)
 		json_set_text(change->arena, spec, "storageClassName", name);
 	return NULL;
@@ -96,7 +96,7 @@ const struct status *admission_default_ingress_class(struct change *change, enum
 	    metadata_annotation(change->object, "kubernetes.io/ingress.class"))
 		return NULL;
 	name = default_class(change, schema_find_resource("networking.k8s.io", "v1", "ingressclasses"),
-			     "ingressclass.kubernetes.io/is-default-class");
+	                     "ingressclass.kubernetes.io/is-default-class");
 	if (name)
 		json_set_text(change->arena, spec, "ingressClassName", name);
 	return NULL;

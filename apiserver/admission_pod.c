@@ -29,7 +29,7 @@ const struct status *admission_service_account(struct change *change, enum admis
 	spec = json_ensure_object(change->arena, change->object, "spec");
 	if (!text_of(spec, "serviceAccountName")[0])
 		json_set_text(change->arena, spec, "serviceAccountName",
-			      text_of(spec, "serviceAccount")[0] ? text_of(spec, "serviceAccount") : "default");
+		              text_of(spec, "serviceAccount")[0] ? text_of(spec, "serviceAccount") : "default");
 	return NULL;
 }
 
@@ -44,7 +44,7 @@ struct priority {
 static struct json *load_class(struct change *change, struct stored_object *stored)
 {
 	return object_load(change->arena, schema_find_resource("scheduling.k8s.io", "v1", "priorityclasses"), stored,
-			   NULL);
+	                   NULL);
 }
 
 static void read_class(const struct json *class, struct priority *priority)
@@ -89,7 +89,7 @@ static const struct status *resolve(struct change *change, const struct json *sp
 	stored = storage_peek(change->server->storage, classes, "", name);
 	if (!stored)
 		return status_forbidden(change->arena, change->resource, change->name,
-					arena_printf(change->arena, "no PriorityClass with name %s was found", name));
+		                        arena_printf(change->arena, "no PriorityClass with name %s was found", name));
 	read_class(load_class(change, stored), priority);
 	stored_object_unref(stored);
 	return NULL;
@@ -102,23 +102,24 @@ static const struct status *apply_priority(struct change *change, struct json *s
 
 	if (json_is(sent, JSON_INTEGER) && sent->integer != priority->value)
 		return status_forbidden(change->arena, change->resource, change->name,
-					arena_printf(change->arena,
-						     "the integer value of priority (%lld) must not be provided in pod "
-						     "spec; priority admission controller computed %lld from the given "
-						     "PriorityClass name",
-						     (long long)sent->integer, (long long)priority->value));
+		                        arena_printf(change->arena,
+		                                     "the integer value of priority (%lld) must not be provided in pod "
+		                                     "spec; priority admission controller computed %lld from the given "
+		                                     "PriorityClass name",
+		                                     (long long)sent->integer, (long long)priority->value));
 	if (policy[0] && priority->preemption_policy[0] && strcmp(policy, priority->preemption_policy))
-		return status_forbidden(change->arena, change->resource, change->name,
-					arena_printf(change->arena,
-						     "the string value of PreemptionPolicy (%s) must not be provided in "
-						     "pod spec; priority admission controller computed %s from the given "
-						     "PriorityClass name",
-						     policy, priority->preemption_policy));
+		return status_forbidden(
+		        change->arena, change->resource, change->name,
+		        arena_printf(change->arena,
+		                     "the string value of PreemptionPolicy (%s) must not be provided in "
+		                     "pod spec; priority admission controller computed %s from the given "
+		                     "PriorityClass name",
+		                     policy, priority->preemption_policy));
 	if (priority->class_name[0])
 		json_set_text(change->arena, spec, "priorityClassName", priority->class_name);
 	json_set_integer(change->arena, spec, "priority", priority->value);
 	json_set_text(change->arena, spec, "preemptionPolicy",
-		      priority->preemption_policy[0] ? priority->preemption_policy : "PreemptLowerPriority");
+	              priority->preemption_policy[0] ? priority->preemption_policy : "PreemptLowerPriority");
 	return NULL;
 }
 
@@ -142,10 +143,10 @@ static const struct status *check_class(struct change *change)
 	free(all);
 	if (!other)
 		return NULL;
-	return status_forbidden(change->arena, change->resource, change->name,
-				arena_printf(change->arena,
-					     "PriorityClass %s is already marked as default. Only one default can exist",
-					     other));
+	return status_forbidden(
+	        change->arena, change->resource, change->name,
+	        arena_printf(change->arena, "PriorityClass %s is already marked as default. Only one default can exist",
+	                     other));
 }
 
 const struct status *admission_priority(struct change *change, enum admission_operation operation)
@@ -197,14 +198,14 @@ const struct status *admission_default_tolerations(struct change *change, enum a
 	if (!is_new_pod(change))
 		return NULL;
 	tolerations = json_ensure_array(change->arena, json_ensure_object(change->arena, change->object, "spec"),
-					"tolerations");
+	                                "tolerations");
 	not_ready = tolerates(tolerations, "node.kubernetes.io/not-ready");
 	unreachable = tolerates(tolerations, "node.kubernetes.io/unreachable");
 	if (!not_ready)
 		add_toleration(change->arena, tolerations, "node.kubernetes.io/not-ready",
-			       config->default_not_ready_toleration_seconds);
+		               config->default_not_ready_toleration_seconds);
 	if (!unreachable)
 		add_toleration(change->arena, tolerations, "node.kubernetes.io/unreachable",
-			       config->default_unreachable_toleration_seconds);
+		               config->default_unreachable_toleration_seconds);
 	return NULL;
 }

@@ -11,34 +11,33 @@
 #include "apiserver/server.h"
 #include "common/base/log.h"
 
-static const char *const request_labels[] = {"verb",     "dry_run",     "group", "version",   "resource",
-					     "subresource", "scope", "component", "code",      NULL};
+static const char *const request_labels[] = {"verb",        "dry_run", "group",     "version", "resource",
+                                             "subresource", "scope",   "component", "code",    NULL};
 static const struct metric_family request_total = {
-	"apiserver_request_total",
-	"Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, "
-	"component, and HTTP response code.",
-	METRIC_COUNTER, request_labels, NULL};
+        "apiserver_request_total",
+        "Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, "
+        "component, and HTTP response code.",
+        METRIC_COUNTER, request_labels, NULL};
 
 static const char *const duration_labels[] = {"verb",        "dry_run", "group",     "version", "resource",
-					      "subresource", "scope",   "component", NULL};
-static const double duration_buckets[] = {0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5,
-					  2,     3,     4,    5,   6,   8,   10,  15,  20,  30,   45,
-					  60,    0};
+                                              "subresource", "scope",   "component", NULL};
+static const double duration_buckets[] = {0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2,
+                                          3,     4,     5,    6,   8,   10,  15,  20,  30,  45,   60,  0};
 static const struct metric_family request_duration = {
-	"apiserver_request_duration_seconds",
-	"Response latency distribution in seconds for each verb, dry run value, group, version, resource, "
-	"subresource, scope and component.",
-	METRIC_HISTOGRAM, duration_labels, duration_buckets};
+        "apiserver_request_duration_seconds",
+        "Response latency distribution in seconds for each verb, dry run value, group, version, resource, "
+        "subresource, scope and component.",
+        METRIC_HISTOGRAM, duration_labels, duration_buckets};
 
 static const char *const inflight_labels[] = {"request_kind", NULL};
 static const struct metric_family inflight = {
-	"apiserver_current_inflight_requests",
-	"Maximal number of currently used inflight request limit of this apiserver per request kind in last second.",
-	METRIC_GAUGE, inflight_labels, NULL};
+        "apiserver_current_inflight_requests",
+        "Maximal number of currently used inflight request limit of this apiserver per request kind in last second.",
+        METRIC_GAUGE, inflight_labels, NULL};
 
-static const struct metric_family long_running = {
-	"apiserver_longrunning_requests", "Gauge of all active long-running apiserver requests.", METRIC_GAUGE, NULL,
-	NULL};
+static const struct metric_family long_running = {"apiserver_longrunning_requests",
+                                                  "Gauge of all active long-running apiserver requests.", METRIC_GAUGE,
+                                                  NULL, NULL};
 
 static bool is_mutating(const struct request *request)
 {
@@ -66,10 +65,9 @@ _Bool audit_request_begin(struct request *request)
 		return true;
 	}
 	request->counted_mutating = is_mutating(request);
-	request->counted =
-		request->counted_mutating
-			? take_slot(&server->in_flight_mutating, config->max_mutating_requests_in_flight)
-			: take_slot(&server->in_flight, config->max_requests_in_flight);
+	request->counted = request->counted_mutating
+	                           ? take_slot(&server->in_flight_mutating, config->max_mutating_requests_in_flight)
+	                           : take_slot(&server->in_flight, config->max_requests_in_flight);
 	return request->counted;
 }
 
@@ -86,11 +84,11 @@ static void give_slot_back(struct request *request)
 static const char *metric_verb(const struct request *request)
 {
 	static const char *const verbs[OPERATION_COUNT_] = {
-		[OPERATION_GET] = "GET",       [OPERATION_LIST] = "LIST",
-		[OPERATION_WATCH] = "WATCH",   [OPERATION_CREATE] = "POST",
-		[OPERATION_UPDATE] = "PUT",    [OPERATION_PATCH] = "PATCH",
-		[OPERATION_DELETE] = "DELETE", [OPERATION_DELETE_COLLECTION] = "DELETECOLLECTION",
-		[OPERATION_CONNECT] = "CONNECT",
+	        [OPERATION_GET] = "GET",         [OPERATION_LIST] = "LIST",
+	        [OPERATION_WATCH] = "WATCH",     [OPERATION_CREATE] = "POST",
+	        [OPERATION_UPDATE] = "PUT",      [OPERATION_PATCH] = "PATCH",
+	        [OPERATION_DELETE] = "DELETE",   [OPERATION_DELETE_COLLECTION] = "DELETECOLLECTION",
+	        [OPERATION_CONNECT] = "CONNECT",
 	};
 	static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 
@@ -117,14 +115,14 @@ static void count(struct request *request, int code, double seconds)
 	const struct schema_resource *resource = route->resource;
 	char code_text[12];
 	const char *values[10] = {
-		metric_verb(request),
-		request->options.dry_run ? "All" : "",
-		resource ? resource->group : "",
-		resource ? resource->version : "",
-		resource ? resource->plural : "",
-		route->subresource ? route->subresource->name : "",
-		metric_scope(route),
-		"apiserver",
+	        metric_verb(request),
+	        request->options.dry_run ? "All" : "",
+	        resource ? resource->group : "",
+	        resource ? resource->version : "",
+	        resource ? resource->plural : "",
+	        route->subresource ? route->subresource->name : "",
+	        metric_scope(route),
+	        "apiserver",
 	};
 
 	if (!route_is_long_running(route))
@@ -142,8 +140,7 @@ void audit_request_done(struct request *request, int code)
 	count(request, code, (double)duration_ns / 1e9);
 	log_v(3, "HTTP", kv_str("verb", metric_verb(request)), kv_str("path", request->http->path),
 	      kv_str("query", request->http->query), kv_str("user", request->user.name ? request->user.name : ""),
-	      kv_str("from", request->http->remote_address), kv_duration("latency", duration_ns),
-	      kv_int("code", code));
+	      kv_str("from", request->http->remote_address), kv_duration("latency", duration_ns), kv_int("code", code));
 }
 
 static void collect(void *context)

@@ -14,7 +14,7 @@ static const struct status *unauthorized(struct arena *arena)
 }
 
 static void set_user(struct request *request, const char *name, const char *const *groups, size_t group_count,
-		     const char *extra_group)
+                     const char *extra_group)
 {
 	const char **all = ARENA_ARRAY(request->arena, const char *, group_count + 1);
 
@@ -30,7 +30,7 @@ const struct status *authenticate(struct request *request)
 
 	if (identity->common_name && identity->common_name[0]) {
 		set_user(request, identity->common_name, identity->organizations, identity->organization_count,
-			 "system:authenticated");
+		         "system:authenticated");
 		return NULL;
 	}
 	if (http_request_header(request->http, "authorization") || !request->server->config->anonymous_auth)

@@ -24,25 +24,25 @@ static bool is_public(const struct route *route)
 static const struct status *forbid_path(const struct request *request)
 {
 	return status_new(request->arena, ERR_FORBIDDEN, "forbidden: User \"%s\" cannot %s path \"%s\"",
-			  request->user.name, request->route.verb, request->route.path);
+	                  request->user.name, request->route.verb, request->route.path);
 }
 
 static const struct status *forbid_resource(struct request *request)
 {
 	const struct route *route = &request->route;
 	const char *resource = route->subresource_name[0] ? arena_printf(request->arena, "%s/%s", route->resource_name,
-									 route->subresource_name)
-							  : route->resource_name;
+	                                                                 route->subresource_name)
+	                                                  : route->resource_name;
 	const char *scope = route->namespace_name[0]
-				    ? arena_printf(request->arena, "in the namespace \"%s\"", route->namespace_name)
-				    : "at the cluster scope";
+	                            ? arena_printf(request->arena, "in the namespace \"%s\"", route->namespace_name)
+	                            : "at the cluster scope";
 	struct schema_resource named = {.group = route->group, .plural = route->resource_name};
 	const struct schema_resource *copy = memcpy(arena_alloc(request->arena, sizeof(named)), &named, sizeof(named));
 
 	return status_forbidden(request->arena, copy, route->name,
-				arena_printf(request->arena,
-					     "User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s",
-					     request->user.name, route->verb, resource, route->group, scope));
+	                        arena_printf(request->arena,
+	                                     "User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s",
+	                                     request->user.name, route->verb, resource, route->group, scope));
 }
 
 const struct status *authorize(struct request *request)

@@ -21,7 +21,7 @@ struct binding_op {
 static const struct status *conflict(const struct change *change, const char *why)
 {
 	return status_new_for(change->arena, ERR_CONFLICT, change->resource, change->name,
-			      "Operation cannot be fulfilled on pods/binding \"%s\": %s", change->name, why);
+	                      "Operation cannot be fulfilled on pods/binding \"%s\": %s", change->name, why);
 }
 
 static const struct status *check(const struct change *change, const struct binding_op *op)
@@ -30,21 +30,21 @@ static const struct status *check(const struct change *change, const struct bind
 	const char *uid = object_uid(op->binding), *held = object_uid(change->old);
 
 	if (uid && uid[0] && held && strcmp(uid, held))
-		return conflict(change, arena_printf(change->arena,
-						     "Precondition failed: UID in precondition: %s, UID in object meta: "
-						     "%s",
-						     uid, held));
+		return conflict(change,
+		                arena_printf(change->arena,
+		                             "Precondition failed: UID in precondition: %s, UID in object meta: "
+		                             "%s",
+		                             uid, held));
 	if (object_is_being_deleted(change->old))
-		return conflict(change, arena_printf(change->arena,
-						     "pod %s is being deleted, cannot be assigned to a host",
-						     change->name));
+		return conflict(change,
+		                arena_printf(change->arena, "pod %s is being deleted, cannot be assigned to a host",
+		                             change->name));
 	if (node[0])
 		return conflict(change, arena_printf(change->arena, "pod %s is already assigned to node \"%s\"",
-						     change->name, node));
+		                                     change->name, node));
 	if (length_of(json_path(change->old, "spec", "schedulingGates")))
-		return conflict(change,
-				arena_printf(change->arena, "pod %s has non-empty .spec.schedulingGates",
-					     change->name));
+		return conflict(change, arena_printf(change->arena, "pod %s has non-empty .spec.schedulingGates",
+		                                     change->name));
 	return NULL;
 }
 
@@ -90,8 +90,8 @@ static const struct status *assign(struct write_op *write)
 	json_set_text(change->arena, json_ensure_object(change->arena, change->object, "spec"), "nodeName", op->node);
 	json_for_each_member (annotation, annotations)
 		json_set(change->arena,
-			 json_ensure_object(change->arena, json_get(change->object, "metadata"), "annotations"),
-			 annotation->key, annotation->value);
+		         json_ensure_object(change->arena, json_get(change->object, "metadata"), "annotations"),
+		         annotation->key, annotation->value);
 	mark_scheduled(change);
 	return NULL;
 }
@@ -113,8 +113,8 @@ static void finish(struct write_op *op, struct stored_object *object, struct jso
 static const struct status *validate(struct binding_op *op, const char *name)
 {
 	struct change described = {.arena = op->write.request->arena,
-				   .resource = schema_find_resource("", "v1", "bindings"),
-				   .name = name};
+	                           .resource = schema_find_resource("", "v1", "bindings"),
+	                           .name = name};
 	const struct json *target = json_get(op->binding, "target");
 	struct rule_path root = FIELD(NULL, "target");
 	struct rule_path kind = FIELD(&root, "kind"), node = FIELD(&root, "name");

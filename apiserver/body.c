@@ -42,7 +42,7 @@ struct body_kind body_kind_of_route(const struct route *route)
 	if (!subresource || !subresource->body_kind || !subresource->body_type)
 		return body_kind_of(route->resource);
 	return (struct body_kind){subresource->body_group, subresource->body_version, subresource->body_kind,
-				  subresource->body_type};
+	                          subresource->body_type};
 }
 
 static void on_duplicate(void *context, const char *path)
@@ -51,11 +51,11 @@ static void on_duplicate(void *context, const char *path)
 
 	if (duplicates->count < BODY_MAX_ISSUES)
 		duplicates->texts[duplicates->count++] =
-			arena_printf(duplicates->arena, "duplicate field \"%s\"", path);
+		        arena_printf(duplicates->arena, "duplicate field \"%s\"", path);
 }
 
 static int parse_text(struct request *request, enum body_format format, const struct schema_type *type,
-		      struct duplicates *duplicates, struct json **ret_value, struct err *err)
+                      struct duplicates *duplicates, struct json **ret_value, struct err *err)
 {
 	struct json_limits limits = {.max_nodes = BODY_MAX_NODES, .on_duplicate = on_duplicate, .context = duplicates};
 	const struct http_request *http = request->http;
@@ -83,14 +83,14 @@ static const struct status *unrecognized(struct request *request, const struct b
 
 	hex_encode(prefix, request->http->body, shown);
 	return status_new(request->arena, ERR_BAD_REQUEST,
-			  "the object provided is unrecognized (must be of type %s): %s (%s%s)", kind->kind, why, prefix,
-			  shown < request->http->body_length ? " ..." : "");
+	                  "the object provided is unrecognized (must be of type %s): %s (%s%s)", kind->kind, why,
+	                  prefix, shown < request->http->body_length ? " ..." : "");
 }
 
 static const struct status *cannot_handle(struct request *request, const struct body_kind *kind, const char *why)
 {
 	return status_new(request->arena, ERR_BAD_REQUEST, "%s in version \"%s\" cannot be handled as a %s: %s",
-			  kind->kind, kind->version, kind->kind, why);
+	                  kind->kind, kind->version, kind->kind, why);
 }
 
 static const char *join(struct arena *arena, const char *separator, const char *const *texts, size_t count)
@@ -104,7 +104,7 @@ static const char *join(struct arena *arena, const char *separator, const char *
 
 // Judges what strict decoding would refuse.
 static const struct status *judge_issues(struct request *request, const struct body_kind *kind,
-					 const struct decode_issues *unknown, const struct duplicates *duplicates)
+                                         const struct decode_issues *unknown, const struct duplicates *duplicates)
 {
 	size_t count = unknown->count + (duplicates ? duplicates->count : 0);
 	const char **all;
@@ -118,8 +118,8 @@ static const struct status *judge_issues(struct request *request, const struct b
 		all[i] = duplicates->texts[i - unknown->count];
 	if (request->options.field_validation == FIELD_VALIDATION_STRICT)
 		return cannot_handle(request, kind,
-				     arena_printf(request->arena, "strict decoding error: %s",
-						  join(request->arena, ", ", all, count)));
+		                     arena_printf(request->arena, "strict decoding error: %s",
+		                                  join(request->arena, ", ", all, count)));
 	for (size_t i = 0; i < count; i++)
 		request_warn(request, all[i]);
 	return NULL;
@@ -139,20 +139,20 @@ static const struct status *check_kind(struct request *request, const struct bod
 
 	if (api_version && api_version[0] && strcmp(api_version, expected))
 		return status_new(request->arena, ERR_BAD_REQUEST,
-				  "the API version in the data (%s) does not match the expected API version (%s)",
-				  api_version, expected);
+		                  "the API version in the data (%s) does not match the expected API version (%s)",
+		                  api_version, expected);
 	if (name && name[0] && strcmp(name, kind->kind))
 		return status_new(request->arena, ERR_BAD_REQUEST,
-				  "%s in version \"%s\" cannot be handled as a %s: the kind in the data does not match "
-				  "the kind of the resource",
-				  name, kind->version, kind->kind);
+		                  "%s in version \"%s\" cannot be handled as a %s: the kind in the data does not match "
+		                  "the kind of the resource",
+		                  name, kind->version, kind->kind);
 	json_set_text(request->arena, object, "kind", kind->kind);
 	json_set_text(request->arena, object, "apiVersion", expected);
 	return NULL;
 }
 
 static const struct status *normalize(struct request *request, const struct body_kind *kind, struct json *object,
-				      const struct duplicates *duplicates)
+                                      const struct duplicates *duplicates)
 {
 	struct decode_issues issues = {0};
 	const struct status *status;
@@ -174,9 +174,10 @@ const struct status *body_normalize(struct request *request, const struct body_k
 static const struct status *check_syntax(struct request *request, const struct body_kind *kind, struct json *object)
 {
 	if (!json_is(object, JSON_OBJECT))
-		return unrecognized(request, kind,
-				    "couldn't get version/kind; json parse error: json: cannot unmarshal the value into "
-				    "Go value of type struct");
+		return unrecognized(
+		        request, kind,
+		        "couldn't get version/kind; json parse error: json: cannot unmarshal the value into "
+		        "Go value of type struct");
 	return check_kind(request, kind, object);
 }
 
@@ -193,12 +194,12 @@ const struct status *body_decode_object(struct request *request, const struct bo
 		return status;
 	if (!request->http->body_length)
 		return unrecognized(request, kind,
-				    "couldn't get version/kind; json parse error: unexpected end of JSON input");
+		                    "couldn't get version/kind; json parse error: unexpected end of JSON input");
 	duplicates->arena = request->arena;
 	if (parse_text(request, format, kind->type, duplicates, &object, &err) < 0)
-		return unrecognized(request, kind,
-				    arena_printf(request->arena, "couldn't get version/kind; json parse error: %s",
-						 err.message));
+		return unrecognized(
+		        request, kind,
+		        arena_printf(request->arena, "couldn't get version/kind; json parse error: %s", err.message));
 	status = check_syntax(request, kind, object);
 	if (!status)
 		status = normalize(request, kind, object, duplicates);
@@ -208,7 +209,7 @@ const struct status *body_decode_object(struct request *request, const struct bo
 }
 
 const struct status *body_decode_optional(struct request *request, const struct schema_type *type,
-					  struct json **ret_value)
+                                          struct json **ret_value)
 {
 	struct duplicates *duplicates = ARENA_NEW(request->arena, struct duplicates);
 	const struct status *status;
@@ -229,8 +230,8 @@ const struct status *body_decode_optional(struct request *request, const struct 
 
 const struct status *body_decode_patch(struct request *request, enum body_format *ret_format, struct json **ret_patch)
 {
-	const struct status *status = negotiate_body(request->arena, http_request_header(request->http, "content-type"),
-						     true, ret_format);
+	const struct status *status =
+	        negotiate_body(request->arena, http_request_header(request->http, "content-type"), true, ret_format);
 	struct json_limits limits = {.max_nodes = BODY_MAX_NODES};
 	struct err err = ERR_INIT;
 
@@ -240,15 +241,15 @@ const struct status *body_decode_patch(struct request *request, enum body_format
 		return status_new(request->arena, ERR_BAD_REQUEST, "error decoding patch: %s", err.message);
 	if (*ret_format != BODY_JSON_PATCH)
 		return json_is(*ret_patch, JSON_OBJECT)
-			       ? NULL
-			       : status_new(request->arena, ERR_BAD_REQUEST,
-					    "error decoding patch: the patch must be a JSON object");
+		               ? NULL
+		               : status_new(request->arena, ERR_BAD_REQUEST,
+		                            "error decoding patch: the patch must be a JSON object");
 	if (!json_is(*ret_patch, JSON_ARRAY))
 		return status_new(request->arena, ERR_BAD_REQUEST,
-				  "error decoding patch: the patch must be a JSON array of operations");
+		                  "error decoding patch: the patch must be a JSON array of operations");
 	if ((*ret_patch)->length > BODY_MAX_PATCH_OPERATIONS)
 		return status_new(request->arena, ERR_TOO_LARGE,
-				  "The allowed maximum operations in a JSON patch is %d, got %u",
-				  BODY_MAX_PATCH_OPERATIONS, (*ret_patch)->length);
+		                  "The allowed maximum operations in a JSON patch is %d, got %u",
+		                  BODY_MAX_PATCH_OPERATIONS, (*ret_patch)->length);
 	return NULL;
 }

@@ -18,12 +18,13 @@ struct body_kind body_kind_of_route(const struct route *route);
 
 // The whole body as an object of this kind: type checked, unknown fields judged
 // by fieldValidation, defaults set. Safe on a worker.
-const struct status *body_decode_object(struct request *request, const struct body_kind *kind, struct json **ret_object);
+const struct status *body_decode_object(struct request *request, const struct body_kind *kind,
+                                        struct json **ret_object);
 
 // A body that may be absent (*ret_value NULL then), any JSON or YAML document.
 // (or a protobuf envelope of this type).
 const struct status *body_decode_optional(struct request *request, const struct schema_type *type,
-					  struct json **ret_value);
+                                          struct json **ret_value);
 
 // A patch's document by its content type; *ret_format says which.
 const struct status *body_decode_patch(struct request *request, enum body_format *ret_format, struct json **ret_patch);

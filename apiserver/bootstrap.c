@@ -79,7 +79,7 @@ static void on_endpoints(void *context, _Bool ok)
 	if (!atomic_exchange(&bootstrap->server->bootstrapped, true)) {
 		sd_notify(0, "READY=1"); // to systemd, for Type=notify
 		log_info("The cluster's first objects are in place",
-			 kv_str("advertiseAddress", bootstrap->server->config->advertise_address));
+		         kv_str("advertiseAddress", bootstrap->server->config->advertise_address));
 	}
 	bootstrap->complained = false;
 	repair_if_due(bootstrap);
@@ -101,8 +101,8 @@ static void on_ensured(void *context, struct stored_object *object, const struct
 
 static bool is_there(struct bootstrap *bootstrap, const struct bootstrap_object *wanted)
 {
-	struct stored_object *object = storage_peek(bootstrap->server->storage, wanted->resource,
-						    wanted->namespace_name, wanted->name);
+	struct stored_object *object =
+	        storage_peek(bootstrap->server->storage, wanted->resource, wanted->namespace_name, wanted->name);
 
 	stored_object_unref(object);
 	return object != NULL;
@@ -116,14 +116,14 @@ static void ensure_next(struct bootstrap *bootstrap)
 
 	arena_reset(bootstrap->arena);
 	while (!missing && bootstrap_object_at(server, bootstrap->arena, bootstrap->index,
-					       loop_realtime_ns(server->main_loop), &wanted)) {
+	                                       loop_realtime_ns(server->main_loop), &wanted)) {
 		missing = !is_there(bootstrap, &wanted);
 		if (missing) {
 			struct storage_write write = {.type = STORAGE_CREATE,
-						      .resource = wanted.resource,
-						      .namespace_name = wanted.namespace_name,
-						      .name = wanted.name,
-						      .json = wanted.json};
+			                              .resource = wanted.resource,
+			                              .namespace_name = wanted.namespace_name,
+			                              .name = wanted.name,
+			                              .json = wanted.json};
 
 			storage_write(server->storage, &write, server->main_loop, on_ensured, bootstrap);
 		} else {

@@ -14,7 +14,7 @@
 #include "common/base/encode.h"
 
 struct blob *bootstrap_encode(struct arena *arena, const struct schema_resource *resource, const char *text,
-			      int64_t now_realtime_ns)
+                              int64_t now_realtime_ns)
 {
 	struct err err = ERR_INIT;
 	struct json *object, *metadata;
@@ -38,10 +38,10 @@ static const char *namespace_text(struct server *server, struct arena *arena, co
 {
 	(void)server;
 	return arena_printf(arena,
-			    "{\"kind\":\"Namespace\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"labels\":"
-			    "{\"kubernetes.io/metadata.name\":\"%s\"}},\"spec\":{\"finalizers\":[\"kubernetes\"]},"
-			    "\"status\":{\"phase\":\"Active\"}}",
-			    name, name);
+	                    "{\"kind\":\"Namespace\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"labels\":"
+	                    "{\"kubernetes.io/metadata.name\":\"%s\"}},\"spec\":{\"finalizers\":[\"kubernetes\"]},"
+	                    "\"status\":{\"phase\":\"Active\"}}",
+	                    name, name);
 }
 
 static const char *priority_text(struct server *server, struct arena *arena, const char *name)
@@ -50,13 +50,13 @@ static const char *priority_text(struct server *server, struct arena *arena, con
 
 	(void)server;
 	return arena_printf(arena,
-			    "{\"kind\":\"PriorityClass\",\"apiVersion\":\"scheduling.k8s.io/v1\",\"metadata\":"
-			    "{\"name\":\"%s\",\"generation\":1},\"value\":%s,\"description\":\"%s\","
-			    "\"preemptionPolicy\":\"PreemptLowerPriority\"}",
-			    name, node ? "2000001000" : "2000000000",
-			    node ? "Used for system critical pods that must not be moved from their current node."
-				 : "Used for system critical pods that must run in the cluster, but can be moved to "
-				   "another node if necessary.");
+	                    "{\"kind\":\"PriorityClass\",\"apiVersion\":\"scheduling.k8s.io/v1\",\"metadata\":"
+	                    "{\"name\":\"%s\",\"generation\":1},\"value\":%s,\"description\":\"%s\","
+	                    "\"preemptionPolicy\":\"PreemptLowerPriority\"}",
+	                    name, node ? "2000001000" : "2000000000",
+	                    node ? "Used for system critical pods that must not be moved from their current node."
+	                         : "Used for system critical pods that must run in the cluster, but can be moved to "
+	                           "another node if necessary.");
 }
 
 static const char *range_text(struct server *server, struct arena *arena, const char *name)
@@ -69,13 +69,14 @@ static const char *range_text(struct server *server, struct arena *arena, const 
 		ip_range_format(&config->service_ranges[i], text, sizeof(text));
 		cidrs = arena_printf(arena, "%s%s\"%s\"", cidrs, i ? "," : "", text);
 	}
-	return arena_printf(arena,
-			    "{\"kind\":\"ServiceCIDR\",\"apiVersion\":\"networking.k8s.io/v1\",\"metadata\":"
-			    "{\"name\":\"%s\",\"finalizers\":[\"networking.k8s.io/service-cidr-finalizer\"]},"
-			    "\"spec\":{\"cidrs\":[%s]},\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\","
-			    "\"lastTransitionTime\":null,\"reason\":\"\",\"message\":\"Kubernetes Service CIDR is "
-			    "ready\"}]}}",
-			    name, cidrs);
+	return arena_printf(
+	        arena,
+	        "{\"kind\":\"ServiceCIDR\",\"apiVersion\":\"networking.k8s.io/v1\",\"metadata\":"
+	        "{\"name\":\"%s\",\"finalizers\":[\"networking.k8s.io/service-cidr-finalizer\"]},"
+	        "\"spec\":{\"cidrs\":[%s]},\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\","
+	        "\"lastTransitionTime\":null,\"reason\":\"\",\"message\":\"Kubernetes Service CIDR is "
+	        "ready\"}]}}",
+	        name, cidrs);
 }
 
 static const char *service_text(struct server *server, struct arena *arena, const char *name)
@@ -86,15 +87,15 @@ static const char *service_text(struct server *server, struct arena *arena, cons
 
 	ip_range_at(range, 1, &ip);
 	ip_format(&ip, address);
-	return arena_printf(arena,
-			    "{\"kind\":\"Service\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"namespace\":"
-			    "\"default\",\"labels\":{\"component\":\"apiserver\",\"provider\":\"kubernetes\"}},\"spec\":"
-			    "{\"ports\":[{\"name\":\"https\",\"protocol\":\"TCP\",\"port\":443,\"targetPort\":%lld}],"
-			    "\"clusterIP\":\"%s\",\"clusterIPs\":[\"%s\"],\"type\":\"ClusterIP\",\"sessionAffinity\":"
-			    "\"None\",\"ipFamilies\":[\"%s\"],\"ipFamilyPolicy\":\"SingleStack\","
-			    "\"internalTrafficPolicy\":\"Cluster\"},\"status\":{\"loadBalancer\":{}}}",
-			    name, (long long)server->port, address, address,
-			    range->base.is_v6 ? "IPv6" : "IPv4");
+	return arena_printf(
+	        arena,
+	        "{\"kind\":\"Service\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"namespace\":"
+	        "\"default\",\"labels\":{\"component\":\"apiserver\",\"provider\":\"kubernetes\"}},\"spec\":"
+	        "{\"ports\":[{\"name\":\"https\",\"protocol\":\"TCP\",\"port\":443,\"targetPort\":%lld}],"
+	        "\"clusterIP\":\"%s\",\"clusterIPs\":[\"%s\"],\"type\":\"ClusterIP\",\"sessionAffinity\":"
+	        "\"None\",\"ipFamilies\":[\"%s\"],\"ipFamilyPolicy\":\"SingleStack\","
+	        "\"internalTrafficPolicy\":\"Cluster\"},\"status\":{\"loadBalancer\":{}}}",
+	        name, (long long)server->port, address, address, range->base.is_v6 ? "IPv6" : "IPv4");
 }
 
 static const struct {
@@ -105,18 +106,18 @@ static const struct {
 	const char *name;
 	const char *(*text)(struct server *server, struct arena *arena, const char *name);
 } rows[] = {
-	{"", "v1", "namespaces", "", "kube-system", namespace_text},
-	{"", "v1", "namespaces", "", "kube-public", namespace_text},
-	{"", "v1", "namespaces", "", "kube-node-lease", namespace_text},
-	{"", "v1", "namespaces", "", "default", namespace_text},
-	{"scheduling.k8s.io", "v1", "priorityclasses", "", "system-node-critical", priority_text},
-	{"scheduling.k8s.io", "v1", "priorityclasses", "", "system-cluster-critical", priority_text},
-	{"networking.k8s.io", "v1", "servicecidrs", "", "kubernetes", range_text},
-	{"", "v1", "services", "default", "kubernetes", service_text},
+        {"", "v1", "namespaces", "", "kube-system", namespace_text},
+        {"", "v1", "namespaces", "", "kube-public", namespace_text},
+        {"", "v1", "namespaces", "", "kube-node-lease", namespace_text},
+        {"", "v1", "namespaces", "", "default", namespace_text},
+        {"scheduling.k8s.io", "v1", "priorityclasses", "", "system-node-critical", priority_text},
+        {"scheduling.k8s.io", "v1", "priorityclasses", "", "system-cluster-critical", priority_text},
+        {"networking.k8s.io", "v1", "servicecidrs", "", "kubernetes", range_text},
+        {"", "v1", "services", "default", "kubernetes", service_text},
 };
 
 bool bootstrap_object_at(struct server *server, struct arena *arena, size_t index, int64_t now_realtime_ns,
-			 struct bootstrap_object *ret_object)
+                         struct bootstrap_object *ret_object)
 {
 	struct bootstrap_object object;
 	char address[IP_TEXT_BYTES];
@@ -127,21 +128,21 @@ bool bootstrap_object_at(struct server *server, struct arena *arena, size_t inde
 	if (index == 0) { // the kubernetes Service's address, before anything else may take it
 		ip_range_at(&server->config->service_ranges[0], 1, &ip);
 		ip_format(&ip, address);
-		*ret_object = (struct bootstrap_object){.resource = address_resource(),
-							.namespace_name = "",
-							.name = arena_strdup(arena, address),
-							.json = address_encode(&ip, "default", "kubernetes",
-									       now_realtime_ns)};
+		*ret_object = (struct bootstrap_object){
+		        .resource = address_resource(),
+		        .namespace_name = "",
+		        .name = arena_strdup(arena, address),
+		        .json = address_encode(&ip, "default", "kubernetes", now_realtime_ns)};
 		return true;
 	}
 	index--;
 	object = (struct bootstrap_object){
-		.resource = schema_find_resource(rows[index].group, rows[index].version, rows[index].plural),
-		.namespace_name = rows[index].namespace_name,
-		.name = rows[index].name,
+	        .resource = schema_find_resource(rows[index].group, rows[index].version, rows[index].plural),
+	        .namespace_name = rows[index].namespace_name,
+	        .name = rows[index].name,
 	};
-	object.json = bootstrap_encode(arena, object.resource, rows[index].text(server, arena, object.name),
-				       now_realtime_ns);
+	object.json =
+	        bootstrap_encode(arena, object.resource, rows[index].text(server, arena, object.name), now_realtime_ns);
 	*ret_object = object;
 	return true;
 }

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/base/blob.h"
 #include "common/base/arena.h"
+#include "common/base/blob.h"
 
 struct schema_resource;
 struct server;
@@ -20,8 +20,8 @@ struct bootstrap_object {
 
 // The object at `index` (its texts in the arena); false past the end.
 bool bootstrap_object_at(struct server *server, struct arena *arena, size_t index, int64_t now_realtime_ns,
-			 struct bootstrap_object *ret_object);
+                         struct bootstrap_object *ret_object);
 
 // A text of JSON as a new object: completed with uid, creation time and defaults.
 struct blob *bootstrap_encode(struct arena *arena, const struct schema_resource *resource, const char *text,
-			      int64_t now_realtime_ns);
+                              int64_t now_realtime_ns);

@@ -45,7 +45,7 @@ struct relay {
 	struct strbuf head_text; // as it comes, until the head is whole
 	struct connect_head head;
 	struct chunk_reader chunks;
-	int64_t left;      // of a body with a length
+	int64_t left; // of a body with a length
 	bool body_is_done;
 	int code;
 };
@@ -54,10 +54,10 @@ int connect_init(struct server *server, struct err *err)
 {
 	const struct server_config *config = server->config;
 	struct tls_client_config tls = {
-		.ca_file = config->kubelet_ca_file[0] ? config->kubelet_ca_file : NULL,
-		.certificate_file = config->kubelet_certificate_file[0] ? config->kubelet_certificate_file : NULL,
-		.private_key_file = config->kubelet_private_key_file[0] ? config->kubelet_private_key_file : NULL,
-		.insecure_skip_verify = !config->kubelet_ca_file[0],
+	        .ca_file = config->kubelet_ca_file[0] ? config->kubelet_ca_file : NULL,
+	        .certificate_file = config->kubelet_certificate_file[0] ? config->kubelet_certificate_file : NULL,
+	        .private_key_file = config->kubelet_private_key_file[0] ? config->kubelet_private_key_file : NULL,
+	        .insecure_skip_verify = !config->kubelet_ca_file[0],
 	};
 
 	return tls_client_context_new(&tls, false, &server->kubelet_tls, err);
@@ -149,7 +149,7 @@ static void start_tunnel(struct relay *relay)
 	http_exchange_on_drain(request->exchange, 0, NULL, NULL);
 	relay->state = RELAY_TUNNEL;
 	relay->tunnel = http_exchange_upgrade(request->exchange, relay->head.headers, relay->head.header_count,
-					      &callbacks, relay);
+	                                      &callbacks, relay);
 }
 
 // --- an ordinary answer ---------------------------------------------------------------------------
@@ -171,8 +171,7 @@ static void start_body(struct relay *relay)
 	memcpy(headers, relay->head.headers, count * sizeof(*headers));
 	if (relay->head.content_length >= 0 && !relay->head.chunked)
 		headers[count++] = (struct http_header){
-			"content-length",
-			arena_printf(request->arena, "%lld", (long long)relay->head.content_length)};
+		        "content-length", arena_printf(request->arena, "%lld", (long long)relay->head.content_length)};
 	relay->state = RELAY_BODY;
 	relay->left = relay->head.chunked ? -1 : relay->head.content_length;
 	relay->body_is_done = !relay->left || !strcmp(request->http->method, "HEAD");
@@ -237,7 +236,7 @@ static bool take_head(struct relay *relay, const char *data, size_t length, size
 	found = connect_head_parse(request->arena, relay->head_text.data, relay->head_text.length, &relay->head, &used);
 	if (found < 0 || (!found && relay->head_text.length > RELAY_MAX_HEAD_BYTES)) {
 		relay_fail(relay, status_new(request->arena, ERR_UNAVAILABLE,
-					     "error trying to reach service: malformed HTTP response"));
+		                             "error trying to reach service: malformed HTTP response"));
 		return false;
 	}
 	if (!found)
@@ -272,7 +271,7 @@ static void deliver(struct relay *relay, const char *data, size_t length)
 static bool is_backed_up(const struct relay *relay)
 {
 	size_t pending = relay->state == RELAY_TUNNEL ? http_tunnel_pending_bytes(relay->tunnel)
-						      : http_exchange_pending_bytes(relay->request->exchange);
+	                                              : http_exchange_pending_bytes(relay->request->exchange);
 
 	return pending > RELAY_HIGH_WATER_BYTES;
 }
@@ -309,7 +308,7 @@ static void on_stream_close(void *context, const struct err *err)
 
 	if (relay->state == RELAY_CONNECTING || relay->state == RELAY_HEAD)
 		relay_fail(relay, status_new(request->arena, ERR_INTERNAL, "error dialing backend: %s",
-					     err ? err->message : "the connection was closed"));
+		                             err ? err->message : "the connection was closed"));
 	else
 		relay_end(relay, until_end && !err);
 }
@@ -318,9 +317,9 @@ static void on_stream_close(void *context, const struct err *err)
 
 static bool is_passed_on(const char *name)
 {
-	static const char *const dropped[] = {"host",	"authorization", "connection", "content-length", "te",
-					      "upgrade", "keep-alive",	  "proxy-connection", "transfer-encoding",
-					      "accept-encoding", "expect"};
+	static const char *const dropped[] = {
+	        "host",       "authorization",    "connection",        "content-length",  "te",    "upgrade",
+	        "keep-alive", "proxy-connection", "transfer-encoding", "accept-encoding", "expect"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(dropped); i++)
 		if (!strcasecmp(name, dropped[i]))
@@ -352,7 +351,7 @@ static void on_stream_connect(void *context)
 	bool v6 = strchr(relay->target.host, ':') != NULL;
 
 	strbuf_printf(&head, "%s %s HTTP/1.1\r\nHost: %s%s%s:%d\r\n", http->method, relay->target.path, v6 ? "[" : "",
-		      relay->target.host, v6 ? "]" : "", relay->target.port);
+	              relay->target.host, v6 ? "]" : "", relay->target.port);
 	write_headers(relay, &head);
 	strbuf_append_text(&head, "\r\n");
 	stream_write(relay->stream, head.data, head.length);
@@ -376,7 +375,8 @@ static const struct status *check(struct request *request)
 	if (streams && (request->http->is_http2 || !http_request_header(request->http, "upgrade")))
 		return status_new(request->arena, ERR_BAD_REQUEST, "Upgrade request required");
 	if (!strcmp(what, "exec") && !query_get(&request->query, "command"))
-		return status_new(request->arena, ERR_BAD_REQUEST, "you must specify at least 1 command for the container");
+		return status_new(request->arena, ERR_BAD_REQUEST,
+		                  "you must specify at least 1 command for the container");
 	return NULL;
 }
 
@@ -392,9 +392,9 @@ void connect_serve(struct request *request)
 	struct relay *relay = ARENA_NEW(request->arena, struct relay);
 	const struct status *status = check(request);
 	struct stream_config config = {
-		.connect_timeout_ns = request->server->config->kubelet_timeout_ns,
-		.callbacks = {on_stream_connect, on_stream_data, on_stream_drain, on_stream_close},
-		.context = relay,
+	        .connect_timeout_ns = request->server->config->kubelet_timeout_ns,
+	        .callbacks = {on_stream_connect, on_stream_data, on_stream_drain, on_stream_close},
+	        .context = relay,
 	};
 
 	relay->request = request;

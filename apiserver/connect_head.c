@@ -14,8 +14,8 @@ enum {
 
 static bool belongs_to_connection(const char *name)
 {
-	static const char *const names[] = {"connection",	   "keep-alive", "transfer-encoding", "content-length",
-					    "proxy-authenticate", "te",	       "trailer",	      "date"};
+	static const char *const names[] = {"connection",         "keep-alive", "transfer-encoding", "content-length",
+	                                    "proxy-authenticate", "te",         "trailer",           "date"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcasecmp(name, names[i]))
@@ -44,12 +44,13 @@ static bool read_header(struct arena *arena, char *line, struct connect_head *he
 	for (char *c = line; *c; c++)
 		if (*c >= 'A' && *c <= 'Z')
 			*c = (char)(*c - 'A' + 'a');
-	head->headers[head->header_count++] = (struct http_header){arena_strdup(arena, line), arena_strdup(arena, value)};
+	head->headers[head->header_count++] =
+	        (struct http_header){arena_strdup(arena, line), arena_strdup(arena, value)};
 	return true;
 }
 
 int connect_head_parse(struct arena *arena, const char *data, size_t length, struct connect_head *ret_head,
-		       size_t *ret_used)
+                       size_t *ret_used)
 {
 	const char *end = memmem(data, length, "\r\n\r\n", 4);
 	struct connect_head head = {.content_length = -1};
@@ -60,7 +61,7 @@ int connect_head_parse(struct arena *arena, const char *data, size_t length, str
 	text = arena_strndup(arena, data, (size_t)(end - data));
 	if (strlen(text) != (size_t)(end - data) || strncmp(text, "HTTP/1.", 7) || strlen(text) < 12)
 		return -1;
-	head.status = atoi(text + 9);
+	head.status = (int)strtol(text + 9, NULL, 10);
 	if (head.status < 100 || head.status > 599)
 		return -1;
 	head.headers = ARENA_ARRAY(arena, struct http_header, HEAD_MAX_HEADERS);
@@ -111,7 +112,7 @@ static bool end_line(struct chunk_reader *reader)
 }
 
 ssize_t chunk_reader_next(struct chunk_reader *reader, const char *data, size_t length, const char **ret_data,
-			  size_t *ret_length)
+                          size_t *ret_length)
 {
 	size_t used = 0;
 

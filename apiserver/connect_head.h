@@ -21,7 +21,7 @@ struct connect_head {
 
 // 1: a whole head was there, *ret_used bytes of it; 0: more is needed; -1: nonsense.
 int connect_head_parse(struct arena *arena, const char *data, size_t length, struct connect_head *ret_head,
-		       size_t *ret_used);
+                       size_t *ret_used);
 
 // Takes chunk framing off a stream of bytes.
 struct chunk_reader {
@@ -34,4 +34,4 @@ struct chunk_reader {
 // Reads until some data is found: *ret_data and *ret_length (0 = none in this
 // piece); returns the bytes used, -1 on nonsense. Call again with the rest.
 ssize_t chunk_reader_next(struct chunk_reader *reader, const char *data, size_t length, const char **ret_data,
-			  size_t *ret_length);
+                          size_t *ret_length);

@@ -20,7 +20,7 @@ enum {
 };
 
 static struct json *find(struct request *request, const char *group, const char *plural, const char *namespace_name,
-			 const char *name)
+                         const char *name)
 {
 	const struct schema_resource *resource = schema_find_resource(group, "v1", plural);
 	struct stored_object *stored = storage_peek(request->server->storage, resource, namespace_name, name);
@@ -61,7 +61,7 @@ static const char *node_address(struct request *request, const struct json *node
 }
 
 static const struct status *aim_at_kubelet(struct request *request, const char *node_name,
-					   struct connect_target *target)
+                                           struct connect_target *target)
 {
 	const struct schema_resource *nodes = schema_find_resource("", "v1", "nodes");
 	struct json *node = find(request, "", "nodes", "", node_name);
@@ -72,8 +72,8 @@ static const struct status *aim_at_kubelet(struct request *request, const char *
 	if (!address)
 		return status_internal(request->arena, "no preferred addresses found; known addresses: []");
 	snprintf(target->host, sizeof(target->host), "%s", address);
-	target->port = (int)integer_of(json_path(node, "status", "daemonEndpoints", "kubeletEndpoint"), "Port",
-				       KUBELET_PORT);
+	target->port =
+	        (int)integer_of(json_path(node, "status", "daemonEndpoints", "kubeletEndpoint"), "Port", KUBELET_PORT);
 	target->tls = true;
 	return NULL;
 }
@@ -111,17 +111,18 @@ static const struct status *choose_container(struct request *request, const stru
 		if (has_container(spec, name))
 			return NULL;
 		return bad_request(request, arena_printf(request->arena, "container %s is not valid for pod %s", name,
-							 request->route.name));
+		                                         request->route.name));
 	}
 	if (length_of(containers) == 1 && !init[0]) {
 		*ret_name = text_of(containers->items[0], "name");
 		return NULL;
 	}
-	return bad_request(request,
-			   arena_printf(request->arena, "a container name must be specified for pod %s, choose one of: [%s]%s",
-					request->route.name, names_of(request->arena, spec, "containers"),
-					init[0] ? arena_printf(request->arena, " or one of the init containers: [%s]", init)
-						: ""));
+	return bad_request(
+	        request,
+	        arena_printf(request->arena, "a container name must be specified for pod %s, choose one of: [%s]%s",
+	                     request->route.name, names_of(request->arena, spec, "containers"),
+	                     init[0] ? arena_printf(request->arena, " or one of the init containers: [%s]", init)
+	                             : ""));
 }
 
 // --- queries ----------------------------------------------------------------------------------------
@@ -154,7 +155,8 @@ static void pass_on(struct request *request, struct strbuf *out, const char *con
 
 static void pass_streams(struct request *request, struct strbuf *out)
 {
-	static const char *const names[][2] = {{"stdin", "input"}, {"stdout", "output"}, {"stderr", "error"}, {"tty", "tty"}};
+	static const char *const names[][2] = {
+	        {"stdin", "input"}, {"stdout", "output"}, {"stderr", "error"}, {"tty", "tty"}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (query_get_bool(&request->query, names[i][0]))
@@ -173,8 +175,8 @@ static const char *finish_path(struct request *request, struct strbuf *out)
 
 static const char *log_path(struct request *request, const char *container)
 {
-	static const char *const names[] = {"follow",	 "previous",  "sinceSeconds", "sinceTime", "timestamps",
-					    "tailLines", "limitBytes", NULL};
+	static const char *const names[] = {"follow",     "previous",  "sinceSeconds", "sinceTime",
+	                                    "timestamps", "tailLines", "limitBytes",   NULL};
 	struct strbuf path = STRBUF_INIT(TARGET_MAX_BYTES);
 
 	strbuf_printf(&path, "/containerLogs/%s/%s/%s", request->route.namespace_name, request->route.name, container);
@@ -223,9 +225,9 @@ static const struct status *aim_at_pod(struct request *request, struct connect_t
 	if (!node[0]) {
 		target->empty = !strcmp(what, "log");
 		return target->empty ? NULL
-				     : bad_request(request, arena_printf(request->arena,
-									 "pod %s does not have a host assigned",
-									 request->route.name));
+		                     : bad_request(request,
+		                                   arena_printf(request->arena, "pod %s does not have a host assigned",
+		                                                request->route.name));
 	}
 	status = aim_at_kubelet(request, node, target);
 	if (!strcmp(what, "log"))
@@ -242,7 +244,7 @@ static const struct status *aim_at_pod(struct request *request, struct connect_t
 struct proxied_name {
 	const char *scheme; // "" or "https"
 	const char *name;
-	const char *port;   // "" = the default
+	const char *port; // "" = the default
 };
 
 // "name", "name:port", "scheme:name:port".
@@ -267,6 +269,15 @@ static const char *tail_path(struct request *request)
 	return request->http->query[0] ? arena_printf(request->arena, "%s?%s", tail, request->http->query) : tail;
 }
 
+// 0 for what is no port.
+static int port_number(const char *text)
+{
+	char *end;
+	long number = strtol(text, &end, 10);
+
+	return *end || number < 1 || number > 65535 ? 0 : (int)number;
+}
+
 static int first_port(const struct json *pod)
 {
 	json_for_each_item (container, json_path(pod, "spec", "containers"))
@@ -276,7 +287,7 @@ static int first_port(const struct json *pod)
 }
 
 static const struct status *aim_at_pod_proxy(struct request *request, const struct proxied_name *name,
-					     struct connect_target *target)
+                                             struct connect_target *target)
 {
 	struct json *pod = find(request, "", "pods", request->route.namespace_name, name->name);
 	const char *ip = text_of(json_get(pod, "status"), "podIP");
@@ -286,7 +297,7 @@ static const struct status *aim_at_pod_proxy(struct request *request, const stru
 	if (!ip[0])
 		return status_new(request->arena, ERR_UNAVAILABLE, "address not allowed: the pod has no address yet");
 	snprintf(target->host, sizeof(target->host), "%s", ip);
-	target->port = name->port[0] ? atoi(name->port) : first_port(pod);
+	target->port = name->port[0] ? port_number(name->port) : first_port(pod);
 	target->tls = !strcmp(name->scheme, "https");
 	return NULL;
 }
@@ -297,14 +308,14 @@ static const struct json *service_port(const struct json *service, const char *w
 
 	json_for_each_item (port, ports)
 		if (!strcmp(text_of(port, "name"), wanted) ||
-		    (wanted[0] && integer_of(port, "port", 0) == atoi(wanted)) ||
+		    (wanted[0] && integer_of(port, "port", 0) == port_number(wanted)) ||
 		    (!wanted[0] && length_of(ports) == 1))
 			return port;
 	return NULL;
 }
 
 static const struct status *aim_at_service(struct request *request, const struct proxied_name *name,
-					   struct connect_target *target)
+                                           struct connect_target *target)
 {
 	const struct schema_resource *services = schema_find_resource("", "v1", "services");
 	struct json *service = find(request, "", "services", request->route.namespace_name, name->name);
@@ -319,14 +330,13 @@ static const struct status *aim_at_service(struct request *request, const struct
 			    length_of(json_get(subset, "addresses"))) {
 				const struct json *addresses = json_get(subset, "addresses");
 
-				snprintf(target->host, sizeof(target->host), "%s",
-					 text_of(addresses->items[0], "ip"));
+				snprintf(target->host, sizeof(target->host), "%s", text_of(addresses->items[0], "ip"));
 				target->port = (int)integer_of(port, "port", 0);
 				target->tls = !strcmp(name->scheme, "https");
 				return NULL;
 			}
 	return status_new(request->arena, ERR_UNAVAILABLE, "no endpoints available for service \"%s\"",
-			  request->route.name);
+	                  request->route.name);
 }
 
 const struct status *connect_target_find(struct request *request, struct connect_target *ret_target)
@@ -347,7 +357,7 @@ const struct status *connect_target_find(struct request *request, struct connect
 		else
 			status = aim_at_pod_proxy(request, &name, &target);
 		if (!status && !strcmp(route->resource_name, "nodes") && name.port[0])
-			target.port = atoi(name.port);
+			target.port = port_number(name.port);
 		target.path = tail_path(request);
 	}
 	if (!status && !target.empty && (target.port < 1 || target.port > 65535))

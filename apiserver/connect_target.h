@@ -8,11 +8,11 @@
 #include "apiserver/request.h"
 
 struct connect_target {
-	char host[64];     // an IP address
+	char host[64]; // an IP address
 	int port;
-	bool tls;          // a kubelet (or https:… of a proxied name)
-	const char *path;  // with its query
-	bool empty;        // nothing to ask: an empty answer (the log of a pod without a node)
+	bool tls;         // a kubelet (or https:… of a proxied name)
+	const char *path; // with its query
+	bool empty;       // nothing to ask: an empty answer (the log of a pod without a node)
 };
 
 // From the watch cache's present state. NULL = found.

@@ -51,13 +51,13 @@ static const struct {
 	const char *stored;
 	const char *served;
 } event_members[] = {
-	{"involvedObject", "regarding"},
-	{"message", "note"},
-	{"source", "deprecatedSource"},
-	{"firstTimestamp", "deprecatedFirstTimestamp"},
-	{"lastTimestamp", "deprecatedLastTimestamp"},
-	{"count", "deprecatedCount"},
-	{"reportingComponent", "reportingController"},
+        {"involvedObject", "regarding"},
+        {"message", "note"},
+        {"source", "deprecatedSource"},
+        {"firstTimestamp", "deprecatedFirstTimestamp"},
+        {"lastTimestamp", "deprecatedLastTimestamp"},
+        {"count", "deprecatedCount"},
+        {"reportingComponent", "reportingController"},
 };
 
 static void rename_member(struct arena *arena, struct json *object, const char *from, const char *to)
@@ -86,14 +86,14 @@ const char *convert_field_label(const struct schema_resource *resource, const ch
 		const char *served;
 		const char *stored;
 	} fields[] = {
-		{"regarding.kind", "involvedObject.kind"},
-		{"regarding.namespace", "involvedObject.namespace"},
-		{"regarding.name", "involvedObject.name"},
-		{"regarding.uid", "involvedObject.uid"},
-		{"regarding.apiVersion", "involvedObject.apiVersion"},
-		{"regarding.resourceVersion", "involvedObject.resourceVersion"},
-		{"regarding.fieldPath", "involvedObject.fieldPath"},
-		{"reportingController", "reportingComponent"},
+	        {"regarding.kind", "involvedObject.kind"},
+	        {"regarding.namespace", "involvedObject.namespace"},
+	        {"regarding.name", "involvedObject.name"},
+	        {"regarding.uid", "involvedObject.uid"},
+	        {"regarding.apiVersion", "involvedObject.apiVersion"},
+	        {"regarding.resourceVersion", "involvedObject.resourceVersion"},
+	        {"regarding.fieldPath", "involvedObject.fieldPath"},
+	        {"reportingController", "reportingComponent"},
 	};
 
 	if (conversion_of(resource) == CONVERT_EVENT)
@@ -115,8 +115,7 @@ static bool is_cpu_utilization(const struct json *metric, const char *holder)
 	const struct json *resource = json_get(metric, "resource");
 	const char *name = json_get_text(resource, "name");
 
-	return name && !strcmp(name, "cpu") &&
-	       json_is(json_path(resource, holder, "averageUtilization"), JSON_INTEGER);
+	return name && !strcmp(name, "cpu") && json_is(json_path(resource, holder, "averageUtilization"), JSON_INTEGER);
 }
 
 static void annotate(struct arena *arena, struct json *object, const char *key, const struct json *value)
@@ -146,7 +145,7 @@ static struct json *take_annotation(struct arena *arena, struct json *object, co
 
 // Takes the CPU utilization out of a v2 list; what is left goes to the annotation.
 static void split_metrics(struct arena *arena, struct json *object, const char *member, const char *holder,
-			  const char *percent_member, const char *annotation, struct json *part)
+                          const char *percent_member, const char *annotation, struct json *part)
 {
 	struct json *metrics = json_get(part, member);
 	struct json *rest = json_array(arena);
@@ -155,7 +154,7 @@ static void split_metrics(struct arena *arena, struct json *object, const char *
 	json_for_each_item (metric, metrics) {
 		if (!found && is_cpu_utilization(metric, holder)) {
 			json_set(arena, part, percent_member,
-				 json_path(metric, "resource", holder, "averageUtilization"));
+			         json_path(metric, "resource", holder, "averageUtilization"));
 			found = true;
 		} else {
 			json_append(arena, rest, metric);
@@ -166,7 +165,7 @@ static void split_metrics(struct arena *arena, struct json *object, const char *
 }
 
 static void join_metrics(struct arena *arena, struct json *object, const char *member, const char *holder,
-			 const char *percent_member, const char *annotation, struct json *part, bool typed)
+                         const char *percent_member, const char *annotation, struct json *part, bool typed)
 {
 	struct json *metrics = take_annotation(arena, object, annotation);
 	struct json *percent = json_get(part, percent_member);
@@ -197,7 +196,7 @@ static void autoscaler_from_storage(struct arena *arena, struct json *object)
 
 	split_metrics(arena, object, "metrics", "target", "targetCPUUtilizationPercentage", METRICS_ANNOTATION, spec);
 	split_metrics(arena, object, "currentMetrics", "current", "currentCPUUtilizationPercentage",
-		      CURRENT_METRICS_ANNOTATION, status);
+	              CURRENT_METRICS_ANNOTATION, status);
 	annotate(arena, object, BEHAVIOR_ANNOTATION, json_get(spec, "behavior"));
 	annotate(arena, object, CONDITIONS_ANNOTATION, json_get(status, "conditions"));
 	json_remove(spec, "behavior");
@@ -213,9 +212,9 @@ static void autoscaler_to_storage(struct arena *arena, struct json *object)
 	struct json *conditions = take_annotation(arena, object, CONDITIONS_ANNOTATION);
 
 	join_metrics(arena, object, "metrics", "target", "targetCPUUtilizationPercentage", METRICS_ANNOTATION, spec,
-		     true);
+	             true);
 	join_metrics(arena, object, "currentMetrics", "current", "currentCPUUtilizationPercentage",
-		     CURRENT_METRICS_ANNOTATION, status, false);
+	             CURRENT_METRICS_ANNOTATION, status, false);
 	if (json_is(behavior, JSON_OBJECT))
 		json_set(arena, spec, "behavior", behavior);
 	if (json_is(conditions, JSON_ARRAY))

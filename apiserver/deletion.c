@@ -26,14 +26,15 @@ static const struct status *check_preconditions(struct change *change, const str
 
 	if (options->precondition_uid && (!uid || strcmp(uid, options->precondition_uid)))
 		why = arena_printf(change->arena,
-				   "Precondition failed: UID in precondition: %s, UID in object meta: %s",
-				   options->precondition_uid, uid ? uid : "");
+		                   "Precondition failed: UID in precondition: %s, UID in object meta: %s",
+		                   options->precondition_uid, uid ? uid : "");
 	else if (options->precondition_resource_version &&
-		 (!version || strcmp(version, options->precondition_resource_version)))
-		why = arena_printf(change->arena,
-				   "Precondition failed: ResourceVersion in precondition: %s, ResourceVersion in object "
-				   "meta: %s",
-				   options->precondition_resource_version, version ? version : "");
+	         (!version || strcmp(version, options->precondition_resource_version)))
+		why = arena_printf(
+		        change->arena,
+		        "Precondition failed: ResourceVersion in precondition: %s, ResourceVersion in object "
+		        "meta: %s",
+		        options->precondition_resource_version, version ? version : "");
 	return why ? status_conflict(change->arena, change->resource, change->name, why) : NULL;
 }
 
@@ -51,7 +52,7 @@ static int64_t pod_grace_seconds(const struct change *change, const struct reque
 	const char *phase = json_get_text(json_get(change->old, "status"), "phase");
 	const char *node = json_get_text(spec, "nodeName");
 	int64_t seconds = options->has_grace_period ? options->grace_period_seconds
-						    : integer_of(spec, "terminationGracePeriodSeconds", 30);
+	                                            : integer_of(spec, "terminationGracePeriodSeconds", 30);
 
 	if (!node || !node[0])
 		return 0;
@@ -153,12 +154,12 @@ static enum deletion_plan decide_namespace(struct change *change)
 	metadata_mark_deleted(change->arena, change->object, change->request->received_realtime_ns, 0);
 	json_remove(json_get(change->object, "metadata"), "deletionGracePeriodSeconds");
 	json_set_text(change->arena, json_ensure_object(change->arena, change->object, "status"), "phase",
-		      "Terminating");
+	              "Terminating");
 	return DELETION_MARK;
 }
 
 enum deletion_plan deletion_decide(struct change *change, const struct request_options *options,
-				   const struct status **ret_status)
+                                   const struct status **ret_status)
 {
 	int64_t seconds;
 	enum grace grace;

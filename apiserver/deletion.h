@@ -14,4 +14,4 @@ enum deletion_plan {
 // Preconditions, grace, finalizers and propagation. change->old is what is
 // stored; change->object becomes what is to be written or shown.
 enum deletion_plan deletion_decide(struct change *change, const struct request_options *options,
-				   const struct status **ret_status);
+                                   const struct status **ret_status);

@@ -42,7 +42,7 @@ static bool write_core_versions(struct request *request, struct strbuf *out)
 	const struct server_config *config = request->server->config;
 
 	discovery_write_core_versions(out, arena_printf(request->arena, "%s:%lld", config->advertise_address,
-							(long long)request->server->port));
+	                                                (long long)request->server->port));
 	return true;
 }
 
@@ -112,7 +112,7 @@ static bool write_aggregated(struct request *request, struct strbuf *out)
 	const struct schema_resource *const *resources = discovery_resources(&count);
 
 	discovery_write_aggregated(out, resources, count, core,
-				   arena_printf(request->arena, "apidiscovery.k8s.io/%s", aggregated_version(request)));
+	                           arena_printf(request->arena, "apidiscovery.k8s.io/%s", aggregated_version(request)));
 	return true;
 }
 
@@ -120,21 +120,21 @@ void discovery_serve(struct request *request)
 {
 	struct documents *documents = request->server->documents;
 	const char *path = request->route.path;
-	bool root = !strcmp(path, "/api") || !strcmp(path, "/apis") || !strcmp(path, "/api/") || !strcmp(path, "/apis/");
+	bool root =
+	        !strcmp(path, "/api") || !strcmp(path, "/apis") || !strcmp(path, "/api/") || !strcmp(path, "/apis/");
 	bool core = !strncmp(path, "/api", 4) && strncmp(path, "/apis", 5);
 	const char *version = root ? aggregated_version(request) : NULL;
 
 	if (version)
-		documents_serve(documents, request,
-				arena_printf(request->arena, "aggregated %s %d", version, core),
-				arena_printf(request->arena,
-					     "application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList",
-					     version),
-				write_aggregated);
+		documents_serve(documents, request, arena_printf(request->arena, "aggregated %s %d", version, core),
+		                arena_printf(request->arena,
+		                             "application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList",
+		                             version),
+		                write_aggregated);
 	else if (root)
 		documents_serve(documents, request, core ? "core" : "groups", "application/json",
-				core ? write_core_versions : write_groups);
+		                core ? write_core_versions : write_groups);
 	else
 		documents_serve(documents, request, arena_printf(request->arena, "path %s", path), "application/json",
-				write_group_or_version);
+		                write_group_or_version);
 }

@@ -75,12 +75,13 @@ static struct document *make(struct request *request, bool (*write)(struct reque
 	SHA256((const uint8_t *)data, length, hash);
 	document->etag[0] = '"';
 	hex_encode(document->etag + 1, hash, sizeof(hash));
-	strcat(document->etag, "\"");
+	document->etag[sizeof(document->etag) - 2] = '"';
+	document->etag[sizeof(document->etag) - 1] = '\0';
 	return document;
 }
 
 static const struct document *find_or_make(struct documents *documents, struct request *request, const char *key,
-					   bool (*write)(struct request *request, struct strbuf *out))
+                                           bool (*write)(struct request *request, struct strbuf *out))
 {
 	struct document *document;
 
@@ -103,7 +104,7 @@ static bool client_has(const struct request *request, const char *etag)
 }
 
 void documents_serve(struct documents *documents, struct request *request, const char *key, const char *content_type,
-		     bool (*write)(struct request *request, struct strbuf *out))
+                     bool (*write)(struct request *request, struct strbuf *out))
 {
 	const struct document *document = find_or_make(documents, request, key, write);
 	struct http_header *headers;
@@ -121,6 +122,6 @@ void documents_serve(struct documents *documents, struct request *request, const
 	headers[count++] = (struct http_header){"etag", document->etag};
 	headers[count++] = (struct http_header){"vary", "Accept"};
 	http_exchange_respond(request->exchange, unchanged ? 304 : 200, headers, count,
-			      unchanged ? NULL : document->body);
+	                      unchanged ? NULL : document->body);
 	request_finish_sent(request, unchanged ? 304 : 200);
 }

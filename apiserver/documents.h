@@ -16,4 +16,4 @@ struct documents *documents_free(struct documents *documents);
 // Answers with the document of this key, made by `write` when it isn't there yet
 // (false: there is no such document, 404), or with 304 when the client has it.
 void documents_serve(struct documents *documents, struct request *request, const char *key, const char *content_type,
-		     bool (*write)(struct request *request, struct strbuf *out));
+                     bool (*write)(struct request *request, struct strbuf *out));

@@ -41,7 +41,7 @@ static struct json *partial_metadata(struct arena *arena, const struct json *obj
 }
 
 static struct json *table_row(struct arena *arena, const struct request *request, struct json *object,
-			      int64_t now_realtime_ns)
+                              int64_t now_realtime_ns)
 {
 	const struct schema_resource *resource = request_resource(request);
 	struct json *row = json_object(arena);
@@ -67,12 +67,12 @@ static struct json *table_head(struct arena *arena, const struct request *reques
 	json_set_text(arena, table, "apiVersion", "meta.k8s.io/v1");
 	json_set(arena, table, "metadata", json_object(arena));
 	json_set(arena, table, "columnDefinitions",
-		 with_columns ? table_column_definitions(arena, request_resource(request)) : json_null(arena));
+	         with_columns ? table_column_definitions(arena, request_resource(request)) : json_null(arena));
 	return table;
 }
 
 struct json *encode_shape(struct arena *arena, const struct request *request, struct json *object, bool with_columns,
-			  int64_t now_realtime_ns)
+                          int64_t now_realtime_ns)
 {
 	const char *version = object_resource_version(object);
 	struct json *table, *rows;
@@ -93,7 +93,7 @@ struct json *encode_shape(struct arena *arena, const struct request *request, st
 void encode_finish_tree(struct request *request, int code, struct json *object)
 {
 	request_finish_tree(request, code,
-			    encode_shape(request->arena, request, object, true, request->received_realtime_ns));
+	                    encode_shape(request->arena, request, object, true, request->received_realtime_ns));
 }
 
 void encode_finish_object(struct request *request, int code, struct stored_object *object)
@@ -135,7 +135,7 @@ static struct json *list_metadata(struct arena *arena, const struct list_answer 
 static const char *api_version_text(struct arena *arena, const struct schema_resource *resource)
 {
 	return resource->group[0] ? arena_printf(arena, "%s/%s", resource->group, resource->version)
-				  : resource->version;
+	                          : resource->version;
 }
 
 static struct json *list_head(struct request *request, const struct list_answer *answer)
@@ -152,7 +152,7 @@ static struct json *list_head(struct request *request, const struct list_answer 
 		head = json_object(arena);
 		json_set_text(arena, head, "kind", partial ? "PartialObjectMetadataList" : resource->list_kind);
 		json_set_text(arena, head, "apiVersion",
-			      partial ? "meta.k8s.io/v1" : api_version_text(arena, resource));
+		              partial ? "meta.k8s.io/v1" : api_version_text(arena, resource));
 	}
 	json_set(arena, head, "metadata", list_metadata(arena, answer));
 	return head;
@@ -185,8 +185,8 @@ static void send_plain_list(struct request *request, const struct list_answer *a
 	write_list_head(request, answer, &head);
 	for (size_t i = 0; i < answer->count; i++)
 		length += answer->objects[i]->json->length;
-	headers[header_count++] = (struct http_header){
-		"content-length", arena_printf(request->arena, "%zu", length + head.length)};
+	headers[header_count++] =
+	        (struct http_header){"content-length", arena_printf(request->arena, "%zu", length + head.length)};
 
 	size_t head_length;
 	char *head_text = strbuf_take(&head, &head_length);

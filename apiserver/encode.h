@@ -29,4 +29,4 @@ void encode_finish_list(struct request *request, const struct list_answer *answe
 
 // One object in the asked shape, for watches too (columns only where `with_columns`).
 struct json *encode_shape(struct arena *arena, const struct request *request, struct json *object, bool with_columns,
-			  int64_t now_realtime_ns);
+                          int64_t now_realtime_ns);

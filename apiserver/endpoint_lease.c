@@ -34,25 +34,25 @@ struct endpoint_lease {
 const struct schema_resource *endpoint_lease_resource(void)
 {
 	static const struct schema_type type = {.name = "Endpoints",
-						.openapi_name = "io.k8s.api.core.v1.Endpoints",
-						.group = "",
-						.version = "v1",
-						.kind = SCHEMA_STRUCT,
-						.preserve_unknown = true,
-						.doc = ""};
+	                                        .openapi_name = "io.k8s.api.core.v1.Endpoints",
+	                                        .group = "",
+	                                        .version = "v1",
+	                                        .kind = SCHEMA_STRUCT,
+	                                        .preserve_unknown = true,
+	                                        .doc = ""};
 	static const char *const none[] = {NULL};
 	static const struct schema_resource resource = {.group = "",
-							.version = "v1",
-							.kind = "Endpoints",
-							.list_kind = "EndpointsList",
-							.plural = "masterleases",
-							.singular = "masterlease",
-							.short_names = none,
-							.categories = none,
-							.type = &type,
-							.storage_prefix = "/registry/masterleases",
-							.storage_version = "v1",
-							.doc = ""};
+	                                                .version = "v1",
+	                                                .kind = "Endpoints",
+	                                                .list_kind = "EndpointsList",
+	                                                .plural = "masterleases",
+	                                                .singular = "masterlease",
+	                                                .short_names = none,
+	                                                .categories = none,
+	                                                .type = &type,
+	                                                .storage_prefix = "/registry/masterleases",
+	                                                .storage_version = "v1",
+	                                                .doc = ""};
 
 	return &resource;
 }
@@ -86,12 +86,13 @@ static const char *endpoints_text(struct endpoint_lease *lease)
 {
 	const char *subsets = lease->addresses;
 
-	return arena_printf(lease->arena,
-			    "{\"kind\":\"Endpoints\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"kubernetes\","
-			    "\"namespace\":\"default\",\"labels\":{\"endpointslice.kubernetes.io/skip-mirror\":\"true\"}},"
-			    "\"subsets\":[{\"addresses\":[%s],\"ports\":[{\"name\":\"https\",\"port\":%lld,"
-			    "\"protocol\":\"TCP\"}]}]}",
-			    subsets, (long long)lease->server->port);
+	return arena_printf(
+	        lease->arena,
+	        "{\"kind\":\"Endpoints\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"kubernetes\","
+	        "\"namespace\":\"default\",\"labels\":{\"endpointslice.kubernetes.io/skip-mirror\":\"true\"}},"
+	        "\"subsets\":[{\"addresses\":[%s],\"ports\":[{\"name\":\"https\",\"port\":%lld,"
+	        "\"protocol\":\"TCP\"}]}]}",
+	        subsets, (long long)lease->server->port);
 }
 
 static const char *slice_text(struct endpoint_lease *lease)
@@ -104,20 +105,20 @@ static const char *slice_text(struct endpoint_lease *lease)
 		size_t length = strcspn(at += 6, "\"");
 
 		endpoints = arena_printf(lease->arena, "%s%s{\"addresses\":[\"%.*s\"],\"conditions\":{\"ready\":true}}",
-					 endpoints, endpoints[0] ? "," : "", (int)length, at);
+		                         endpoints, endpoints[0] ? "," : "", (int)length, at);
 	}
 	(void)ip_parse(lease->server->config->advertise_address, &ip);
 	return arena_printf(lease->arena,
-			    "{\"kind\":\"EndpointSlice\",\"apiVersion\":\"discovery.k8s.io/v1\",\"metadata\":{\"name\":"
-			    "\"kubernetes\",\"namespace\":\"default\",\"labels\":{\"kubernetes.io/service-name\":"
-			    "\"kubernetes\"}},\"addressType\":\"%s\",\"endpoints\":[%s],\"ports\":[{\"name\":\"https\","
-			    "\"protocol\":\"TCP\",\"port\":%lld}]}",
-			    ip.is_v6 ? "IPv6" : "IPv4", endpoints, (long long)lease->server->port);
+	                    "{\"kind\":\"EndpointSlice\",\"apiVersion\":\"discovery.k8s.io/v1\",\"metadata\":{\"name\":"
+	                    "\"kubernetes\",\"namespace\":\"default\",\"labels\":{\"kubernetes.io/service-name\":"
+	                    "\"kubernetes\"}},\"addressType\":\"%s\",\"endpoints\":[%s],\"ports\":[{\"name\":\"https\","
+	                    "\"protocol\":\"TCP\",\"port\":%lld}]}",
+	                    ip.is_v6 ? "IPv6" : "IPv4", endpoints, (long long)lease->server->port);
 }
 
 // What the wanted text says, over the identity that the stored object has; NULL: nothing to do.
 static struct blob *changed_object(struct endpoint_lease *lease, const struct schema_resource *resource,
-				   const struct stored_object *stored, const char *text)
+                                   const struct stored_object *stored, const char *text)
 {
 	static const char *const members[] = {"subsets", "endpoints", "ports", "addressType"};
 	struct json *old, *wanted;
@@ -142,16 +143,16 @@ static struct blob *changed_object(struct endpoint_lease *lease, const struct sc
 
 // False: it is as it should be, no write was started.
 static bool write_object(struct endpoint_lease *lease, const struct schema_resource *resource, const char *text,
-			 void (*done)(void *context, struct stored_object *object, const struct err *err))
+                         void (*done)(void *context, struct stored_object *object, const struct err *err))
 {
 	struct stored_object *stored = storage_peek(lease->server->storage, resource, "default", "kubernetes");
 	struct blob *json = changed_object(lease, resource, stored, text);
 	struct storage_write write = {.type = stored ? STORAGE_UPDATE : STORAGE_CREATE,
-				      .resource = resource,
-				      .namespace_name = "default",
-				      .name = "kubernetes",
-				      .expected_revision = stored ? stored->revision : 0,
-				      .json = json};
+	                              .resource = resource,
+	                              .namespace_name = "default",
+	                              .name = "kubernetes",
+	                              .expected_revision = stored ? stored->revision : 0,
+	                              .json = json};
 
 	stored_object_unref(stored);
 	if (json)
@@ -197,21 +198,19 @@ static void on_leases(void *context, const struct storage_list *list, const stru
 	for (size_t i = 0; i < list->count && i < LEASE_MAX_ADDRESSES; i++)
 		if (ip_parse(list->objects[i]->name, &ip))
 			joined = arena_printf(lease->arena, "%s%s{\"ip\":\"%s\"}", joined, joined[0] ? "," : "",
-					      list->objects[i]->name);
+			                      list->objects[i]->name);
 	lease->addresses = joined;
 	if (!joined[0])
 		finish(lease, false);
-	else if (!write_object(lease, schema_find_resource("", "v1", "endpoints"), endpoints_text(lease),
-			       on_endpoints))
+	else if (!write_object(lease, schema_find_resource("", "v1", "endpoints"), endpoints_text(lease), on_endpoints))
 		on_endpoints(lease, NULL, NULL);
 }
 
 static void on_renewed(void *context, struct stored_object *object, const struct err *err)
 {
 	struct endpoint_lease *lease = context;
-	struct storage_read read = {.resource = endpoint_lease_resource(),
-				    .namespace_name = "",
-				    .freshness = STORAGE_CONSISTENT};
+	struct storage_read read = {
+	        .resource = endpoint_lease_resource(), .namespace_name = "", .freshness = STORAGE_CONSISTENT};
 
 	(void)object;
 	if (is_failure(err))
@@ -225,14 +224,14 @@ static void on_own(void *context, struct stored_object *object, int64_t revision
 	struct endpoint_lease *lease = context;
 	const char *address = lease->server->config->advertise_address;
 	const char *text = arena_printf(lease->arena,
-					"{\"kind\":\"Endpoints\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\","
-					"\"creationTimestamp\":null},\"subsets\":[{\"addresses\":[{\"ip\":\"%s\"}]}]}",
-					address, address);
+	                                "{\"kind\":\"Endpoints\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\","
+	                                "\"creationTimestamp\":null},\"subsets\":[{\"addresses\":[{\"ip\":\"%s\"}]}]}",
+	                                address, address);
 	struct storage_write write = {.type = err ? STORAGE_CREATE : STORAGE_UPDATE,
-				      .resource = endpoint_lease_resource(),
-				      .namespace_name = "",
-				      .name = address,
-				      .lease_seconds = LEASE_SECONDS};
+	                              .resource = endpoint_lease_resource(),
+	                              .namespace_name = "",
+	                              .name = address,
+	                              .lease_seconds = LEASE_SECONDS};
 
 	(void)revision;
 	if (err && err->code != ERR_NOT_FOUND) {
@@ -248,9 +247,9 @@ static void on_own(void *context, struct stored_object *object, int64_t revision
 void endpoint_lease_renew(struct endpoint_lease *lease, void (*done)(void *context, _Bool ok), void *context)
 {
 	struct storage_read read = {.resource = endpoint_lease_resource(),
-				    .namespace_name = "",
-				    .name = lease->server->config->advertise_address,
-				    .freshness = STORAGE_CONSISTENT};
+	                            .namespace_name = "",
+	                            .name = lease->server->config->advertise_address,
+	                            .freshness = STORAGE_CONSISTENT};
 
 	arena_reset(lease->arena);
 	lease->done = done;

@@ -63,13 +63,13 @@ static void delete_pod(struct eviction_op *op)
 	op->deletion.done = on_deleted;
 	op->deletion.context = op;
 	op->deletion.change = (struct change){
-		.request = request,
-		.server = request->server,
-		.arena = request->arena,
-		.resource = pods(),
-		.subresource = "",
-		.name = request->route.name,
-		.namespace_name = request->route.namespace_name,
+	        .request = request,
+	        .server = request->server,
+	        .arena = request->arena,
+	        .resource = pods(),
+	        .subresource = "",
+	        .name = request->route.name,
+	        .namespace_name = request->route.namespace_name,
 	};
 	delete_one_start(&op->deletion);
 }
@@ -79,15 +79,16 @@ static void delete_pod(struct eviction_op *op)
 static const struct status *refuse(struct request *request, const char *budget, int64_t needed, int64_t healthy)
 {
 	const struct status *status = status_too_many_requests(
-		request->arena, 10, "Cannot evict pod as it would violate the pod's disruption budget.");
+	        request->arena, 10, "Cannot evict pod as it would violate the pod's disruption budget.");
 
 	return status_with_cause(
-		request->arena, status,
-		(struct status_cause){.reason = "DisruptionBudget",
-				      .message = arena_printf(request->arena,
-							      "The disruption budget %s needs %lld healthy pods and has %lld "
-							      "currently",
-							      budget, (long long)needed, (long long)healthy)});
+	        request->arena, status,
+	        (struct status_cause){
+	                .reason = "DisruptionBudget",
+	                .message = arena_printf(request->arena,
+	                                        "The disruption budget %s needs %lld healthy pods and has %lld "
+	                                        "currently",
+	                                        budget, (long long)needed, (long long)healthy)});
 }
 
 // Takes one disruption of the budget and notes the pod.
@@ -101,15 +102,16 @@ static const struct status *take_disruption(struct write_op *write)
 
 	if (integer_of(status, "observedGeneration", 0) <
 	    integer_of(json_get(change->object, "metadata"), "generation", 0))
-		return status_too_many_requests(change->arena, 10,
-						arena_printf(change->arena,
-							     "Cannot evict pod as it would violate the pod's disruption "
-							     "budget. The disruption budget %s is still being processed "
-							     "by the server.",
-							     change->name));
+		return status_too_many_requests(
+		        change->arena, 10,
+		        arena_printf(change->arena,
+		                     "Cannot evict pod as it would violate the pod's disruption "
+		                     "budget. The disruption budget %s is still being processed "
+		                     "by the server.",
+		                     change->name));
 	if (allowed <= 0)
 		return refuse(write->request, change->name, integer_of(status, "desiredHealthy", 0),
-			      integer_of(status, "currentHealthy", 0));
+		              integer_of(status, "currentHealthy", 0));
 	api_time_format(change->request->received_realtime_ns, now);
 	json_set_integer(change->arena, status, "disruptionsAllowed", allowed - 1);
 	json_set_text(change->arena, disrupted, write->request->route.name, now);
@@ -155,7 +157,7 @@ static bool selects(const struct json *budget, const struct json *pod)
 	}
 	json_for_each_item (expression, json_get(selector, "matchExpressions")) {
 		const char *held = json_get_text(labels, text_of(expression, "key"));
-		const char *operator = text_of(expression, "operator");
+		const char *operator= text_of(expression, "operator");
 		bool in = false;
 
 		json_for_each_item (value, json_get(expression, "values"))
@@ -170,7 +172,8 @@ static bool selects(const struct json *budget, const struct json *pod)
 static size_t find_budgets(struct eviction_op *op, const struct json *pod)
 {
 	struct stored_object **all;
-	size_t count = storage_peek_all(op->request->server->storage, budgets(), op->request->route.namespace_name, &all);
+	size_t count =
+	        storage_peek_all(op->request->server->storage, budgets(), op->request->route.namespace_name, &all);
 	size_t found = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -209,9 +212,10 @@ static void on_pod(void *context, struct stored_object *object, int64_t revision
 	pod = object_load_plain(request->arena, pods(), object, NULL);
 	count = needs_no_budget(pod) ? 0 : find_budgets(op, pod);
 	if (count > 1)
-		request_finish_status(request, status_internal(request->arena,
-							       "This pod has more than one PodDisruptionBudget, which the "
-							       "eviction subresource does not support."));
+		request_finish_status(request,
+		                      status_internal(request->arena,
+		                                      "This pod has more than one PodDisruptionBudget, which the "
+		                                      "eviction subresource does not support."));
 	else if (count && !request->options.dry_run)
 		write_budget(op);
 	else
@@ -223,9 +227,9 @@ void eviction_serve(struct request *request)
 	struct eviction_op *op = ARENA_NEW(request->arena, struct eviction_op);
 	struct body_kind kind = body_kind_of_route(&request->route);
 	struct storage_read read = {.resource = pods(),
-				    .namespace_name = request->route.namespace_name,
-				    .name = request->route.name,
-				    .freshness = STORAGE_CONSISTENT};
+	                            .namespace_name = request->route.namespace_name,
+	                            .name = request->route.name,
+	                            .freshness = STORAGE_CONSISTENT};
 	const struct status *status;
 	struct json *eviction = NULL;
 
@@ -233,7 +237,7 @@ void eviction_serve(struct request *request)
 	status = body_decode_object(request, &kind, &eviction);
 	if (!status && json_is(json_get(eviction, "deleteOptions"), JSON_OBJECT))
 		status = request_options_add_delete(request->arena, json_get(eviction, "deleteOptions"),
-						    &request->options);
+		                                    &request->options);
 	if (status) {
 		request_finish_status(request, status);
 		return;

@@ -20,30 +20,30 @@
 #include "common/io/tls.h"
 
 static struct server_config arg_config = {
-	.bind_address = "0.0.0.0",
-	.advertise_address = "",
-	.secure_port = 6443,
-	.certificate_file = "",
-	.private_key_file = "",
-	.client_ca_file = "",
-	.anonymous_auth = true,
-	.etcd_ca_file = "",
-	.etcd_certificate_file = "",
-	.etcd_private_key_file = "",
-	.etcd_prefix = "/registry",
-	.etcd_compaction_interval_ns = 300 * NSEC_PER_SEC,
-	.kubelet_certificate_file = "",
-	.kubelet_private_key_file = "",
-	.kubelet_ca_file = "",
-	.kubelet_timeout_ns = 5 * NSEC_PER_SEC,
-	.allow_privileged = false,
-	.max_requests_in_flight = 400,
-	.max_mutating_requests_in_flight = 200,
-	.min_request_timeout_ns = 1800 * NSEC_PER_SEC,
-	.event_ttl_ns = 3600 * NSEC_PER_SEC,
-	.shutdown_grace_ns = 10 * NSEC_PER_SEC,
-	.default_not_ready_toleration_seconds = 300,
-	.default_unreachable_toleration_seconds = 300,
+        .bind_address = "0.0.0.0",
+        .advertise_address = "",
+        .secure_port = 6443,
+        .certificate_file = "",
+        .private_key_file = "",
+        .client_ca_file = "",
+        .anonymous_auth = true,
+        .etcd_ca_file = "",
+        .etcd_certificate_file = "",
+        .etcd_private_key_file = "",
+        .etcd_prefix = "/registry",
+        .etcd_compaction_interval_ns = 300 * NSEC_PER_SEC,
+        .kubelet_certificate_file = "",
+        .kubelet_private_key_file = "",
+        .kubelet_ca_file = "",
+        .kubelet_timeout_ns = 5 * NSEC_PER_SEC,
+        .allow_privileged = false,
+        .max_requests_in_flight = 400,
+        .max_mutating_requests_in_flight = 200,
+        .min_request_timeout_ns = 1800 * NSEC_PER_SEC,
+        .event_ttl_ns = 3600 * NSEC_PER_SEC,
+        .shutdown_grace_ns = 10 * NSEC_PER_SEC,
+        .default_not_ready_toleration_seconds = 300,
+        .default_unreachable_toleration_seconds = 300,
 };
 static const char *arg_service_cluster_ip_range = "10.0.0.0/24";
 static const char *arg_service_node_port_range = "30000-32767";
@@ -58,162 +58,168 @@ static struct logging_options arg_logging = LOGGING_OPTIONS_INIT;
 static bool arg_help;
 static bool arg_version;
 
-#define IGNORED(name, group, value_name) {name, 0, OPTION_IGNORED, NULL, group, value_name, "accepted for compatibility"}
+#define IGNORED(name, group, value_name)                                                       \
+	{                                                                                      \
+		name, 0, OPTION_IGNORED, NULL, group, value_name, "accepted for compatibility" \
+	}
 
 static const struct option options[] = {
-	{"etcd-servers", 0, OPTION_STRINGS, &arg_config.etcd_servers, "etcd", "urls",
-	 "etcd servers (scheme://host:port, or unix:/path), comma separated"},
-	{"etcd-cafile", 0, OPTION_STRING, &arg_config.etcd_ca_file, "etcd", "file",
-	 "certificate authority of etcd's server certificates"},
-	{"etcd-certfile", 0, OPTION_STRING, &arg_config.etcd_certificate_file, "etcd", "file",
-	 "client certificate for etcd"},
-	{"etcd-keyfile", 0, OPTION_STRING, &arg_config.etcd_private_key_file, "etcd", "file",
-	 "key of the client certificate for etcd"},
-	{"etcd-prefix", 0, OPTION_STRING, &arg_config.etcd_prefix, "etcd", "prefix", "what all keys in etcd begin with"},
-	{"etcd-compaction-interval", 0, OPTION_DURATION, &arg_config.etcd_compaction_interval_ns, "etcd", "duration",
-	 "how often old revisions are compacted; 0 turns it off"},
+        {"etcd-servers", 0, OPTION_STRINGS, &arg_config.etcd_servers, "etcd", "urls",
+         "etcd servers (scheme://host:port, or unix:/path), comma separated"},
+        {"etcd-cafile", 0, OPTION_STRING, &arg_config.etcd_ca_file, "etcd", "file",
+         "certificate authority of etcd's server certificates"},
+        {"etcd-certfile", 0, OPTION_STRING, &arg_config.etcd_certificate_file, "etcd", "file",
+         "client certificate for etcd"},
+        {"etcd-keyfile", 0, OPTION_STRING, &arg_config.etcd_private_key_file, "etcd", "file",
+         "key of the client certificate for etcd"},
+        {"etcd-prefix", 0, OPTION_STRING, &arg_config.etcd_prefix, "etcd", "prefix",
+         "what all keys in etcd begin with"},
+        {"etcd-compaction-interval", 0, OPTION_DURATION, &arg_config.etcd_compaction_interval_ns, "etcd", "duration",
+         "how often old revisions are compacted; 0 turns it off"},
 
-	{"bind-address", 0, OPTION_STRING, &arg_config.bind_address, "Serving", "address",
-	 "IP address to listen on; 0.0.0.0 or :: for all"},
-	{"secure-port", 0, OPTION_INT, &arg_config.secure_port, "Serving", "port", "port to serve HTTPS on"},
-	{"advertise-address", 0, OPTION_STRING, &arg_config.advertise_address, "Serving", "address",
-	 "IP address at which the cluster reaches this server; default: the bind address, else the host's"},
-	{"tls-cert-file", 0, OPTION_STRING, &arg_config.certificate_file, "Serving", "file",
-	 "certificate (with its chain) for HTTPS"},
-	{"tls-private-key-file", 0, OPTION_STRING, &arg_config.private_key_file, "Serving", "file",
-	 "key of the HTTPS certificate"},
-	{"tls-min-version", 0, OPTION_STRING, &arg_tls_min_version, "Serving", "version", "VersionTLS12 or VersionTLS13"},
-	{"max-requests-inflight", 0, OPTION_INT, &arg_config.max_requests_in_flight, "Serving", "number",
-	 "reading requests served at once, others get 429; 0 for no limit"},
-	{"max-mutating-requests-inflight", 0, OPTION_INT, &arg_config.max_mutating_requests_in_flight, "Serving",
-	 "number", "writing requests served at once, others get 429; 0 for no limit"},
-	{"min-request-timeout", 0, OPTION_INT, &arg_min_request_timeout_seconds, "Serving", "seconds",
-	 "watches are ended after a random time from this to twice this"},
-	{"shutdown-grace-period", 0, OPTION_DURATION, &arg_config.shutdown_grace_ns, "Serving", "duration",
-	 "how long a stop waits for requests under way"},
+        {"bind-address", 0, OPTION_STRING, &arg_config.bind_address, "Serving", "address",
+         "IP address to listen on; 0.0.0.0 or :: for all"},
+        {"secure-port", 0, OPTION_INT, &arg_config.secure_port, "Serving", "port", "port to serve HTTPS on"},
+        {"advertise-address", 0, OPTION_STRING, &arg_config.advertise_address, "Serving", "address",
+         "IP address at which the cluster reaches this server; default: the bind address, else the host's"},
+        {"tls-cert-file", 0, OPTION_STRING, &arg_config.certificate_file, "Serving", "file",
+         "certificate (with its chain) for HTTPS"},
+        {"tls-private-key-file", 0, OPTION_STRING, &arg_config.private_key_file, "Serving", "file",
+         "key of the HTTPS certificate"},
+        {"tls-min-version", 0, OPTION_STRING, &arg_tls_min_version, "Serving", "version",
+         "VersionTLS12 or VersionTLS13"},
+        {"max-requests-inflight", 0, OPTION_INT, &arg_config.max_requests_in_flight, "Serving", "number",
+         "reading requests served at once, others get 429; 0 for no limit"},
+        {"max-mutating-requests-inflight", 0, OPTION_INT, &arg_config.max_mutating_requests_in_flight, "Serving",
+         "number", "writing requests served at once, others get 429; 0 for no limit"},
+        {"min-request-timeout", 0, OPTION_INT, &arg_min_request_timeout_seconds, "Serving", "seconds",
+         "watches are ended after a random time from this to twice this"},
+        {"shutdown-grace-period", 0, OPTION_DURATION, &arg_config.shutdown_grace_ns, "Serving", "duration",
+         "how long a stop waits for requests under way"},
 
-	{"client-ca-file", 0, OPTION_STRING, &arg_config.client_ca_file, "Authentication", "file",
-	 "client certificates signed by these authorities authenticate (common name: user, organizations: groups)"},
-	{"anonymous-auth", 0, OPTION_BOOL, &arg_config.anonymous_auth, "Authentication", "",
-	 "requests without credentials are those of system:anonymous"},
-	{"service-account-key-file", 0, OPTION_STRINGS, &arg_service_account_key_files, "Authentication", "files",
-	 "public keys that verify service account tokens"},
-	{"service-account-signing-key-file", 0, OPTION_STRING, &arg_service_account_signing_key_file, "Authentication",
-	 "file", "key that signs service account tokens"},
-	{"service-account-issuer", 0, OPTION_STRINGS, &arg_service_account_issuers, "Authentication", "urls",
-	 "issuers of service account tokens"},
+        {"client-ca-file", 0, OPTION_STRING, &arg_config.client_ca_file, "Authentication", "file",
+         "client certificates signed by these authorities authenticate (common name: user, organizations: groups)"},
+        {"anonymous-auth", 0, OPTION_BOOL, &arg_config.anonymous_auth, "Authentication", "",
+         "requests without credentials are those of system:anonymous"},
+        {"service-account-key-file", 0, OPTION_STRINGS, &arg_service_account_key_files, "Authentication", "files",
+         "public keys that verify service account tokens"},
+        {"service-account-signing-key-file", 0, OPTION_STRING, &arg_service_account_signing_key_file, "Authentication",
+         "file", "key that signs service account tokens"},
+        {"service-account-issuer", 0, OPTION_STRINGS, &arg_service_account_issuers, "Authentication", "urls",
+         "issuers of service account tokens"},
 
-	{"authorization-mode", 0, OPTION_STRINGS, &arg_authorization_mode, "Authorization", "modes",
-	 "AlwaysAllow, AlwaysDeny, ABAC, Webhook, RBAC, Node"},
+        {"authorization-mode", 0, OPTION_STRINGS, &arg_authorization_mode, "Authorization", "modes",
+         "AlwaysAllow, AlwaysDeny, ABAC, Webhook, RBAC, Node"},
 
-	{"enable-admission-plugins", 0, OPTION_STRINGS, &arg_enable_admission, "Admission", "names",
-	 "admission plug-ins to run besides the default ones"},
-	{"disable-admission-plugins", 0, OPTION_STRINGS, &arg_config.disabled_admission, "Admission", "names",
-	 "admission plug-ins not to run"},
-	{"default-not-ready-toleration-seconds", 0, OPTION_INT, &arg_config.default_not_ready_toleration_seconds,
-	 "Admission", "seconds", "how long a pod stays on a node that is not ready"},
-	{"default-unreachable-toleration-seconds", 0, OPTION_INT, &arg_config.default_unreachable_toleration_seconds,
-	 "Admission", "seconds", "how long a pod stays on a node that is unreachable"},
+        {"enable-admission-plugins", 0, OPTION_STRINGS, &arg_enable_admission, "Admission", "names",
+         "admission plug-ins to run besides the default ones"},
+        {"disable-admission-plugins", 0, OPTION_STRINGS, &arg_config.disabled_admission, "Admission", "names",
+         "admission plug-ins not to run"},
+        {"default-not-ready-toleration-seconds", 0, OPTION_INT, &arg_config.default_not_ready_toleration_seconds,
+         "Admission", "seconds", "how long a pod stays on a node that is not ready"},
+        {"default-unreachable-toleration-seconds", 0, OPTION_INT, &arg_config.default_unreachable_toleration_seconds,
+         "Admission", "seconds", "how long a pod stays on a node that is unreachable"},
 
-	{"allow-privileged", 0, OPTION_BOOL, &arg_config.allow_privileged, "Cluster", "", "allow privileged containers"},
-	{"service-cluster-ip-range", 0, OPTION_STRING, &arg_service_cluster_ip_range, "Cluster", "CIDRs",
-	 "range of the Services' addresses; two, of different families, for dual stack"},
-	{"service-node-port-range", 0, OPTION_STRING, &arg_service_node_port_range, "Cluster", "first-last",
-	 "range of node ports"},
-	{"event-ttl", 0, OPTION_DURATION, &arg_config.event_ttl_ns, "Cluster", "duration", "how long events are kept"},
-	{"kubelet-client-certificate", 0, OPTION_STRING, &arg_config.kubelet_certificate_file, "Kubelets", "file",
-	 "client certificate for kubelets"},
-	{"kubelet-client-key", 0, OPTION_STRING, &arg_config.kubelet_private_key_file, "Kubelets", "file",
-	 "key of the client certificate for kubelets"},
-	{"kubelet-certificate-authority", 0, OPTION_STRING, &arg_config.kubelet_ca_file, "Kubelets", "file",
-	 "certificate authority of kubelets; without it their certificates are not checked"},
-	{"kubelet-preferred-address-types", 0, OPTION_STRINGS, &arg_config.kubelet_address_types, "Kubelets", "types",
-	 "which of a node's addresses to use, the best first"},
-	{"kubelet-timeout", 0, OPTION_DURATION, &arg_config.kubelet_timeout_ns, "Kubelets", "duration",
-	 "how long connecting to a kubelet may take"},
+        {"allow-privileged", 0, OPTION_BOOL, &arg_config.allow_privileged, "Cluster", "",
+         "allow privileged containers"},
+        {"service-cluster-ip-range", 0, OPTION_STRING, &arg_service_cluster_ip_range, "Cluster", "CIDRs",
+         "range of the Services' addresses; two, of different families, for dual stack"},
+        {"service-node-port-range", 0, OPTION_STRING, &arg_service_node_port_range, "Cluster", "first-last",
+         "range of node ports"},
+        {"event-ttl", 0, OPTION_DURATION, &arg_config.event_ttl_ns, "Cluster", "duration", "how long events are kept"},
+        {"kubelet-client-certificate", 0, OPTION_STRING, &arg_config.kubelet_certificate_file, "Kubelets", "file",
+         "client certificate for kubelets"},
+        {"kubelet-client-key", 0, OPTION_STRING, &arg_config.kubelet_private_key_file, "Kubelets", "file",
+         "key of the client certificate for kubelets"},
+        {"kubelet-certificate-authority", 0, OPTION_STRING, &arg_config.kubelet_ca_file, "Kubelets", "file",
+         "certificate authority of kubelets; without it their certificates are not checked"},
+        {"kubelet-preferred-address-types", 0, OPTION_STRINGS, &arg_config.kubelet_address_types, "Kubelets", "types",
+         "which of a node's addresses to use, the best first"},
+        {"kubelet-timeout", 0, OPTION_DURATION, &arg_config.kubelet_timeout_ns, "Kubelets", "duration",
+         "how long connecting to a kubelet may take"},
 
-	IGNORED("admission-control-config-file", "Compatibility", "file"),
-	IGNORED("api-audiences", "Compatibility", "names"),
-	IGNORED("apiserver-count", "Compatibility", "number"),
-	IGNORED("audit-log-format", "Compatibility", "format"),
-	IGNORED("audit-log-maxage", "Compatibility", "days"),
-	IGNORED("audit-log-maxbackup", "Compatibility", "number"),
-	IGNORED("audit-log-maxsize", "Compatibility", "megabytes"),
-	IGNORED("audit-log-path", "Compatibility", "file"),
-	IGNORED("audit-policy-file", "Compatibility", "file"),
-	IGNORED("authentication-config", "Compatibility", "file"),
-	IGNORED("authentication-token-webhook-config-file", "Compatibility", "file"),
-	IGNORED("authorization-config", "Compatibility", "file"),
-	IGNORED("authorization-webhook-config-file", "Compatibility", "file"),
-	IGNORED("cert-dir", "Compatibility", "path"),
-	IGNORED("contention-profiling", "Compatibility", ""),
-	IGNORED("cors-allowed-origins", "Compatibility", "patterns"),
-	IGNORED("default-watch-cache-size", "Compatibility", "number"),
-	IGNORED("delete-collection-workers", "Compatibility", "number"),
-	IGNORED("egress-selector-config-file", "Compatibility", "file"),
-	IGNORED("enable-aggregator-routing", "Compatibility", ""),
-	IGNORED("enable-bootstrap-token-auth", "Compatibility", ""),
-	IGNORED("enable-garbage-collector", "Compatibility", ""),
-	IGNORED("enable-priority-and-fairness", "Compatibility", ""),
-	IGNORED("encryption-provider-config", "Compatibility", "file"),
-	IGNORED("endpoint-reconciler-type", "Compatibility", "type"),
-	IGNORED("etcd-count-metric-poll-period", "Compatibility", "duration"),
-	IGNORED("etcd-db-metric-poll-interval", "Compatibility", "duration"),
-	IGNORED("etcd-healthcheck-timeout", "Compatibility", "duration"),
-	IGNORED("etcd-readycheck-timeout", "Compatibility", "duration"),
-	IGNORED("etcd-servers-overrides", "Compatibility", "list"),
-	IGNORED("external-hostname", "Compatibility", "name"),
-	IGNORED("feature-gates", "Compatibility", "name=bool"),
-	IGNORED("goaway-chance", "Compatibility", "number"),
-	IGNORED("http2-max-streams-per-connection", "Compatibility", "number"),
-	IGNORED("lease-reuse-duration-seconds", "Compatibility", "seconds"),
-	IGNORED("livez-grace-period", "Compatibility", "duration"),
-	IGNORED("max-connection-bytes-per-sec", "Compatibility", "number"),
-	IGNORED("oidc-issuer-url", "Compatibility", "url"),
-	IGNORED("oidc-client-id", "Compatibility", "name"),
-	IGNORED("oidc-ca-file", "Compatibility", "file"),
-	IGNORED("oidc-groups-claim", "Compatibility", "name"),
-	IGNORED("oidc-groups-prefix", "Compatibility", "prefix"),
-	IGNORED("oidc-username-claim", "Compatibility", "name"),
-	IGNORED("oidc-username-prefix", "Compatibility", "prefix"),
-	IGNORED("peer-advertise-ip", "Compatibility", "address"),
-	IGNORED("peer-advertise-port", "Compatibility", "port"),
-	IGNORED("peer-ca-file", "Compatibility", "file"),
-	IGNORED("permit-address-sharing", "Compatibility", ""),
-	IGNORED("permit-port-sharing", "Compatibility", ""),
-	IGNORED("profiling", "Compatibility", ""),
-	IGNORED("proxy-client-cert-file", "Compatibility", "file"),
-	IGNORED("proxy-client-key-file", "Compatibility", "file"),
-	IGNORED("request-timeout", "Compatibility", "duration"),
-	IGNORED("requestheader-allowed-names", "Compatibility", "names"),
-	IGNORED("requestheader-client-ca-file", "Compatibility", "file"),
-	IGNORED("requestheader-extra-headers-prefix", "Compatibility", "prefixes"),
-	IGNORED("requestheader-group-headers", "Compatibility", "names"),
-	IGNORED("requestheader-uid-headers", "Compatibility", "names"),
-	IGNORED("requestheader-username-headers", "Compatibility", "names"),
-	IGNORED("runtime-config", "Compatibility", "name=value"),
-	IGNORED("service-account-extend-token-expiration", "Compatibility", ""),
-	IGNORED("service-account-jwks-uri", "Compatibility", "url"),
-	IGNORED("service-account-lookup", "Compatibility", ""),
-	IGNORED("service-account-max-token-expiration", "Compatibility", "duration"),
-	IGNORED("show-hidden-metrics-for-version", "Compatibility", "version"),
-	IGNORED("shutdown-delay-duration", "Compatibility", "duration"),
-	IGNORED("shutdown-send-retry-after", "Compatibility", ""),
-	IGNORED("shutdown-watch-termination-grace-period", "Compatibility", "duration"),
-	IGNORED("storage-backend", "Compatibility", "name"),
-	IGNORED("storage-media-type", "Compatibility", "type"),
-	IGNORED("strict-transport-security-directives", "Compatibility", "list"),
-	IGNORED("tls-cipher-suites", "Compatibility", "names"),
-	IGNORED("tls-sni-cert-key", "Compatibility", "files"),
-	IGNORED("token-auth-file", "Compatibility", "file"),
-	IGNORED("tracing-config-file", "Compatibility", "file"),
-	IGNORED("watch-cache", "Compatibility", ""),
-	IGNORED("watch-cache-sizes", "Compatibility", "list"),
+        IGNORED("admission-control-config-file", "Compatibility", "file"),
+        IGNORED("api-audiences", "Compatibility", "names"),
+        IGNORED("apiserver-count", "Compatibility", "number"),
+        IGNORED("audit-log-format", "Compatibility", "format"),
+        IGNORED("audit-log-maxage", "Compatibility", "days"),
+        IGNORED("audit-log-maxbackup", "Compatibility", "number"),
+        IGNORED("audit-log-maxsize", "Compatibility", "megabytes"),
+        IGNORED("audit-log-path", "Compatibility", "file"),
+        IGNORED("audit-policy-file", "Compatibility", "file"),
+        IGNORED("authentication-config", "Compatibility", "file"),
+        IGNORED("authentication-token-webhook-config-file", "Compatibility", "file"),
+        IGNORED("authorization-config", "Compatibility", "file"),
+        IGNORED("authorization-webhook-config-file", "Compatibility", "file"),
+        IGNORED("cert-dir", "Compatibility", "path"),
+        IGNORED("contention-profiling", "Compatibility", ""),
+        IGNORED("cors-allowed-origins", "Compatibility", "patterns"),
+        IGNORED("default-watch-cache-size", "Compatibility", "number"),
+        IGNORED("delete-collection-workers", "Compatibility", "number"),
+        IGNORED("egress-selector-config-file", "Compatibility", "file"),
+        IGNORED("enable-aggregator-routing", "Compatibility", ""),
+        IGNORED("enable-bootstrap-token-auth", "Compatibility", ""),
+        IGNORED("enable-garbage-collector", "Compatibility", ""),
+        IGNORED("enable-priority-and-fairness", "Compatibility", ""),
+        IGNORED("encryption-provider-config", "Compatibility", "file"),
+        IGNORED("endpoint-reconciler-type", "Compatibility", "type"),
+        IGNORED("etcd-count-metric-poll-period", "Compatibility", "duration"),
+        IGNORED("etcd-db-metric-poll-interval", "Compatibility", "duration"),
+        IGNORED("etcd-healthcheck-timeout", "Compatibility", "duration"),
+        IGNORED("etcd-readycheck-timeout", "Compatibility", "duration"),
+        IGNORED("etcd-servers-overrides", "Compatibility", "list"),
+        IGNORED("external-hostname", "Compatibility", "name"),
+        IGNORED("feature-gates", "Compatibility", "name=bool"),
+        IGNORED("goaway-chance", "Compatibility", "number"),
+        IGNORED("http2-max-streams-per-connection", "Compatibility", "number"),
+        IGNORED("lease-reuse-duration-seconds", "Compatibility", "seconds"),
+        IGNORED("livez-grace-period", "Compatibility", "duration"),
+        IGNORED("max-connection-bytes-per-sec", "Compatibility", "number"),
+        IGNORED("oidc-issuer-url", "Compatibility", "url"),
+        IGNORED("oidc-client-id", "Compatibility", "name"),
+        IGNORED("oidc-ca-file", "Compatibility", "file"),
+        IGNORED("oidc-groups-claim", "Compatibility", "name"),
+        IGNORED("oidc-groups-prefix", "Compatibility", "prefix"),
+        IGNORED("oidc-username-claim", "Compatibility", "name"),
+        IGNORED("oidc-username-prefix", "Compatibility", "prefix"),
+        IGNORED("peer-advertise-ip", "Compatibility", "address"),
+        IGNORED("peer-advertise-port", "Compatibility", "port"),
+        IGNORED("peer-ca-file", "Compatibility", "file"),
+        IGNORED("permit-address-sharing", "Compatibility", ""),
+        IGNORED("permit-port-sharing", "Compatibility", ""),
+        IGNORED("profiling", "Compatibility", ""),
+        IGNORED("proxy-client-cert-file", "Compatibility", "file"),
+        IGNORED("proxy-client-key-file", "Compatibility", "file"),
+        IGNORED("request-timeout", "Compatibility", "duration"),
+        IGNORED("requestheader-allowed-names", "Compatibility", "names"),
+        IGNORED("requestheader-client-ca-file", "Compatibility", "file"),
+        IGNORED("requestheader-extra-headers-prefix", "Compatibility", "prefixes"),
+        IGNORED("requestheader-group-headers", "Compatibility", "names"),
+        IGNORED("requestheader-uid-headers", "Compatibility", "names"),
+        IGNORED("requestheader-username-headers", "Compatibility", "names"),
+        IGNORED("runtime-config", "Compatibility", "name=value"),
+        IGNORED("service-account-extend-token-expiration", "Compatibility", ""),
+        IGNORED("service-account-jwks-uri", "Compatibility", "url"),
+        IGNORED("service-account-lookup", "Compatibility", ""),
+        IGNORED("service-account-max-token-expiration", "Compatibility", "duration"),
+        IGNORED("show-hidden-metrics-for-version", "Compatibility", "version"),
+        IGNORED("shutdown-delay-duration", "Compatibility", "duration"),
+        IGNORED("shutdown-send-retry-after", "Compatibility", ""),
+        IGNORED("shutdown-watch-termination-grace-period", "Compatibility", "duration"),
+        IGNORED("storage-backend", "Compatibility", "name"),
+        IGNORED("storage-media-type", "Compatibility", "type"),
+        IGNORED("strict-transport-security-directives", "Compatibility", "list"),
+        IGNORED("tls-cipher-suites", "Compatibility", "names"),
+        IGNORED("tls-sni-cert-key", "Compatibility", "files"),
+        IGNORED("token-auth-file", "Compatibility", "file"),
+        IGNORED("tracing-config-file", "Compatibility", "file"),
+        IGNORED("watch-cache", "Compatibility", ""),
+        IGNORED("watch-cache-sizes", "Compatibility", "list"),
 
-	LOGGING_OPTION_ROWS(arg_logging),
-	{"help", 'h', OPTION_BOOL, &arg_help, "Global", "", "print this help and exit"},
-	{"version", 0, OPTION_BOOL, &arg_version, "Global", "", "print the version and exit"},
-	{0},
+        LOGGING_OPTION_ROWS(arg_logging),
+        {"help", 'h', OPTION_BOOL, &arg_help, "Global", "", "print this help and exit"},
+        {"version", 0, OPTION_BOOL, &arg_version, "Global", "", "print the version and exit"},
+        {0},
 };
 
 struct program {
@@ -233,10 +239,10 @@ static int check_required(struct err *err)
 		return err_set(err, ERR_BAD_REQUEST, "--tls-cert-file and --tls-private-key-file must be specified");
 	if (arg_config.secure_port < 0 || arg_config.secure_port > 65535)
 		return err_set(err, ERR_BAD_REQUEST, "--secure-port %lld must be between 0 and 65535",
-			       (long long)arg_config.secure_port);
+		               (long long)arg_config.secure_port);
 	if (arg_config.etcd_prefix[0] != '/')
 		return err_set(err, ERR_BAD_REQUEST, "--etcd-prefix \"%s\" must begin with a slash",
-			       arg_config.etcd_prefix);
+		               arg_config.etcd_prefix);
 	if (arg_min_request_timeout_seconds <= 0 || arg_min_request_timeout_seconds > 86400)
 		return err_set(err, ERR_BAD_REQUEST, "--min-request-timeout must be between 1 and 86400");
 	arg_config.min_request_timeout_ns = arg_min_request_timeout_seconds * NSEC_PER_SEC;
@@ -250,10 +256,11 @@ static int parse_service_ranges(struct err *err)
 
 	if (strlen(arg_service_cluster_ip_range) >= sizeof(text))
 		return err_set(err, ERR_BAD_REQUEST, "--service-cluster-ip-range is too long");
-	strcpy(text, arg_service_cluster_ip_range);
+	snprintf(text, sizeof(text), "%s", arg_service_cluster_ip_range);
 	for (char *item = strtok_r(text, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
 		if (arg_config.service_range_count == 2)
-			return err_set(err, ERR_BAD_REQUEST, "--service-cluster-ip-range must not hold more than two ranges");
+			return err_set(err, ERR_BAD_REQUEST,
+			               "--service-cluster-ip-range must not hold more than two ranges");
 		if (ip_range_parse(item, &arg_config.service_ranges[arg_config.service_range_count++], err) < 0)
 			return err_wrap(err, "--service-cluster-ip-range");
 	}
@@ -263,7 +270,8 @@ static int parse_service_ranges(struct err *err)
 		return err_set(err, ERR_BAD_REQUEST, "--service-cluster-ip-range must contain at least 8 addresses");
 	if (arg_config.service_range_count == 2 &&
 	    arg_config.service_ranges[0].base.is_v6 == arg_config.service_ranges[1].base.is_v6)
-		return err_set(err, ERR_BAD_REQUEST, "--service-cluster-ip-range: the two ranges must be of different IP families");
+		return err_set(err, ERR_BAD_REQUEST,
+		               "--service-cluster-ip-range: the two ranges must be of different IP families");
 	return 0;
 }
 
@@ -273,8 +281,9 @@ static int parse_node_ports(struct err *err)
 
 	if (sscanf(arg_service_node_port_range, "%d-%d%n", &first, &last, &used) != 2 ||
 	    arg_service_node_port_range[used] || first < 1 || last > 65535 || first > last)
-		return err_set(err, ERR_BAD_REQUEST, "--service-node-port-range \"%s\" is not a range of ports (first-last)",
-			       arg_service_node_port_range);
+		return err_set(err, ERR_BAD_REQUEST,
+		               "--service-node-port-range \"%s\" is not a range of ports (first-last)",
+		               arg_service_node_port_range);
 	arg_config.node_port_first = first;
 	arg_config.node_port_count = last - first + 1;
 	return 0;
@@ -290,7 +299,7 @@ static int parse_tls_version(struct err *err)
 		arg_config.tls_minimum_version = TLS1_2_VERSION;
 	else
 		return err_set(err, ERR_BAD_REQUEST, "--tls-min-version \"%s\" must be VersionTLS12 or VersionTLS13",
-			       arg_tls_min_version);
+		               arg_tls_min_version);
 	return 0;
 }
 
@@ -302,7 +311,8 @@ static int check_names(const struct string_list *list, const char *const *known,
 		while (known[j] && strcmp(known[j], list->items[i]))
 			j++;
 		if (!known[j])
-			return err_set(err, ERR_BAD_REQUEST, "%s: \"%.100s\" is not a valid value", flag, list->items[i]);
+			return err_set(err, ERR_BAD_REQUEST, "%s: \"%.100s\" is not a valid value", flag,
+			               list->items[i]);
 	}
 	return 0;
 }
@@ -345,7 +355,7 @@ static bool find_host_address(bool want_v6, char *out, size_t size)
 			const struct sockaddr_in6 *address = (const void *)at->ifa_addr;
 
 			found = !IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr) &&
-				inet_ntop(AF_INET6, &address->sin6_addr, out, (socklen_t)size);
+			        inet_ntop(AF_INET6, &address->sin6_addr, out, (socklen_t)size);
 		} else {
 			const struct sockaddr_in *address = (const void *)at->ifa_addr;
 
@@ -362,7 +372,8 @@ static int resolve_advertise_address(struct err *err)
 	struct ip ip;
 
 	if (!ip_parse(arg_config.bind_address, &ip))
-		return err_set(err, ERR_BAD_REQUEST, "--bind-address \"%s\" is not an IP address", arg_config.bind_address);
+		return err_set(err, ERR_BAD_REQUEST, "--bind-address \"%s\" is not an IP address",
+		               arg_config.bind_address);
 	if (!arg_config.advertise_address[0]) {
 		static const uint8_t unspecified[16];
 
@@ -372,19 +383,19 @@ static int resolve_advertise_address(struct err *err)
 			arg_config.advertise_address = found;
 		else
 			return err_set(err, ERR_BAD_REQUEST,
-				       "no address of this host was found; give one with --advertise-address");
+			               "no address of this host was found; give one with --advertise-address");
 	}
 	if (!ip_parse(arg_config.advertise_address, &ip))
 		return err_set(err, ERR_BAD_REQUEST, "--advertise-address \"%s\" is not an IP address",
-			       arg_config.advertise_address);
+		               arg_config.advertise_address);
 	return 0;
 }
 
 static int check_flags(struct err *err)
 {
-	static int (*const checks[])(struct err *err) = {
-		check_required,	   parse_service_ranges, parse_node_ports,
-		parse_tls_version, check_modes,		 resolve_advertise_address,
+	static int (*const checks[])(struct err * err) = {
+	        check_required,    parse_service_ranges, parse_node_ports,
+	        parse_tls_version, check_modes,          resolve_advertise_address,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
@@ -400,8 +411,9 @@ static void print_help(void)
 {
 	struct strbuf text = STRBUF_INIT(1 << 20);
 
-	strbuf_append_text(&text, "The Kubernetes API server validates and stores the cluster's objects and serves the "
-				  "REST API through which everything else works.\n\nUsage:\n  kube-apiserver [flags]\n\n");
+	strbuf_append_text(&text,
+	                   "The Kubernetes API server validates and stores the cluster's objects and serves the "
+	                   "REST API through which everything else works.\n\nUsage:\n  kube-apiserver [flags]\n\n");
 	options_help(options, &text);
 	fputs(strbuf_text(&text), stdout);
 	strbuf_done(&text);
@@ -419,7 +431,7 @@ static void on_stopped(void *context)
 static void on_signal(struct loop_signal *source)
 {
 	struct program *program = source->signal_number == SIGTERM ? container_of(source, struct program, sigterm)
-								   : container_of(source, struct program, sigint);
+	                                                           : container_of(source, struct program, sigint);
 
 	log_info("Stopping", kv_int("signal", source->signal_number));
 	server_stop(&program->server, on_stopped, program);
@@ -428,7 +440,7 @@ static void on_signal(struct loop_signal *source)
 static void log_start(const struct server *server)
 {
 	log_info("Serving securely", kv_str("version", CARAVEL_VERSION), kv_str("address", arg_config.bind_address),
-		 kv_int("port", server->port), kv_str("advertiseAddress", arg_config.advertise_address));
+	         kv_int("port", server->port), kv_str("advertiseAddress", arg_config.advertise_address));
 	log_warning("Authorization allows everything to every authenticated user: RBAC is not enforced yet");
 }
 

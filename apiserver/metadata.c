@@ -55,16 +55,18 @@ static const struct status *settle_namespace(struct change *change, struct json 
 		return NULL;
 	}
 	if (is_set(sent) && strcmp(sent, change->namespace_name))
-		return status_new(change->arena, ERR_BAD_REQUEST,
-				  "the namespace of the provided object does not match the namespace sent on the request");
+		return status_new(
+		        change->arena, ERR_BAD_REQUEST,
+		        "the namespace of the provided object does not match the namespace sent on the request");
 	json_set_text(change->arena, metadata, "namespace", change->namespace_name);
 	return NULL;
 }
 
 const struct status *metadata_prepare_create(struct change *change)
 {
-	static const char *const dropped[] = {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink",
-					      "generation",        "managedFields",              "resourceVersion"};
+	static const char *const dropped[] = {"deletionTimestamp", "deletionGracePeriodSeconds",
+	                                      "selfLink",          "generation",
+	                                      "managedFields",     "resourceVersion"};
 	struct json *metadata = json_ensure_object(change->arena, change->object, "metadata");
 	const char *version = json_get_text(metadata, "resourceVersion");
 	const struct status *status = settle_namespace(change, metadata);
@@ -109,25 +111,25 @@ static void refill(struct change *change, struct json *metadata, const struct js
 }
 
 static const struct status *check_version(struct change *change, struct json *metadata, const struct json *old,
-					  bool allow_unconditional)
+                                          bool allow_unconditional)
 {
 	const char *sent = json_get_text(metadata, "resourceVersion");
 	const char *held = json_get_text(old, "resourceVersion");
 
 	if (is_set(sent) && strcmp(sent, "0"))
 		return held && !strcmp(sent, held)
-			       ? NULL
-			       : status_conflict(change->arena, change->resource, change->name, NULL);
+		               ? NULL
+		               : status_conflict(change->arena, change->resource, change->name, NULL);
 	if (!allow_unconditional) {
 		const char *message = "Invalid value: 0x0: must be specified for an update";
 		const struct status *status = status_new_for(
-			change->arena, ERR_INVALID, change->resource, change->name,
-			"%s%s%s \"%s\" is invalid: metadata.resourceVersion: %s", change->resource->kind,
-			change->resource->group[0] ? "." : "", change->resource->group, change->name, message);
+		        change->arena, ERR_INVALID, change->resource, change->name,
+		        "%s%s%s \"%s\" is invalid: metadata.resourceVersion: %s", change->resource->kind,
+		        change->resource->group[0] ? "." : "", change->resource->group, change->name, message);
 
-		return status_with_cause(change->arena, status,
-					 (struct status_cause){"FieldValueInvalid", message,
-							       "metadata.resourceVersion"});
+		return status_with_cause(
+		        change->arena, status,
+		        (struct status_cause){"FieldValueInvalid", message, "metadata.resourceVersion"});
 	}
 	keep_old(change, metadata, old, "resourceVersion");
 	return NULL;
@@ -143,17 +145,18 @@ const struct status *metadata_prepare_update(struct change *change, bool allow_u
 
 	if (is_set(name) && strcmp(name, change->name))
 		return status_new(change->arena, ERR_BAD_REQUEST,
-				  "the name of the object (%s) does not match the name on the URL (%s)", name,
-				  change->name);
+		                  "the name of the object (%s) does not match the name on the URL (%s)", name,
+		                  change->name);
 	json_set_text(change->arena, metadata, "name", change->name);
 	status = settle_namespace(change, metadata);
 	if (status)
 		return status;
 	if (is_set(uid) && old_uid && strcmp(uid, old_uid))
-		return status_conflict(change->arena, change->resource, change->name,
-				       arena_printf(change->arena,
-						    "Precondition failed: UID in precondition: %s, UID in object meta: %s",
-						    uid, old_uid));
+		return status_conflict(
+		        change->arena, change->resource, change->name,
+		        arena_printf(change->arena,
+		                     "Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
+		                     old_uid));
 	status = check_version(change, metadata, old, allow_unconditional);
 	if (status)
 		return status;
@@ -196,8 +199,9 @@ bool metadata_has_finalizer(const struct json *object, const char *finalizer)
 void metadata_add_finalizer(struct arena *arena, struct json *object, const char *finalizer)
 {
 	if (!metadata_has_finalizer(object, finalizer))
-		json_append(arena, json_ensure_array(arena, json_ensure_object(arena, object, "metadata"), "finalizers"),
-			    json_string(arena, finalizer));
+		json_append(arena,
+		            json_ensure_array(arena, json_ensure_object(arena, object, "metadata"), "finalizers"),
+		            json_string(arena, finalizer));
 }
 
 void metadata_remove_finalizer(struct json *object, const char *finalizer)

@@ -118,7 +118,7 @@ static bool clause_output(const struct clause *clause, bool allow_shapes, bool w
 }
 
 const struct status *negotiate_output(struct arena *arena, const char *accept, bool allow_shapes, bool watch,
-				      struct output *ret_output)
+                                      struct output *ret_output)
 {
 	struct output best = {0};
 	double best_weight = 0;
@@ -139,27 +139,27 @@ const struct status *negotiate_output(struct arena *arena, const char *accept, b
 	}
 	if (best_weight <= 0)
 		return status_new(arena, ERR_NOT_ACCEPTABLE, "only the following media types are accepted: %s",
-				  watch ? "application/json, application/json;stream=watch"
-					: "application/json, application/yaml");
+		                  watch ? "application/json, application/json;stream=watch"
+		                        : "application/json, application/yaml");
 	best.content_type = best.format == OUTPUT_YAML ? "application/yaml" : "application/json";
 	*ret_output = best;
 	return NULL;
 }
 
 const struct status *negotiate_body(struct arena *arena, const char *content_type, bool patch,
-				    enum body_format *ret_format)
+                                    enum body_format *ret_format)
 {
 	static const struct {
 		const char *media;
 		enum body_format format;
 		bool patch;
 	} table[] = {
-		{"application/json", BODY_JSON, false},
-		{"application/yaml", BODY_YAML, false},
-		{"application/vnd.kubernetes.protobuf", BODY_PROTOBUF, false},
-		{"application/json-patch+json", BODY_JSON_PATCH, true},
-		{"application/merge-patch+json", BODY_MERGE_PATCH, true},
-		{"application/strategic-merge-patch+json", BODY_STRATEGIC_PATCH, true},
+	        {"application/json", BODY_JSON, false},
+	        {"application/yaml", BODY_YAML, false},
+	        {"application/vnd.kubernetes.protobuf", BODY_PROTOBUF, false},
+	        {"application/json-patch+json", BODY_JSON_PATCH, true},
+	        {"application/merge-patch+json", BODY_MERGE_PATCH, true},
+	        {"application/strategic-merge-patch+json", BODY_STRATEGIC_PATCH, true},
 	};
 	struct clause clause = {.media = "application/json"};
 
@@ -172,10 +172,10 @@ const struct status *negotiate_body(struct arena *arena, const char *content_typ
 		}
 	if (patch)
 		return status_new(arena, ERR_UNSUPPORTED_MEDIA,
-				  "the body of the request was in an unknown format - accepted media types include: "
-				  "application/json-patch+json, application/merge-patch+json, "
-				  "application/strategic-merge-patch+json");
+		                  "the body of the request was in an unknown format - accepted media types include: "
+		                  "application/json-patch+json, application/merge-patch+json, "
+		                  "application/strategic-merge-patch+json");
 	return status_new(arena, ERR_UNSUPPORTED_MEDIA,
-			  "the body of the request was in an unknown format - accepted media types include: "
-			  "application/json, application/yaml, application/vnd.kubernetes.protobuf");
+	                  "the body of the request was in an unknown format - accepted media types include: "
+	                  "application/json, application/yaml, application/vnd.kubernetes.protobuf");
 }

@@ -27,7 +27,7 @@ struct output {
 // `accept` may be NULL. For watches only JSON is served. Tables and partial
 // metadata are taken where `allow_shapes`; else such clauses are passed over.
 const struct status *negotiate_output(struct arena *arena, const char *accept, bool allow_shapes, bool watch,
-				      struct output *ret_output);
+                                      struct output *ret_output);
 
 enum body_format {
 	BODY_JSON,
@@ -40,4 +40,4 @@ enum body_format {
 
 // `content_type` may be NULL: JSON. For patches the patch types, else the object types.
 const struct status *negotiate_body(struct arena *arena, const char *content_type, bool patch,
-				    enum body_format *ret_format);
+                                    enum body_format *ret_format);

@@ -74,18 +74,18 @@ struct health_check *nonresource_health_checks(struct server *server)
 		ALL = HEALTH_HEALTHZ | HEALTH_LIVEZ | HEALTH_READYZ,
 	};
 	const struct health_check checks[] = {
-		{"ping", ALL, always, NULL},
-		{"log", ALL, always, NULL},
-		{"etcd", ALL, etcd_is_healthy, server},
-		{"etcd-readiness", HEALTH_READYZ, etcd_is_healthy, server},
-		{"informer-sync", HEALTH_READYZ, caches_are_synced, server},
-		{"poststarthook/start-system-namespaces-controller", ALL, is_bootstrapped, server},
-		{"poststarthook/start-service-ip-repair-controllers", ALL, is_bootstrapped, server},
-		{"poststarthook/start-kubernetes-service-cidr-controller", ALL, is_bootstrapped, server},
-		{"poststarthook/scheduling/bootstrap-system-priority-classes", ALL, is_bootstrapped, server},
-		{"poststarthook/bootstrap-controller", ALL, is_bootstrapped, server},
-		{"shutdown", HEALTH_READYZ, is_not_stopping, server},
-		{0},
+	        {"ping", ALL, always, NULL},
+	        {"log", ALL, always, NULL},
+	        {"etcd", ALL, etcd_is_healthy, server},
+	        {"etcd-readiness", HEALTH_READYZ, etcd_is_healthy, server},
+	        {"informer-sync", HEALTH_READYZ, caches_are_synced, server},
+	        {"poststarthook/start-system-namespaces-controller", ALL, is_bootstrapped, server},
+	        {"poststarthook/start-service-ip-repair-controllers", ALL, is_bootstrapped, server},
+	        {"poststarthook/start-kubernetes-service-cidr-controller", ALL, is_bootstrapped, server},
+	        {"poststarthook/scheduling/bootstrap-system-priority-classes", ALL, is_bootstrapped, server},
+	        {"poststarthook/bootstrap-controller", ALL, is_bootstrapped, server},
+	        {"shutdown", HEALTH_READYZ, is_not_stopping, server},
+	        {0},
 	};
 
 	return xmemdup(checks, sizeof(checks));
@@ -112,23 +112,23 @@ static void serve_health(struct request *request)
 static void serve_version(struct request *request)
 {
 	static const char *const pairs[][2] = {
-		{"major", "1"},
-		{"minor", "33"},
-		{"emulationMajor", "1"},
-		{"emulationMinor", "33"},
-		{"minCompatibilityMajor", "1"},
-		{"minCompatibilityMinor", "32"},
-		{"gitVersion", CARAVEL_VERSION},
-		{"gitCommit", ""},
-		{"gitTreeState", ""},
-		{"buildDate", "1970-01-01T00:00:00Z"},
-		{"goVersion", "none (C, " __VERSION__ ")"},
+	        {"major", "1"},
+	        {"minor", "33"},
+	        {"emulationMajor", "1"},
+	        {"emulationMinor", "33"},
+	        {"minCompatibilityMajor", "1"},
+	        {"minCompatibilityMinor", "32"},
+	        {"gitVersion", CARAVEL_VERSION},
+	        {"gitCommit", ""},
+	        {"gitTreeState", ""},
+	        {"buildDate", "1970-01-01T00:00:00Z"},
+	        {"goVersion", "none (C, " __VERSION__ ")"},
 #ifdef __clang__
-		{"compiler", "clang"},
+	        {"compiler", "clang"},
 #else
-		{"compiler", "gcc"},
+	        {"compiler", "gcc"},
 #endif
-		{"platform", PLATFORM},
+	        {"platform", PLATFORM},
 	};
 	struct json *version = json_object(request->arena);
 
@@ -155,16 +155,16 @@ static const struct {
 	bool prefix; // also everything below it
 	void (*serve)(struct request *request);
 } paths[] = {
-	{"/", false, serve_root},
-	{"/api", true, discovery_serve},
-	{"/apis", true, discovery_serve},
-	{"/healthz", true, serve_health},
-	{"/livez", true, serve_health},
-	{"/metrics", false, serve_metrics},
-	{"/openapi/v2", false, discovery_serve_openapi_v2},
-	{"/openapi/v3", true, discovery_serve_openapi_v3},
-	{"/readyz", true, serve_health},
-	{"/version", false, serve_version},
+        {"/", false, serve_root},
+        {"/api", true, discovery_serve},
+        {"/apis", true, discovery_serve},
+        {"/healthz", true, serve_health},
+        {"/livez", true, serve_health},
+        {"/metrics", false, serve_metrics},
+        {"/openapi/v2", false, discovery_serve_openapi_v2},
+        {"/openapi/v3", true, discovery_serve_openapi_v3},
+        {"/readyz", true, serve_health},
+        {"/version", false, serve_version},
 };
 
 static void serve_root(struct request *request)

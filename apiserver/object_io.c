@@ -17,7 +17,7 @@ void object_complete(struct arena *arena, const struct schema_type *type, struct
 }
 
 struct json *object_load_plain(struct arena *arena, const struct schema_resource *resource,
-			       const struct stored_object *object, struct err *err)
+                               const struct stored_object *object, struct err *err)
 {
 	struct json *tree;
 
@@ -28,7 +28,7 @@ struct json *object_load_plain(struct arena *arena, const struct schema_resource
 }
 
 struct json *object_load(struct arena *arena, const struct schema_resource *resource,
-			 const struct stored_object *object, struct err *err)
+                         const struct stored_object *object, struct err *err)
 {
 	struct json *tree = object_load_plain(arena, resource, object, err);
 

@@ -12,11 +12,11 @@ struct stored_object;
 // The tree of a stored object in the resource's form, with defaults and Go's
 // document shape, as a decoded request has them. NULL: what is stored can't be read.
 struct json *object_load(struct arena *arena, const struct schema_resource *resource,
-			 const struct stored_object *object, struct err *err);
+                         const struct stored_object *object, struct err *err);
 
 // The tree as stored, nothing added.
 struct json *object_load_plain(struct arena *arena, const struct schema_resource *resource,
-			       const struct stored_object *object, struct err *err);
+                               const struct stored_object *object, struct err *err);
 
 // The bytes to store: the stored form, without the resourceVersion.
 struct blob *object_store(struct arena *arena, const struct schema_resource *resource, const struct json *object);

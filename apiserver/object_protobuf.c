@@ -141,7 +141,8 @@ static struct json *decode_double(struct decoder *decoder, uint64_t bits)
 
 	memcpy(&number, &bits, sizeof(number));
 	snprintf(text, sizeof(text), "%.17g", number);
-	return json_parse(decoder->arena, text, strlen(text), NULL, &value, NULL) < 0 ? json_null(decoder->arena) : value;
+	return json_parse(decoder->arena, text, strlen(text), NULL, &value, NULL) < 0 ? json_null(decoder->arena)
+	                                                                              : value;
 }
 
 // A message of which only some numbered members matter.
@@ -232,13 +233,13 @@ static bool is_utf8(struct span span)
 // --- values by their type ---------------------------------------------------------------------------
 
 static int decode_struct(struct decoder *decoder, const struct schema_type *type, struct span span,
-			 struct json *object);
+                         struct json *object);
 static int decode_value(struct decoder *decoder, const struct schema_type *type, const struct wire_value *wire,
-			struct json **ret_value);
+                        struct json **ret_value);
 
 // A list where one value is due: a message with the items under number 1 (ExtraValue and its like).
 static int decode_wrapped_list(struct decoder *decoder, const struct schema_type *type, struct span span,
-			       struct json **ret_value)
+                               struct json **ret_value)
 {
 	struct json *list = json_array(decoder->arena);
 
@@ -263,7 +264,7 @@ static int decode_wrapped_list(struct decoder *decoder, const struct schema_type
 }
 
 static int decode_message(struct decoder *decoder, const struct schema_type *type, struct span span,
-			  struct json **ret_value)
+                          struct json **ret_value)
 {
 	struct small_message message;
 
@@ -299,7 +300,7 @@ static int decode_message(struct decoder *decoder, const struct schema_type *typ
 
 // *ret_value stays NULL for what JSON writes as null.
 static int decode_value(struct decoder *decoder, const struct schema_type *type, const struct wire_value *wire,
-			struct json **ret_value)
+                        struct json **ret_value)
 {
 	bool is_bytes = wire->wire_type == WIRE_BYTES;
 
@@ -332,7 +333,7 @@ static int decode_value(struct decoder *decoder, const struct schema_type *type,
 }
 
 static int decode_map_entry(struct decoder *decoder, const struct schema_type *type, const struct wire_value *wire,
-			    struct json *map)
+                            struct json *map)
 {
 	struct span span = wire->bytes;
 	const char *key = "";
@@ -384,7 +385,7 @@ static bool is_number(const struct schema_type *type)
 }
 
 static int decode_list_item(struct decoder *decoder, const struct schema_type *type, const struct wire_value *wire,
-			    struct json *list)
+                            struct json *list)
 {
 	struct json *item = NULL;
 	int r;
@@ -415,20 +416,20 @@ static bool is_omitted(const struct schema_field *field, const struct json *valu
 }
 
 static int decode_member(struct decoder *decoder, const struct schema_field *field, const struct wire_value *wire,
-			 struct json *object)
+                         struct json *object)
 {
 	struct json *value = NULL;
 	int r;
 
 	if (field->flags & SCHEMA_INLINE) // a message on the wire, members of the parent in JSON
 		return wire->wire_type == WIRE_BYTES ? decode_struct(decoder, field->type, wire->bytes, object)
-						     : malformed(decoder);
+		                                     : malformed(decoder);
 	if (field->type->kind == SCHEMA_LIST)
 		return decode_list_item(decoder, field->type, wire,
-					json_ensure_array(decoder->arena, object, field->json_name));
+		                        json_ensure_array(decoder->arena, object, field->json_name));
 	if (field->type->kind == SCHEMA_MAP)
 		return decode_map_entry(decoder, field->type, wire,
-					json_ensure_object(decoder->arena, object, field->json_name));
+		                        json_ensure_object(decoder->arena, object, field->json_name));
 	r = decode_value(decoder, field->type, wire, &value);
 	if (r == 0 && value && !is_omitted(field, value))
 		json_set(decoder->arena, object, field->json_name, value);
@@ -443,8 +444,7 @@ static const struct schema_field *field_by_number(const struct schema_type *type
 	return NULL;
 }
 
-static int decode_struct(struct decoder *decoder, const struct schema_type *type, struct span span,
-			 struct json *object)
+static int decode_struct(struct decoder *decoder, const struct schema_type *type, struct span span, struct json *object)
 {
 	int r = 0;
 
@@ -474,7 +474,7 @@ static void set_if_there(struct decoder *decoder, struct json *object, const cha
 }
 
 int object_protobuf_decode(struct arena *arena, const struct schema_type *type, const char *data, size_t length,
-		    struct json **ret_object, struct err *err)
+                           struct json **ret_object, struct err *err)
 {
 	struct decoder decoder = {.arena = arena, .err = err};
 	struct span span = {(const uint8_t *)data + sizeof(magic), (const uint8_t *)data + length};

@@ -17,5 +17,5 @@
 bool object_protobuf_is_envelope(const char *data, size_t length);
 
 // The object in an envelope as a tree of `type`, with apiVersion and kind from the envelope.
-NODISCARD int object_protobuf_decode(struct arena *arena, const struct schema_type *type, const char *data, size_t length,
-			      struct json **ret_object, struct err *err);
+NODISCARD int object_protobuf_decode(struct arena *arena, const struct schema_type *type, const char *data,
+                                     size_t length, struct json **ret_object, struct err *err);

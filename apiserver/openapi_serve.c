@@ -67,7 +67,8 @@ void discovery_serve_openapi_v2(struct request *request)
 	bool protobuf = accept && strstr(accept, OPENAPI_V2_PROTOBUF_ACCEPT);
 
 	documents_serve(request->server->documents, request, protobuf ? "openapi v2 protobuf" : "openapi v2",
-			protobuf ? OPENAPI_V2_PROTOBUF_TYPE : "application/json", protobuf ? write_v2_protobuf : write_v2);
+	                protobuf ? OPENAPI_V2_PROTOBUF_TYPE : "application/json",
+	                protobuf ? write_v2_protobuf : write_v2);
 }
 
 void discovery_serve_openapi_v3(struct request *request)
@@ -76,6 +77,6 @@ void discovery_serve_openapi_v3(struct request *request)
 	bool index = !strcmp(path, "/openapi/v3") || !strcmp(path, "/openapi/v3/");
 
 	documents_serve(request->server->documents, request,
-			index ? "openapi v3" : arena_printf(request->arena, "path %s", path), "application/json",
-			index ? write_v3_index : write_v3);
+	                index ? "openapi v3" : arena_printf(request->arena, "path %s", path), "application/json",
+	                index ? write_v3_index : write_v3);
 }

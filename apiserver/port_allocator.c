@@ -49,25 +49,25 @@ static void read_bitmap(struct port_op *op);
 const struct schema_resource *port_allocator_resource(void)
 {
 	static const struct schema_type type = {.name = "RangeAllocation",
-						.openapi_name = "io.k8s.api.core.v1.RangeAllocation",
-						.group = "",
-						.version = "v1",
-						.kind = SCHEMA_STRUCT,
-						.preserve_unknown = true,
-						.doc = ""};
+	                                        .openapi_name = "io.k8s.api.core.v1.RangeAllocation",
+	                                        .group = "",
+	                                        .version = "v1",
+	                                        .kind = SCHEMA_STRUCT,
+	                                        .preserve_unknown = true,
+	                                        .doc = ""};
 	static const char *const none[] = {NULL};
 	static const struct schema_resource resource = {.group = "",
-							.version = "v1",
-							.kind = "RangeAllocation",
-							.list_kind = "RangeAllocationList",
-							.plural = "rangeallocations",
-							.singular = "rangeallocation",
-							.short_names = none,
-							.categories = none,
-							.type = &type,
-							.storage_prefix = "/registry/ranges",
-							.storage_version = "v1",
-							.doc = ""};
+	                                                .version = "v1",
+	                                                .kind = "RangeAllocation",
+	                                                .list_kind = "RangeAllocationList",
+	                                                .plural = "rangeallocations",
+	                                                .singular = "rangeallocation",
+	                                                .short_names = none,
+	                                                .categories = none,
+	                                                .type = &type,
+	                                                .storage_prefix = "/registry/ranges",
+	                                                .storage_version = "v1",
+	                                                .doc = ""};
 
 	return &resource;
 }
@@ -123,10 +123,10 @@ static struct blob *encode_bitmap(const struct server *server, const struct bitm
 		bytes[i] = map->bits[length - 1 - i];
 	base64_encode(&data, bytes, length);
 	strbuf_printf(&text,
-		      "{\"kind\":\"RangeAllocation\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\","
-		      "\"creationTimestamp\":null},\"range\":\"%d-%d\",\"data\":\"%s\"}",
-		      RANGE_NAME, config->node_port_first, config->node_port_first + config->node_port_count - 1,
-		      strbuf_text(&data));
+	              "{\"kind\":\"RangeAllocation\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\","
+	              "\"creationTimestamp\":null},\"range\":\"%d-%d\",\"data\":\"%s\"}",
+	              RANGE_NAME, config->node_port_first, config->node_port_first + config->node_port_count - 1,
+	              strbuf_text(&data));
 	strbuf_done(&data);
 	owned = strbuf_take(&text, &text_length);
 	return blob_new_take(owned, text_length);
@@ -209,12 +209,12 @@ static void on_swapped(void *context, struct stored_object *object, const struct
 static void swap(struct port_op *op, int64_t expected_revision)
 {
 	struct storage_write write = {
-		.type = expected_revision ? STORAGE_UPDATE : STORAGE_CREATE,
-		.resource = port_allocator_resource(),
-		.namespace_name = "",
-		.name = RANGE_NAME,
-		.expected_revision = expected_revision,
-		.json = encode_bitmap(op->server, &op->map),
+	        .type = expected_revision ? STORAGE_UPDATE : STORAGE_CREATE,
+	        .resource = port_allocator_resource(),
+	        .namespace_name = "",
+	        .name = RANGE_NAME,
+	        .expected_revision = expected_revision,
+	        .json = encode_bitmap(op->server, &op->map),
 	};
 
 	storage_write(op->server->storage, &write, op->loop, on_swapped, op);
@@ -246,9 +246,9 @@ static void on_read(void *context, struct stored_object *object, int64_t revisio
 static void read_bitmap(struct port_op *op)
 {
 	struct storage_read read = {.resource = port_allocator_resource(),
-				    .namespace_name = "",
-				    .name = RANGE_NAME,
-				    .freshness = STORAGE_CONSISTENT};
+	                            .namespace_name = "",
+	                            .name = RANGE_NAME,
+	                            .freshness = STORAGE_CONSISTENT};
 
 	storage_get(op->server->storage, &read, op->loop, on_read, op);
 }
@@ -259,7 +259,7 @@ static const int *copy_ports(const int *ports, size_t count)
 }
 
 void port_allocator_apply(struct server *server, struct loop *loop, const struct port_request *request,
-			  void (*done)(void *context, const struct port_result *result), void *context)
+                          void (*done)(void *context, const struct port_result *result), void *context)
 {
 	struct port_op *op = NEW(struct port_op);
 

@@ -110,7 +110,7 @@ static const char *text_or_empty(const struct query *query, const char *name)
 }
 
 static const struct status *parse_integer(struct arena *arena, const struct query *query, const char *name,
-					  int64_t *ret_value, bool *ret_present)
+                                          int64_t *ret_value, bool *ret_present)
 {
 	const char *text = query_get(query, name);
 	char *end;
@@ -130,7 +130,7 @@ static const struct status *parse_integer(struct arena *arena, const struct quer
 }
 
 static const struct status *parse_field_validation(struct arena *arena, const struct query *query,
-						   enum field_validation *ret_mode)
+                                                   enum field_validation *ret_mode)
 {
 	const char *text = text_or_empty(query, "fieldValidation");
 
@@ -143,9 +143,9 @@ static const struct status *parse_field_validation(struct arena *arena, const st
 		*ret_mode = FIELD_VALIDATION_IGNORE;
 	else
 		return status_new(arena, ERR_INVALID,
-				  "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: "
-				  "\"%.64s\": supported values: \"Ignore\", \"Strict\", \"Warn\"",
-				  text);
+		                  "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: "
+		                  "\"%.64s\": supported values: \"Ignore\", \"Strict\", \"Warn\"",
+		                  text);
 	return NULL;
 }
 
@@ -156,13 +156,13 @@ static const struct status *parse_dry_run(struct arena *arena, const char *text,
 		return NULL;
 	}
 	return status_new(arena, ERR_INVALID,
-			  "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: \"%.64s\": supported "
-			  "values: \"All\"",
-			  text);
+	                  "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: \"%.64s\": supported "
+	                  "values: \"All\"",
+	                  text);
 }
 
 static const struct status *parse_propagation(struct arena *arena, const char *text,
-					      enum delete_propagation *ret_propagation)
+                                              enum delete_propagation *ret_propagation)
 {
 	static const char *const names[] = {"", "Orphan", "Background", "Foreground"};
 
@@ -172,9 +172,9 @@ static const struct status *parse_propagation(struct arena *arena, const char *t
 			return NULL;
 		}
 	return status_new(arena, ERR_INVALID,
-			  "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"%.64s\": "
-			  "supported values: \"Background\", \"Foreground\", \"Orphan\", \"nil\"",
-			  text);
+	                  "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"%.64s\": "
+	                  "supported values: \"Background\", \"Foreground\", \"Orphan\", \"nil\"",
+	                  text);
 }
 
 static void parse_texts(const struct query *query, struct request_options *options)
@@ -197,7 +197,7 @@ static void parse_texts(const struct query *query, struct request_options *optio
 }
 
 static const struct status *parse_numbers(struct arena *arena, const struct query *query,
-					  struct request_options *options)
+                                          struct request_options *options)
 {
 	const struct status *status;
 	bool present;
@@ -207,14 +207,14 @@ static const struct status *parse_numbers(struct arena *arena, const struct quer
 		status = parse_integer(arena, query, "timeoutSeconds", &options->timeout_seconds, &present);
 	if (!status)
 		status = parse_integer(arena, query, "gracePeriodSeconds", &options->grace_period_seconds,
-				       &options->has_grace_period);
+		                       &options->has_grace_period);
 	if (!status && options->limit < 0)
 		options->limit = 0;
 	return status;
 }
 
 const struct status *request_options_parse(struct arena *arena, const struct query *query,
-					   struct request_options *ret_options)
+                                           struct request_options *ret_options)
 {
 	struct request_options options = {0};
 	const struct status *status;
@@ -247,7 +247,7 @@ static const struct status *add_preconditions(const struct json *body, struct re
 }
 
 const struct status *request_options_add_delete(struct arena *arena, const struct json *body,
-						struct request_options *options)
+                                                struct request_options *options)
 {
 	const struct status *status = NULL;
 	const char *policy = json_get_text(body, "propagationPolicy");
@@ -267,8 +267,8 @@ const struct status *request_options_add_delete(struct arena *arena, const struc
 			status = parse_dry_run(arena, json_text(item), &options->dry_run);
 	if (!status && policy && options->has_orphan_dependents)
 		status = status_new(arena, ERR_INVALID,
-				    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: "
-				    "\"%.64s\": orphanDependents and deletionPropagation cannot be both set",
-				    policy);
+		                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: "
+		                    "\"%.64s\": orphanDependents and deletionPropagation cannot be both set",
+		                    policy);
 	return status ? status : add_preconditions(body, options);
 }

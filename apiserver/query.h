@@ -44,8 +44,8 @@ struct request_options {
 	const char *resource_version_match; // "" = unset
 	const char *continue_token;
 	int64_t limit;
-	int64_t timeout_seconds;            // 0 = unset
-	const char *include_object;         // of Tables: "", None, Metadata, Object
+	int64_t timeout_seconds;    // 0 = unset
+	const char *include_object; // of Tables: "", None, Metadata, Object
 	// deletes
 	bool has_grace_period;
 	int64_t grace_period_seconds;
@@ -67,8 +67,8 @@ const char *query_get(const struct query *query, const char *name);
 bool query_get_bool(const struct query *query, const char *name);
 
 const struct status *request_options_parse(struct arena *arena, const struct query *query,
-					   struct request_options *ret_options);
+                                           struct request_options *ret_options);
 
 // Lays a DeleteOptions body over options from the query.
 const struct status *request_options_add_delete(struct arena *arena, const struct json *body,
-						struct request_options *options);
+                                                struct request_options *options);

@@ -25,8 +25,8 @@ const struct status *read_options_version(struct arena *arena, const char *text,
 		value = strtoll(text, &end, 10);
 	if (!end || *end || errno)
 		return status_new(arena, ERR_BAD_REQUEST,
-				  "Invalid value: \"%.64s\": strconv.ParseUint: parsing \"%.64s\": invalid syntax", text,
-				  text);
+		                  "Invalid value: \"%.64s\": strconv.ParseUint: parsing \"%.64s\": invalid syntax",
+		                  text, text);
 	*ret_revision = value;
 	return NULL;
 }
@@ -36,15 +36,13 @@ const struct status *read_options_get(const struct request *request, struct stor
 	const char *version = request->options.resource_version;
 	const struct status *status;
 	struct storage_read read = {.resource = request_resource(request),
-				    .namespace_name = request->route.namespace_name,
-				    .name = request->route.name};
+	                            .namespace_name = request->route.namespace_name,
+	                            .name = request->route.name};
 
 	status = read_options_version(request->arena, version, &read.revision);
 	if (status)
 		return status;
-	read.freshness = !version[0]	? STORAGE_CONSISTENT
-			 : read.revision ? STORAGE_NOT_OLDER
-					 : STORAGE_ANY;
+	read.freshness = !version[0] ? STORAGE_CONSISTENT : read.revision ? STORAGE_NOT_OLDER : STORAGE_ANY;
 	if (!read.resource->namespaced)
 		read.namespace_name = "";
 	*ret_read = read;
@@ -52,14 +50,13 @@ const struct status *read_options_get(const struct request *request, struct stor
 }
 
 static const struct status *invalid_option(const struct request *request, const char *field, const char *reason,
-					   const char *message)
+                                           const char *message)
 {
-	const struct status *status =
-		status_new(request->arena, ERR_INVALID, "ListOptions.meta.k8s.io \"\" is invalid: %s: %s", field,
-			   message);
+	const struct status *status = status_new(request->arena, ERR_INVALID,
+	                                         "ListOptions.meta.k8s.io \"\" is invalid: %s: %s", field, message);
 
 	return status_with_cause(request->arena, status,
-				 (struct status_cause){.reason = reason, .message = message, .field = field});
+	                         (struct status_cause){.reason = reason, .message = message, .field = field});
 }
 
 static const struct status *check_match(const struct request *request)
@@ -69,26 +66,26 @@ static const struct status *check_match(const struct request *request)
 
 	if (options->has_send_initial_events && !options->watch)
 		return invalid_option(request, "sendInitialEvents", "FieldValueForbidden",
-				      "Forbidden: sendInitialEvents is forbidden for list");
+		                      "Forbidden: sendInitialEvents is forbidden for list");
 	if (!match[0])
 		return NULL;
 	if (options->continue_token[0])
 		return invalid_option(request, "resourceVersionMatch", "FieldValueForbidden",
-				      "Forbidden: resourceVersionMatch is forbidden for continue");
+		                      "Forbidden: resourceVersionMatch is forbidden for continue");
 	if (!options->resource_version[0])
 		return invalid_option(
-			request, "resourceVersionMatch", "FieldValueForbidden",
-			"Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
+		        request, "resourceVersionMatch", "FieldValueForbidden",
+		        "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
 	if (strcmp(match, "Exact") && strcmp(match, "NotOlderThan"))
 		return invalid_option(request, "resourceVersionMatch", "FieldValueNotSupported",
-				      arena_printf(request->arena,
-						   "Unsupported value: \"%.64s\": supported values: \"Exact\", "
-						   "\"NotOlderThan\", \"\"",
-						   match));
+		                      arena_printf(request->arena,
+		                                   "Unsupported value: \"%.64s\": supported values: \"Exact\", "
+		                                   "\"NotOlderThan\", \"\"",
+		                                   match));
 	if (!strcmp(match, "Exact") && !strcmp(options->resource_version, "0"))
 		return invalid_option(
-			request, "resourceVersionMatch", "FieldValueForbidden",
-			"Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+		        request, "resourceVersionMatch", "FieldValueForbidden",
+		        "Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
 	return NULL;
 }
 
@@ -108,12 +105,13 @@ static enum storage_freshness list_freshness(const struct request_options *optio
 
 static const struct status *bad_token(const struct request *request)
 {
-	return status_new(request->arena, ERR_BAD_REQUEST,
-			  "continue key is not valid: the provided continue parameter is not one that this server gave");
+	return status_new(
+	        request->arena, ERR_BAD_REQUEST,
+	        "continue key is not valid: the provided continue parameter is not one that this server gave");
 }
 
 static const struct status *parse_token(const struct request *request, struct storage_read *read,
-					struct list_position *position)
+                                        struct list_position *position)
 {
 	const char *text = request->options.continue_token;
 	size_t length = strlen(text), data_length;
@@ -147,7 +145,7 @@ static const struct status *parse_token(const struct request *request, struct st
 }
 
 const struct status *read_options_list(const struct request *request, struct storage_read *ret_read,
-				       struct list_position *ret_position)
+                                       struct list_position *ret_position)
 {
 	const struct request_options *options = &request->options;
 	struct storage_read read = {.resource = request_resource(request), .limit = (size_t)options->limit};
@@ -162,7 +160,7 @@ const struct status *read_options_list(const struct request *request, struct sto
 	if (options->continue_token[0]) {
 		if (options->resource_version[0] && strcmp(options->resource_version, "0"))
 			return status_new(request->arena, ERR_BAD_REQUEST,
-					  "specifying resource version is not allowed when using continue");
+			                  "specifying resource version is not allowed when using continue");
 		status = parse_token(request, &read, &position);
 	} else {
 		read.freshness = list_freshness(options, read.revision);

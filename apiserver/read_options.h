@@ -12,11 +12,11 @@ const struct status *read_options_version(struct arena *arena, const char *text,
 const struct status *read_options_get(const struct request *request, struct storage_read *ret_read);
 
 struct list_position {
-	bool inconsistent;         // the token said: go on at whatever version there is
-	const char *continue_key;  // "namespace/name" or "name", NULL = from the start
+	bool inconsistent;        // the token said: go on at whatever version there is
+	const char *continue_key; // "namespace/name" or "name", NULL = from the start
 };
 const struct status *read_options_list(const struct request *request, struct storage_read *ret_read,
-				       struct list_position *ret_position);
+                                       struct list_position *ret_position);
 
 // The opaque token to go on after this key at this version (-1: at any).
 const char *read_options_token(const struct request *request, int64_t revision, const char *key);

@@ -105,11 +105,11 @@ static void write_object(struct create_op *op)
 {
 	const struct change *change = &op->change;
 	struct storage_write write = {
-		.type = STORAGE_CREATE,
-		.resource = change->resource,
-		.namespace_name = change->namespace_name,
-		.name = change->name,
-		.json = object_store(change->arena, change->resource, change->object),
+	        .type = STORAGE_CREATE,
+	        .resource = change->resource,
+	        .namespace_name = change->namespace_name,
+	        .name = change->name,
+	        .json = object_store(change->arena, change->resource, change->object),
 	};
 
 	if (!strcmp(change->resource->plural, "events"))
@@ -161,7 +161,7 @@ static void on_namespace(void *context, struct stored_object *object, int64_t re
 	(void)revision;
 	if (err)
 		finish_failure(op, status_from_err(request->arena, err, schema_find_resource("", "v1", "namespaces"),
-						   op->change.namespace_name));
+		                                   op->change.namespace_name));
 	else
 		start_prepare(op);
 }
@@ -172,13 +172,13 @@ static void find_namespace(struct create_op *op)
 	const struct schema_resource *namespaces = schema_find_resource("", "v1", "namespaces");
 	struct stored_object *known;
 	struct storage_read read = {.resource = namespaces,
-				    .namespace_name = "",
-				    .name = op->change.namespace_name,
-				    .freshness = STORAGE_CONSISTENT};
+	                            .namespace_name = "",
+	                            .name = op->change.namespace_name,
+	                            .freshness = STORAGE_CONSISTENT};
 
 	known = op->change.namespace_name[0]
-			? storage_peek(request->server->storage, namespaces, "", op->change.namespace_name)
-			: NULL;
+	                ? storage_peek(request->server->storage, namespaces, "", op->change.namespace_name)
+	                : NULL;
 	if (!op->change.namespace_name[0] || known)
 		start_prepare(op);
 	else
@@ -193,13 +193,13 @@ void registry_create_object(struct request *request, struct json *object)
 
 	op->request = request;
 	op->change = (struct change){
-		.request = request,
-		.server = request->server,
-		.arena = request->arena,
-		.resource = resource,
-		.subresource = "",
-		.object = object,
-		.namespace_name = resource->namespaced ? request->route.namespace_name : "",
+	        .request = request,
+	        .server = request->server,
+	        .arena = request->arena,
+	        .resource = resource,
+	        .subresource = "",
+	        .object = object,
+	        .namespace_name = resource->namespaced ? request->route.namespace_name : "",
 	};
 	find_namespace(op);
 }

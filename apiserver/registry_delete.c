@@ -7,8 +7,8 @@
 
 #include "apiserver/admission.h"
 #include "apiserver/body.h"
-#include "apiserver/deletion.h"
 #include "apiserver/delete_one.h"
+#include "apiserver/deletion.h"
 #include "apiserver/encode.h"
 #include "apiserver/metadata.h"
 #include "apiserver/object_io.h"
@@ -56,11 +56,11 @@ static void on_written(void *context, struct stored_object *object, const struct
 static void write_plan(struct delete_one *op)
 {
 	struct storage_write write = {
-		.type = op->plan == DELETION_NOW ? STORAGE_DELETE : STORAGE_UPDATE,
-		.resource = op->change.resource,
-		.namespace_name = op->change.namespace_name,
-		.name = op->change.name,
-		.expected_revision = op->current->revision,
+	        .type = op->plan == DELETION_NOW ? STORAGE_DELETE : STORAGE_UPDATE,
+	        .resource = op->change.resource,
+	        .namespace_name = op->change.namespace_name,
+	        .name = op->change.name,
+	        .expected_revision = op->current->revision,
 	};
 
 	if (op->plan == DELETION_MARK)
@@ -117,10 +117,10 @@ static void on_current(void *context, struct stored_object *object, int64_t revi
 static void read_current(struct delete_one *op)
 {
 	struct storage_read read = {
-		.resource = op->change.resource,
-		.namespace_name = op->change.namespace_name,
-		.name = op->change.name,
-		.freshness = op->fresh ? STORAGE_CONSISTENT : STORAGE_ANY,
+	        .resource = op->change.resource,
+	        .namespace_name = op->change.namespace_name,
+	        .name = op->change.name,
+	        .freshness = op->fresh ? STORAGE_CONSISTENT : STORAGE_ANY,
 	};
 
 	op->current = stored_object_unref(op->current);
@@ -142,9 +142,9 @@ static void on_done(struct delete_one *op, const struct status *status, struct s
 	if (status)
 		request_finish_status(request, status);
 	else if (op->plan == DELETION_NOW && !strategy_find(resource)->returns_deleted_object)
-		request_finish_tree(request, 200,
-				    status_success(request->arena, resource, op->change.name,
-						   object_uid(op->change.old)));
+		request_finish_tree(
+		        request, 200,
+		        status_success(request->arena, resource, op->change.name, object_uid(op->change.old)));
 	else if (object)
 		encode_finish_object(request, 200, object);
 	else
@@ -176,13 +176,13 @@ void registry_delete(struct request *request)
 	op->options = &request->options;
 	op->done = on_done;
 	op->change = (struct change){
-		.request = request,
-		.server = request->server,
-		.arena = request->arena,
-		.resource = resource,
-		.subresource = "",
-		.name = request->route.name,
-		.namespace_name = resource->namespaced ? request->route.namespace_name : "",
+	        .request = request,
+	        .server = request->server,
+	        .arena = request->arena,
+	        .resource = resource,
+	        .subresource = "",
+	        .name = request->route.name,
+	        .namespace_name = resource->namespaced ? request->route.namespace_name : "",
 	};
 	delete_one_start(op);
 }

@@ -86,19 +86,19 @@ static void start_next(struct collection_op *op, struct collection_slot *slot)
 	// The slot's former object is still on the stack of its callback: its arena is reset, not freed.
 	arena_reset(slot->arena);
 	slot->one = (struct delete_one){
-		.request = op->request,
-		.options = &op->request->options,
-		.done = on_deleted,
-		.change =
-			{
-				.request = op->request,
-				.server = op->request->server,
-				.arena = slot->arena,
-				.resource = request_resource(op->request),
-				.subresource = "",
-				.name = object->name,
-				.namespace_name = object->namespace_name ? object->namespace_name : "",
-			},
+	        .request = op->request,
+	        .options = &op->request->options,
+	        .done = on_deleted,
+	        .change =
+	                {
+	                        .request = op->request,
+	                        .server = op->request->server,
+	                        .arena = slot->arena,
+	                        .resource = request_resource(op->request),
+	                        .subresource = "",
+	                        .name = object->name,
+	                        .namespace_name = object->namespace_name ? object->namespace_name : "",
+	                },
 	};
 	op->running++;
 	delete_one_start(&slot->one);
@@ -143,7 +143,7 @@ void registry_delete_collection(struct request *request)
 		status = read_options_list(request, &op->read, &op->position);
 	if (!status)
 		status = selection_parse(request->arena, request_resource(request), request->options.label_selector,
-					 request->options.field_selector, &op->selection);
+		                         request->options.field_selector, &op->selection);
 	if (status) {
 		request_finish_status(request, status);
 		return;

@@ -12,8 +12,8 @@ static void on_object(void *context, struct stored_object *object, int64_t revis
 
 	(void)revision;
 	if (err)
-		request_finish_status(request, status_from_err(request->arena, err, request_resource(request),
-							       request->route.name));
+		request_finish_status(
+		        request, status_from_err(request->arena, err, request_resource(request), request->route.name));
 	else if (scale_is_route(&request->route))
 		scale_finish(request, object);
 	else

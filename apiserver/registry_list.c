@@ -49,16 +49,17 @@ static void on_error(struct list_op *op, const struct err *err)
 
 	if (err->code == ERR_EXPIRED && op->position.continue_key)
 		status = status_expired(
-			request->arena,
-			"The provided continue parameter is too old to display a consistent list result. You can start a "
-			"new list without the continue parameter, or use the continue token in this response to retrieve "
-			"the remainder of the results. Continuing with the provided token results in an inconsistent "
-			"list - objects that were created, modified, or deleted between the time the first chunk was "
-			"returned and now may show up in the list.",
-			read_options_token(request, -1, op->position.continue_key));
+		        request->arena,
+		        "The provided continue parameter is too old to display a consistent list result. You can start "
+		        "a "
+		        "new list without the continue parameter, or use the continue token in this response to "
+		        "retrieve "
+		        "the remainder of the results. Continuing with the provided token results in an inconsistent "
+		        "list - objects that were created, modified, or deleted between the time the first chunk was "
+		        "returned and now may show up in the list.",
+		        read_options_token(request, -1, op->position.continue_key));
 	else if (err->code == ERR_EXPIRED)
-		status = status_expired(request->arena,
-					"The resourceVersion for the provided list is too old.", NULL);
+		status = status_expired(request->arena, "The resourceVersion for the provided list is too old.", NULL);
 	drop(op);
 	request_finish_status(request, status);
 }
@@ -153,7 +154,7 @@ void registry_list(struct request *request)
 	op->request = request;
 	if (!status)
 		status = selection_parse(request->arena, request_resource(request), request->options.label_selector,
-					 request->options.field_selector, &op->selection);
+		                         request->options.field_selector, &op->selection);
 	if (status) {
 		request_finish_status(request, status);
 		return;

@@ -25,8 +25,8 @@ static const struct status *patch_failure(struct write_op *op, const struct err 
 	// A failed test of a JSON patch is the object's state, not the request's form.
 	if (err->code == ERR_INVALID || err->code == ERR_CONFLICT)
 		return status_new_for(change->arena, ERR_INVALID, change->resource, change->name,
-				      "the server rejected our request due to an error in our request: %s",
-				      err->message);
+		                      "the server rejected our request due to an error in our request: %s",
+		                      err->message);
 	return status_new(change->arena, err->code == ERR_INTERNAL ? ERR_BAD_REQUEST : err->code, "%s", err->message);
 }
 
@@ -62,7 +62,7 @@ static const struct status *check_identity(const struct write_op *op, const stru
 
 	if (!api_version || !kind || strcmp(api_version, old_version) || strcmp(kind, old_kind))
 		return status_new(op->request->arena, ERR_BAD_REQUEST,
-				  "the patch changes apiVersion or kind, which a patch cannot do");
+		                  "the patch changes apiVersion or kind, which a patch cannot do");
 	return NULL;
 }
 
@@ -101,8 +101,7 @@ static void finish_scale(struct write_op *op, struct stored_object *object, stru
 	if (object)
 		scale_finish(op->request, object);
 	else
-		request_finish_tree(op->request, 200,
-				    scale_from_object(op->request->arena, op->change.resource, tree));
+		request_finish_tree(op->request, 200, scale_from_object(op->request->arena, op->change.resource, tree));
 }
 
 static void decode(struct request *request)

@@ -30,8 +30,7 @@ static void finish_scale(struct write_op *op, struct stored_object *object, stru
 	if (object)
 		scale_finish(op->request, object);
 	else
-		request_finish_tree(op->request, 200,
-				    scale_from_object(op->request->arena, op->change.resource, tree));
+		request_finish_tree(op->request, 200, scale_from_object(op->request->arena, op->change.resource, tree));
 }
 
 static void create_instead(struct write_op *op)
@@ -41,8 +40,8 @@ static void create_instead(struct write_op *op)
 
 	// A version says that it was there before.
 	if (version && version[0] && version[0] != '0')
-		request_finish_status(op->request, status_not_found(op->request->arena, op->change.resource,
-								    op->change.name));
+		request_finish_status(op->request,
+		                      status_not_found(op->request->arena, op->change.resource, op->change.name));
 	else
 		registry_create_object(op->request, body);
 }
@@ -66,8 +65,8 @@ static const struct status *check_name(struct request *request, struct json *bod
 		json_set_text(request->arena, metadata, "name", request->route.name);
 	else if (strcmp(name, request->route.name))
 		return status_new(request->arena, ERR_BAD_REQUEST,
-				  "the name of the object (%s) does not match the name on the URL (%s)", name,
-				  request->route.name);
+		                  "the name of the object (%s) does not match the name on the URL (%s)", name,
+		                  request->route.name);
 	return NULL;
 }
 

@@ -46,12 +46,12 @@ struct watcher {
 	struct storage_watch *watch;
 	struct loop_timer deadline;
 	struct loop_timer bookmark;
-	int64_t seen_revision;       // everything up to here was sent or didn't concern us
+	int64_t seen_revision; // everything up to here was sent or didn't concern us
 	int64_t bookmarked_revision;
 	bool columns_sent;
 	bool blocked;
 	bool gone;
-	bool opening;                // storage still owes us the initial list
+	bool opening; // storage still owes us the initial list
 };
 
 static const struct watch_frames *frames_of(const struct watcher *watcher)
@@ -88,14 +88,13 @@ static const struct status *expired(struct watcher *watcher, const struct err *e
 	struct arena *arena = watcher->request->arena;
 
 	if (err->code == ERR_EXPIRED)
-		return status_expired(arena,
-				      err->message[0] ? arena_strdup(arena, err->message) : "too old resource version",
-				      NULL);
+		return status_expired(
+		        arena, err->message[0] ? arena_strdup(arena, err->message) : "too old resource version", NULL);
 	return status_from_err(arena, err, request_resource(watcher->request), "");
 }
 
 static void send_event(struct watcher *watcher, enum watch_event_type type, struct stored_object *object,
-		 int64_t at_revision)
+                       int64_t at_revision)
 {
 	watch_frame_send(watcher->request, frames_of(watcher), type, object, at_revision, !watcher->columns_sent);
 	watcher->columns_sent = true;
@@ -199,14 +198,14 @@ static void start_timers(struct watcher *watcher)
 	struct request *request = watcher->request;
 	int64_t minimum = request->server->config->min_request_timeout_ns;
 	int64_t timeout = request->options.timeout_seconds > 0 && request->options.timeout_seconds < INT32_MAX
-				  ? request->options.timeout_seconds * NSEC_PER_SEC
-				  : minimum + (int64_t)random_below(1000) * (minimum / 1000);
+	                          ? request->options.timeout_seconds * NSEC_PER_SEC
+	                          : minimum + (int64_t)random_below(1000) * (minimum / 1000);
 
 	loop_timer_start(request->loop, &watcher->deadline, timeout, on_deadline);
 	if (request->options.allow_watch_bookmarks)
 		loop_timer_start(request->loop, &watcher->bookmark,
-				 timeout < WATCH_FIRST_BOOKMARK_NS ? timeout : WATCH_FIRST_BOOKMARK_NS,
-				 on_bookmark_timer);
+		                 timeout < WATCH_FIRST_BOOKMARK_NS ? timeout : WATCH_FIRST_BOOKMARK_NS,
+		                 on_bookmark_timer);
 }
 
 // --- the start ------------------------------------------------------------------------
@@ -215,15 +214,15 @@ static void open_watch(struct watcher *watcher, int64_t after_revision)
 {
 	struct request *request = watcher->request;
 	struct storage_watch_config config = {
-		.resource = request_resource(request),
-		.namespace_name = request_resource(request)->namespaced ? request->route.namespace_name : "",
-		.name = watcher->selection.name,
-		.field_label = watcher->selection.field_label,
-		.field_value = watcher->selection.field_value,
-		.after_revision = after_revision,
-		.loop = request->loop,
-		.readable = on_readable,
-		.context = watcher,
+	        .resource = request_resource(request),
+	        .namespace_name = request_resource(request)->namespaced ? request->route.namespace_name : "",
+	        .name = watcher->selection.name,
+	        .field_label = watcher->selection.field_label,
+	        .field_value = watcher->selection.field_value,
+	        .after_revision = after_revision,
+	        .loop = request->loop,
+	        .readable = on_readable,
+	        .context = watcher,
 	};
 	struct err err = ERR_INIT;
 
@@ -276,12 +275,10 @@ static void start_stream(struct watcher *watcher)
 
 static const struct status *invalid(const struct request *request, const char *field, const char *message)
 {
-	const struct status *status =
-		status_new(request->arena, ERR_INVALID, "ListOptions.meta.k8s.io \"\" is invalid: %s: %s", field,
-			   message);
+	const struct status *status = status_new(request->arena, ERR_INVALID,
+	                                         "ListOptions.meta.k8s.io \"\" is invalid: %s: %s", field, message);
 
-	return status_with_cause(request->arena, status,
-				 (struct status_cause){"FieldValueForbidden", message, field});
+	return status_with_cause(request->arena, status, (struct status_cause){"FieldValueForbidden", message, field});
 }
 
 static const struct status *check_options(const struct request *request)
@@ -291,14 +288,15 @@ static const struct status *check_options(const struct request *request)
 
 	if (options->has_send_initial_events && strcmp(match, "NotOlderThan"))
 		return invalid(request, "resourceVersionMatch",
-			       "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+		               "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
 	if (!options->has_send_initial_events && match[0])
 		return invalid(
-			request, "resourceVersionMatch",
-			"Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+		        request, "resourceVersionMatch",
+		        "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
 	if (options->send_initial_events && !options->allow_watch_bookmarks)
-		return invalid(request, "sendInitialEvents",
-			       "Forbidden: sendInitialEvents is forbidden for watch unless allowWatchBookmarks is true");
+		return invalid(
+		        request, "sendInitialEvents",
+		        "Forbidden: sendInitialEvents is forbidden for watch unless allowWatchBookmarks is true");
 	return NULL;
 }
 
@@ -312,10 +310,10 @@ static const struct status *parse(struct watcher *watcher, int64_t *ret_revision
 	// GET …/watch/pods/NAME: the oldest form of metadata.name.
 	if (request->route.name[0])
 		fields = arena_printf(request->arena, "metadata.name=%s%s%s", request->route.name, fields[0] ? "," : "",
-				      fields);
+		                      fields);
 	if (!status)
 		status = selection_parse(request->arena, request_resource(request), options->label_selector, fields,
-					 &watcher->selection);
+		                         &watcher->selection);
 	if (!status)
 		status = read_options_version(request->arena, options->resource_version, ret_revision);
 	return status;
@@ -327,17 +325,18 @@ static bool plan_initial(struct watcher *watcher, int64_t revision)
 	const char *version = options->resource_version;
 
 	watcher->initial = (struct storage_read){
-		.resource = request_resource(watcher->request),
-		.namespace_name =
-			request_resource(watcher->request)->namespaced ? watcher->request->route.namespace_name : "",
-		.freshness = !version[0] ? STORAGE_CONSISTENT : revision ? STORAGE_NOT_OLDER : STORAGE_ANY,
-		.revision = revision,
-		.field_label = watcher->selection.field_label,
-		.field_value = watcher->selection.field_value,
+	        .resource = request_resource(watcher->request),
+	        .namespace_name =
+	                request_resource(watcher->request)->namespaced ? watcher->request->route.namespace_name : "",
+	        .freshness = !version[0] ? STORAGE_CONSISTENT
+	                     : revision  ? STORAGE_NOT_OLDER
+	                                 : STORAGE_ANY,
+	        .revision = revision,
+	        .field_label = watcher->selection.field_label,
+	        .field_value = watcher->selection.field_value,
 	};
 	watcher->wants_initial_bookmark = options->send_initial_events;
-	watcher->wants_initial_events =
-		options->has_send_initial_events ? options->send_initial_events : revision == 0;
+	watcher->wants_initial_events = options->has_send_initial_events ? options->send_initial_events : revision == 0;
 	return watcher->wants_initial_events || revision == 0;
 }
 

@@ -116,11 +116,11 @@ static void prepare(struct request *request)
 static void write_planned(struct write_op *op)
 {
 	struct storage_write write = {
-		.type = op->plan == WRITE_DELETE ? STORAGE_DELETE : STORAGE_UPDATE,
-		.resource = op->change.resource,
-		.namespace_name = op->change.namespace_name,
-		.name = op->change.name,
-		.expected_revision = op->current->revision,
+	        .type = op->plan == WRITE_DELETE ? STORAGE_DELETE : STORAGE_UPDATE,
+	        .resource = op->change.resource,
+	        .namespace_name = op->change.namespace_name,
+	        .name = op->change.name,
+	        .expected_revision = op->current->revision,
 	};
 
 	if (op->plan == WRITE_UPDATE) {
@@ -197,10 +197,10 @@ static void on_current(void *context, struct stored_object *object, int64_t revi
 static void read_current(struct write_op *op)
 {
 	struct storage_read read = {
-		.resource = op->change.resource,
-		.namespace_name = op->change.namespace_name,
-		.name = op->change.name,
-		.freshness = op->fresh ? STORAGE_CONSISTENT : STORAGE_ANY,
+	        .resource = op->change.resource,
+	        .namespace_name = op->change.namespace_name,
+	        .name = op->change.name,
+	        .freshness = op->fresh ? STORAGE_CONSISTENT : STORAGE_ANY,
 	};
 
 	drop_current(op);
@@ -242,13 +242,13 @@ void write_op_start(struct write_op *op)
 	const struct schema_resource *resource = request_resource(request);
 
 	op->change = (struct change){
-		.request = request,
-		.server = request->server,
-		.arena = request->arena,
-		.resource = resource,
-		.subresource = request->route.subresource_name,
-		.name = op->name ? op->name : request->route.name,
-		.namespace_name = resource->namespaced ? request->route.namespace_name : "",
+	        .request = request,
+	        .server = request->server,
+	        .arena = request->arena,
+	        .resource = resource,
+	        .subresource = request->route.subresource_name,
+	        .name = op->name ? op->name : request->route.name,
+	        .namespace_name = resource->namespaced ? request->route.namespace_name : "",
 	};
 	read_current(op);
 }

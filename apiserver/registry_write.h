@@ -14,14 +14,14 @@ struct write_op {
 	// replaces it. Called again when the object changed meanwhile. Safe on a worker.
 	const struct status *(*transform)(struct write_op *op);
 	void *context;
-	const char *name;           // NULL: the route's
+	const char *name; // NULL: the route's
 	// The name doesn't exist: NULL for 404, else makes the answer (PUT that creates).
 	void (*absent)(struct write_op *op);
 	// Ends the request with what is stored; NULL: with the object itself. `object` is
 	// NULL in a dry run or when nothing changed and only the tree is at hand.
 	void (*finish)(struct write_op *op, struct stored_object *object, struct json *tree);
-	bool skip_version_check;    // the transform has judged versions itself
-	bool heavy;                 // run on a worker
+	bool skip_version_check; // the transform has judged versions itself
+	bool heavy;              // run on a worker
 
 	// --- kept by the operation -----------------------------------------------------
 	struct change change;

@@ -6,6 +6,7 @@
 
 #include "apiserver/repair.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "apiserver/address_object.h"
@@ -70,15 +71,14 @@ static void record_address(struct pass *pass, const struct ip *ip, const struct 
 	known = storage_peek(server->storage, address_resource(), "", text);
 	if (!known) {
 		struct storage_write write = {.type = STORAGE_CREATE,
-					      .resource = address_resource(),
-					      .namespace_name = "",
-					      .name = text,
-					      .json = address_encode(ip, service->namespace_name,
-								     service->name,
-								     clock_realtime_ns(&clock_system))};
+		                              .resource = address_resource(),
+		                              .namespace_name = "",
+		                              .name = text,
+		                              .json = address_encode(ip, service->namespace_name, service->name,
+		                                                     clock_realtime_ns(&clock_system))};
 
 		log_warning("A Service holds an address that was not recorded", kv_str("address", text),
-			    kv_obj("service", service->namespace_name, service->name));
+		            kv_obj("service", service->namespace_name, service->name));
 		storage_write(server->storage, &write, server->main_loop, ignore_result, NULL);
 	}
 	stored_object_unref(known);
@@ -122,13 +122,13 @@ static void check_address(struct pass *pass, const struct stored_object *address
 {
 	struct server *server = pass->repair->server;
 	struct storage_write write = {.type = STORAGE_DELETE,
-				      .resource = address_resource(),
-				      .namespace_name = "",
-				      .name = address->name,
-				      .expected_revision = address->revision};
+	                              .resource = address_resource(),
+	                              .namespace_name = "",
+	                              .name = address->name,
+	                              .expected_revision = address->revision};
 	struct json *tree = object_load_plain(pass->arena, address_resource(), address, NULL);
 	const char *manager =
-		json_get_text(json_path(tree, "metadata", "labels"), "ipaddress.kubernetes.io/managed-by");
+	        json_get_text(json_path(tree, "metadata", "labels"), "ipaddress.kubernetes.io/managed-by");
 	bool ours = manager && !strcmp(manager, "ipallocator.k8s.io");
 
 	arena_reset(pass->arena);
@@ -185,17 +185,17 @@ static void record_ports(struct pass *pass)
 
 		if (strncmp(cursor.key, "port:", 5) || hashmap_get(recorded_set, cursor.key))
 			continue;
-		port = atoi(cursor.key + 5);
+		port = (int)strtol(cursor.key + 5, NULL, 10);
 		port_allocator_apply(server, server->main_loop,
-				     &(struct port_request){.wanted = &port, .wanted_count = 1}, NULL, NULL);
+		                     &(struct port_request){.wanted = &port, .wanted_count = 1}, NULL, NULL);
 	}
 	hashmap_free(recorded_set);
 	free(recorded);
 }
 
 static size_t for_each(struct pass *pass, const struct schema_resource *resource,
-		       void (*visit)(struct pass *pass, const struct stored_object *object),
-		       struct stored_object ***ret_objects)
+                       void (*visit)(struct pass *pass, const struct stored_object *object),
+                       struct stored_object ***ret_objects)
 {
 	size_t count = storage_peek_all(pass->repair->server->storage, resource, "", ret_objects);
 
@@ -213,10 +213,8 @@ static void drop(struct stored_object **objects, size_t count)
 
 void repair_run(struct repair *repair)
 {
-	struct pass pass = {.repair = repair,
-			    .arena = arena_new(16 << 10),
-			    .held = hashmap_new(NULL),
-			    .leaked = hashmap_new(NULL)};
+	struct pass pass = {
+	        .repair = repair, .arena = arena_new(16 << 10), .held = hashmap_new(NULL), .leaked = hashmap_new(NULL)};
 	struct stored_object **services, **addresses;
 	size_t service_count, address_count;
 

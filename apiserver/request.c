@@ -60,7 +60,7 @@ static void worker_done(struct work *work)
 }
 
 void request_run(struct request *request, bool heavy, void (*stage)(struct request *request),
-		 void (*done)(struct request *request))
+                 void (*done)(struct request *request))
 {
 	if (!heavy) {
 		stage(request);
@@ -87,7 +87,8 @@ void request_warn(struct request *request, const char *text)
 			*out++ = '\\';
 		*out++ = text[i];
 	}
-	strcpy(out, "\"");
+	*out++ = '"';
+	*out = '\0';
 	for (const struct request_warning *known = request->warnings; known; known = known->next)
 		if (!strcmp(known->text, quoted))
 			return;
@@ -96,8 +97,7 @@ void request_warn(struct request *request, const char *text)
 	request->last_warning = &warning->next;
 }
 
-struct http_header *request_headers(struct request *request, const char *content_type, size_t extra,
-				    size_t *ret_count)
+struct http_header *request_headers(struct request *request, const char *content_type, size_t extra, size_t *ret_count)
 {
 	struct http_header *headers;
 	size_t count = 0, warnings = 0;
@@ -124,14 +124,14 @@ void request_finish_sent(struct request *request, int code)
 }
 
 static void respond(struct request *request, int code, const char *content_type, struct blob *body,
-		    int retry_after_seconds)
+                    int retry_after_seconds)
 {
 	size_t count;
 	struct http_header *headers = request_headers(request, content_type, 1, &count);
 
 	if (retry_after_seconds)
-		headers[count++] = (struct http_header){
-			"retry-after", arena_printf(request->arena, "%d", retry_after_seconds)};
+		headers[count++] =
+		        (struct http_header){"retry-after", arena_printf(request->arena, "%d", retry_after_seconds)};
 	http_exchange_respond(request->exchange, code, headers, count, body);
 	request_finish_sent(request, code);
 }

@@ -45,20 +45,20 @@ struct request {
 	struct request_warning **last_warning;
 	int64_t started_ns;
 	int64_t received_realtime_ns;
-	bool counted;          // against the in-flight limits
+	bool counted; // against the in-flight limits
 	bool counted_mutating;
 	bool counted_long_running;
-	struct work work;      // see request_run
+	struct work work; // see request_run
 	void (*stage)(struct request *request);
 	void (*stage_done)(struct request *request);
-	void *stage_context;   // of the running stage
+	void *stage_context; // of the running stage
 };
 
 struct request *request_new(struct server *server, struct http_exchange *exchange);
 
 // Runs `stage`, then `done`: on a worker when `heavy`, else right here. `done` is on the request's loop.
 void request_run(struct request *request, bool heavy, void (*stage)(struct request *request),
-		 void (*done)(struct request *request));
+                 void (*done)(struct request *request));
 
 // Adds a "Warning: 299" header to the answer; copies.
 void request_warn(struct request *request, const char *text);
@@ -70,8 +70,7 @@ static inline const struct schema_resource *request_resource(const struct reques
 }
 
 // The head fields that every answer carries, for answers that stream.
-struct http_header *request_headers(struct request *request, const char *content_type, size_t extra,
-				    size_t *ret_count);
+struct http_header *request_headers(struct request *request, const char *content_type, size_t extra, size_t *ret_count);
 
 // --- the end ---------------------------------------------------------------------
 void request_finish_status(struct request *request, const struct status *status);

@@ -69,8 +69,9 @@ static void answer_token(struct request *request, struct json *status)
 
 bool reviews_is_route(const struct route *route)
 {
-	static const char *const plurals[] = {"selfsubjectreviews", "selfsubjectaccessreviews", "subjectaccessreviews",
-					      "localsubjectaccessreviews", "selfsubjectrulesreviews", "tokenreviews"};
+	static const char *const plurals[] = {"selfsubjectreviews",      "selfsubjectaccessreviews",
+	                                      "subjectaccessreviews",    "localsubjectaccessreviews",
+	                                      "selfsubjectrulesreviews", "tokenreviews"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(plurals); i++)
 		if (!strcmp(route->resource_name, plurals[i]))

@@ -76,12 +76,9 @@ static enum operation operation_of(const char *method, const char *name, bool wa
 		enum operation with_name;
 		enum operation without_name;
 	} table[] = {
-		{"GET", OPERATION_GET, OPERATION_LIST},
-		{"HEAD", OPERATION_GET, OPERATION_LIST},
-		{"POST", OPERATION_CREATE, OPERATION_CREATE},
-		{"PUT", OPERATION_UPDATE, OPERATION_UPDATE},
-		{"PATCH", OPERATION_PATCH, OPERATION_PATCH},
-		{"DELETE", OPERATION_DELETE, OPERATION_DELETE_COLLECTION},
+	        {"GET", OPERATION_GET, OPERATION_LIST},       {"HEAD", OPERATION_GET, OPERATION_LIST},
+	        {"POST", OPERATION_CREATE, OPERATION_CREATE}, {"PUT", OPERATION_UPDATE, OPERATION_UPDATE},
+	        {"PATCH", OPERATION_PATCH, OPERATION_PATCH},  {"DELETE", OPERATION_DELETE, OPERATION_DELETE_COLLECTION},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
@@ -96,10 +93,10 @@ static enum operation operation_of(const char *method, const char *name, bool wa
 static const char *verb_of(struct arena *arena, enum operation operation, const char *method)
 {
 	static const char *const verbs[OPERATION_COUNT_] = {
-		[OPERATION_GET] = "get",       [OPERATION_LIST] = "list",
-		[OPERATION_WATCH] = "watch",   [OPERATION_CREATE] = "create",
-		[OPERATION_UPDATE] = "update", [OPERATION_PATCH] = "patch",
-		[OPERATION_DELETE] = "delete", [OPERATION_DELETE_COLLECTION] = "deletecollection",
+	        [OPERATION_GET] = "get",       [OPERATION_LIST] = "list",
+	        [OPERATION_WATCH] = "watch",   [OPERATION_CREATE] = "create",
+	        [OPERATION_UPDATE] = "update", [OPERATION_PATCH] = "patch",
+	        [OPERATION_DELETE] = "delete", [OPERATION_DELETE_COLLECTION] = "deletecollection",
 	};
 
 	return verbs[operation] ? verbs[operation] : lower(arena, method);
@@ -168,7 +165,7 @@ static size_t version_prefix(const struct segments *segments, struct route *rout
 }
 
 static const struct status *check_segments(struct arena *arena, const struct segments *segments, const char *path,
-					   const struct route *route)
+                                           const struct route *route)
 {
 	bool proxied = route->tail[0] != '\0';
 
@@ -181,10 +178,15 @@ static const struct status *check_segments(struct arena *arena, const struct seg
 }
 
 const struct status *route_parse(struct arena *arena, const char *method, const char *path, const struct query *query,
-				 struct route *ret_route)
+                                 struct route *ret_route)
 {
-	struct route route = {.group = "", .version = "", .namespace_name = "", .resource_name = "",
-			      .subresource_name = "", .name = "", .tail = ""};
+	struct route route = {.group = "",
+	                      .version = "",
+	                      .namespace_name = "",
+	                      .resource_name = "",
+	                      .subresource_name = "",
+	                      .name = "",
+	                      .tail = ""};
 	struct segments segments = {0};
 	const struct status *status = split(arena, path, &segments);
 	bool watch = query_get_bool(query, "watch");
@@ -213,10 +215,10 @@ const struct status *route_parse(struct arena *arena, const char *method, const 
 static uint32_t verb_bit(enum operation operation)
 {
 	static const uint32_t bits[OPERATION_COUNT_] = {
-		[OPERATION_GET] = VERB_GET,       [OPERATION_LIST] = VERB_LIST,
-		[OPERATION_WATCH] = VERB_WATCH,   [OPERATION_CREATE] = VERB_CREATE,
-		[OPERATION_UPDATE] = VERB_UPDATE, [OPERATION_PATCH] = VERB_PATCH,
-		[OPERATION_DELETE] = VERB_DELETE, [OPERATION_DELETE_COLLECTION] = VERB_DELETE_COLLECTION,
+	        [OPERATION_GET] = VERB_GET,       [OPERATION_LIST] = VERB_LIST,
+	        [OPERATION_WATCH] = VERB_WATCH,   [OPERATION_CREATE] = VERB_CREATE,
+	        [OPERATION_UPDATE] = VERB_UPDATE, [OPERATION_PATCH] = VERB_PATCH,
+	        [OPERATION_DELETE] = VERB_DELETE, [OPERATION_DELETE_COLLECTION] = VERB_DELETE_COLLECTION,
 	};
 
 	return bits[operation];

@@ -27,22 +27,22 @@ enum operation {
 struct route {
 	bool is_resource;
 	enum operation operation;
-	const char *verb;             // "get", "deletecollection", … or the lower-case method
-	const char *path;             // decoded
-	const char *group;            // resources
+	const char *verb;  // "get", "deletecollection", … or the lower-case method
+	const char *path;  // decoded
+	const char *group; // resources
 	const char *version;
-	const char *namespace_name;   // "" = none or all
-	const char *resource_name;    // "pods"
-	const char *subresource_name; // ""
-	const char *name;             // ""
-	const char *tail;             // what follows a proxy subresource, undecoded, "" or "/…"
+	const char *namespace_name;                   // "" = none or all
+	const char *resource_name;                    // "pods"
+	const char *subresource_name;                 // ""
+	const char *name;                             // ""
+	const char *tail;                             // what follows a proxy subresource, undecoded, "" or "/…"
 	const struct schema_resource *resource;       // NULL: unknown
 	const struct schema_subresource *subresource; // NULL: none
 };
 
 // Bad paths (escapes, dots, NULs) are an answer of their own.
 const struct status *route_parse(struct arena *arena, const char *method, const char *path, const struct query *query,
-				 struct route *ret_route);
+                                 struct route *ret_route);
 
 // After authorization: NULL when the operation is served, else 404 or 405.
 const struct status *route_check(struct arena *arena, const struct route *route);

@@ -25,7 +25,7 @@ static const char *selector_text(struct arena *arena, const struct json *selecto
 		if (json_text(label->value))
 			strbuf_printf(&text, "%s%s=%s", text.length ? "," : "", label->key, json_text(label->value));
 	json_for_each_item (expression, expressions) {
-		const char *key = json_get_text(expression, "key"), *operator = json_get_text(expression, "operator");
+		const char *key = json_get_text(expression, "key"), *operator= json_get_text(expression, "operator");
 
 		if (!key || !operator)
 			continue;
@@ -79,8 +79,8 @@ struct json *scale_from_object(struct arena *arena, const struct schema_resource
 	return scale;
 }
 
-const struct status *scale_apply(struct arena *arena, const struct schema_resource *resource,
-				 const struct json *scale, struct json *object)
+const struct status *scale_apply(struct arena *arena, const struct schema_resource *resource, const struct json *scale,
+                                 struct json *object)
 {
 	const char *name = object_name(object), *scale_name = object_name(scale);
 	const char *version = object_resource_version(scale);
@@ -89,17 +89,16 @@ const struct status *scale_apply(struct arena *arena, const struct schema_resour
 	(void)json_get_integer(json_get(scale, "spec"), "replicas", &replicas);
 	if (scale_name && scale_name[0] && strcmp(scale_name, name))
 		return status_new(arena, ERR_BAD_REQUEST,
-				  "the name of the object (%s) does not match the name on the URL (%s)", scale_name,
-				  name);
+		                  "the name of the object (%s) does not match the name on the URL (%s)", scale_name,
+		                  name);
 	if (replicas < 0) {
-		const char *message = arena_printf(
-			arena, "Invalid value: %lld: must be greater than or equal to 0", (long long)replicas);
-		const struct status *status =
-			status_new(arena, ERR_INVALID, "Scale.autoscaling \"%s\" is invalid: spec.replicas: %s", name,
-				   message);
+		const char *message = arena_printf(arena, "Invalid value: %lld: must be greater than or equal to 0",
+		                                   (long long)replicas);
+		const struct status *status = status_new(
+		        arena, ERR_INVALID, "Scale.autoscaling \"%s\" is invalid: spec.replicas: %s", name, message);
 
 		return status_with_cause(arena, status,
-					 (struct status_cause){"FieldValueInvalid", message, "spec.replicas"});
+		                         (struct status_cause){"FieldValueInvalid", message, "spec.replicas"});
 	}
 	if (version && version[0]) {
 		const char *held = object_resource_version(object);

@@ -15,7 +15,7 @@ static inline bool scale_is_route(const struct route *route)
 // The Scale of a workload's tree.
 struct json *scale_from_object(struct arena *arena, const struct schema_resource *resource, const struct json *object);
 // Checks a Scale and puts its replicas into the workload.
-const struct status *scale_apply(struct arena *arena, const struct schema_resource *resource,
-				 const struct json *scale, struct json *object);
+const struct status *scale_apply(struct arena *arena, const struct schema_resource *resource, const struct json *scale,
+                                 struct json *object);
 // Ends a request with the Scale of what is stored.
 void scale_finish(struct request *request, struct stored_object *object);

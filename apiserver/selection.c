@@ -10,12 +10,13 @@
 #include "apiserver/storage.h"
 
 static const struct status *unknown_field(struct arena *arena, const struct schema_resource *resource,
-					  const char *field)
+                                          const char *field)
 {
 	if (resource->selectable_field_count)
 		return status_new(arena, ERR_BAD_REQUEST, "field label not supported: %s", field);
 	return status_new(arena, ERR_BAD_REQUEST,
-			  "\"%s\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", field);
+	                  "\"%s\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+	                  field);
 }
 
 static bool find_field(const struct schema_resource *resource, const char *label, size_t *ret_index)
@@ -37,7 +38,7 @@ static const char *canonical_label(const struct schema_resource *resource, const
 }
 
 static const struct status *add_term(struct arena *arena, const struct schema_resource *resource,
-				     const struct field_requirement *requirement, struct selection *selection)
+                                     const struct field_requirement *requirement, struct selection *selection)
 {
 	const struct schema_resource *stored = convert_storage_resource(resource);
 	const char *label = canonical_label(resource, requirement->field);
@@ -69,8 +70,8 @@ static const struct status *add_term(struct arena *arena, const struct schema_re
 }
 
 const struct status *selection_parse(struct arena *arena, const struct schema_resource *resource,
-				     const char *label_selector, const char *field_selector,
-				     struct selection *ret_selection)
+                                     const char *label_selector, const char *field_selector,
+                                     struct selection *ret_selection)
 {
 	struct selection selection = {0};
 	struct field_selector fields = {0};
@@ -107,9 +108,9 @@ static bool value_equals(const char *held, const char *wanted)
 
 static bool term_matches(const struct field_term *term, const struct stored_object *object)
 {
-	const char *held = term->source == FIELD_TERM_NAME	  ? object->name
-			   : term->source == FIELD_TERM_NAMESPACE ? object->namespace_name
-								  : object->fields[term->index];
+	const char *held = term->source == FIELD_TERM_NAME        ? object->name
+	                   : term->source == FIELD_TERM_NAMESPACE ? object->namespace_name
+	                                                          : object->fields[term->index];
 
 	return value_equals(held ? held : "", term->value) != term->negated;
 }

@@ -29,7 +29,7 @@ struct selection {
 };
 
 const struct status *selection_parse(struct arena *arena, const struct schema_resource *resource,
-				     const char *label_selector, const char *field_selector,
-				     struct selection *ret_selection);
+                                     const char *label_selector, const char *field_selector,
+                                     struct selection *ret_selection);
 bool selection_is_everything(const struct selection *selection);
 bool selection_matches(const struct selection *selection, const struct stored_object *object);

@@ -42,14 +42,14 @@ static const struct status *parse_options(struct request *request)
 		status = request_options_parse(request->arena, &request->query, &request->options);
 	if (!status)
 		request->output.pretty = query_get(&request->query, "pretty") ? request->options.pretty
-									       : is_from_a_person(request->http);
+		                                                              : is_from_a_person(request->http);
 	return status;
 }
 
 static const struct status *parse_route(struct request *request)
 {
 	return route_parse(request->arena, request->http->method, request->http->path, &request->query,
-			   &request->route);
+	                   &request->route);
 }
 
 static const struct status *limit(struct request *request)
@@ -69,16 +69,16 @@ static const struct status *negotiate(struct request *request)
 	const struct route *route = &request->route;
 	bool pretty = request->output.pretty;
 	bool shapes = route->operation == OPERATION_GET || route->operation == OPERATION_LIST ||
-		      route->operation == OPERATION_WATCH || route->operation == OPERATION_CREATE ||
-		      route->operation == OPERATION_UPDATE || route->operation == OPERATION_PATCH ||
-		      route->operation == OPERATION_DELETE || route->operation == OPERATION_DELETE_COLLECTION;
+	              route->operation == OPERATION_WATCH || route->operation == OPERATION_CREATE ||
+	              route->operation == OPERATION_UPDATE || route->operation == OPERATION_PATCH ||
+	              route->operation == OPERATION_DELETE || route->operation == OPERATION_DELETE_COLLECTION;
 	const struct status *status;
 
 	if (!route->is_resource || route->operation == OPERATION_CONNECT)
 		return NULL;
 	status = negotiate_output(request->arena, http_request_header(request->http, "accept"),
-				  shapes && !reviews_is_route(route), route->operation == OPERATION_WATCH,
-				  &request->output);
+	                          shapes && !reviews_is_route(route), route->operation == OPERATION_WATCH,
+	                          &request->output);
 	request->output.pretty = pretty && route->operation != OPERATION_WATCH;
 	if (!request->output.content_type)
 		request->output.content_type = "application/json";
@@ -89,16 +89,12 @@ static const struct status *negotiate(struct request *request)
 
 static void run_operation(struct request *request)
 {
-	static void (*const operations[OPERATION_COUNT_])(struct request *request) = {
-		[OPERATION_GET] = registry_get,
-		[OPERATION_LIST] = registry_list,
-		[OPERATION_WATCH] = registry_watch,
-		[OPERATION_CREATE] = registry_create,
-		[OPERATION_UPDATE] = registry_update,
-		[OPERATION_PATCH] = registry_patch,
-		[OPERATION_DELETE] = registry_delete,
-		[OPERATION_DELETE_COLLECTION] = registry_delete_collection,
-		[OPERATION_CONNECT] = connect_serve,
+	static void (*const operations[OPERATION_COUNT_])(struct request * request) = {
+	        [OPERATION_GET] = registry_get,       [OPERATION_LIST] = registry_list,
+	        [OPERATION_WATCH] = registry_watch,   [OPERATION_CREATE] = registry_create,
+	        [OPERATION_UPDATE] = registry_update, [OPERATION_PATCH] = registry_patch,
+	        [OPERATION_DELETE] = registry_delete, [OPERATION_DELETE_COLLECTION] = registry_delete_collection,
+	        [OPERATION_CONNECT] = connect_serve,
 	};
 
 	if (!request->route.is_resource)
@@ -109,8 +105,8 @@ static void run_operation(struct request *request)
 
 void serve(void *context, struct http_exchange *exchange)
 {
-	static const struct status *(*const stages[])(struct request *request) = {
-		parse_options, authenticate, parse_route, limit, authorize, check_route, negotiate,
+	static const struct status *(*const stages[])(struct request * request) = {
+	        parse_options, authenticate, parse_route, limit, authorize, check_route, negotiate,
 	};
 	struct request *request = request_new(context, exchange);
 

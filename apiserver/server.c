@@ -78,13 +78,13 @@ static int start_storage(struct server *server, struct err *err)
 {
 	const struct server_config *config = server->config;
 	struct storage_config storage = {
-		.etcd_endpoints = config->etcd_servers.items,
-		.etcd_ca_file = config->etcd_ca_file,
-		.etcd_certificate_file = config->etcd_certificate_file,
-		.etcd_private_key_file = config->etcd_private_key_file,
-		.prefix = config->etcd_prefix,
-		.compaction_interval_ns = config->etcd_compaction_interval_ns,
-		.metrics = server->metrics,
+	        .etcd_endpoints = config->etcd_servers.items,
+	        .etcd_ca_file = config->etcd_ca_file,
+	        .etcd_certificate_file = config->etcd_certificate_file,
+	        .etcd_private_key_file = config->etcd_private_key_file,
+	        .prefix = config->etcd_prefix,
+	        .compaction_interval_ns = config->etcd_compaction_interval_ns,
+	        .metrics = server->metrics,
 	};
 	int r = storage_new(&storage, &server->storage, err);
 
@@ -124,21 +124,21 @@ static int start_listener(struct server *server, struct err *err)
 	const struct server_config *config = server->config;
 	struct loop *loops[SERVER_LOOPS];
 	struct tls_server_config tls = {
-		.certificate_file = config->certificate_file,
-		.private_key_file = config->private_key_file,
-		.client_ca_file = config->client_ca_file[0] ? config->client_ca_file : NULL,
-		.offer_http2 = true,
-		.minimum_version = config->tls_minimum_version,
+	        .certificate_file = config->certificate_file,
+	        .private_key_file = config->private_key_file,
+	        .client_ca_file = config->client_ca_file[0] ? config->client_ca_file : NULL,
+	        .offer_http2 = true,
+	        .minimum_version = config->tls_minimum_version,
 	};
 	struct http_server_config http = {
-		.bind_address = config->bind_address,
-		.port = (int)config->secure_port,
-		.loops = loops,
-		.loop_count = SERVER_LOOPS,
-		.tls = &tls,
-		.max_body_bytes = SERVER_MAX_BODY_BYTES,
-		.handler = serve,
-		.context = server,
+	        .bind_address = config->bind_address,
+	        .port = (int)config->secure_port,
+	        .loops = loops,
+	        .loop_count = SERVER_LOOPS,
+	        .tls = &tls,
+	        .max_body_bytes = SERVER_MAX_BODY_BYTES,
+	        .handler = serve,
+	        .context = server,
 	};
 
 	for (size_t i = 0; i < SERVER_LOOPS; i++)

@@ -70,7 +70,7 @@ struct server_config {
 // One of the connection loops with what belongs to it alone.
 struct server_loop {
 	struct loop *loop;
-	struct list watches;       // struct watcher, to end them at a stop
+	struct list watches; // struct watcher, to end them at a stop
 	struct loop_task stop_task;
 	struct server *server;
 };
@@ -87,7 +87,7 @@ struct server {
 	struct watch_frames *watch_frames;
 	struct documents *documents; // discovery and OpenAPI
 	int port;                    // where it listens
-	SSL_CTX *kubelet_tls;   // client context for tunnels; NULL: no kubelet certificate given
+	SSL_CTX *kubelet_tls;        // client context for tunnels; NULL: no kubelet certificate given
 	struct health_check *checks;
 	struct server_thread *threads;
 	atomic_int in_flight;
@@ -102,7 +102,7 @@ struct server_loop *server_loop_of(struct server *server, struct loop *loop);
 
 // Starts storage, listener and bootstrap. The loops other than main_loop run on threads of their own.
 NODISCARD int server_start(struct server *server, const struct server_config *config, struct loop *main_loop,
-			   struct err *err);
+                           struct err *err);
 // Ends watches, lets requests finish within the grace period, then calls `stopped` on the main loop.
 void server_stop(struct server *server, void (*stopped)(void *context), void *context);
 void server_done(struct server *server);

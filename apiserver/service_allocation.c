@@ -49,8 +49,8 @@ struct wanted_address {
 struct service_allocation {
 	struct server *server;
 	struct loop *loop;
-	struct arena *arena;    // ours: outlives the request
-	struct change *change;  // until done
+	struct arena *arena;   // ours: outlives the request
+	struct change *change; // until done
 	void (*done)(void *context, struct service_allocation *allocation, const struct status *failure);
 	void *context;
 	const char *namespace_name;
@@ -192,7 +192,7 @@ static const struct status *settle_families(struct change *change, struct json *
 	dual = strcmp(policy, "SingleStack") != 0;
 	if (!bare && !strcmp(policy, "RequireDualStack") && config->service_range_count < 2)
 		return invalid(change, "ipFamilyPolicy", policy,
-			       "this cluster is not configured for dual-stack services");
+		               "this cluster is not configured for dual-stack services");
 	if (!families->length) {
 		bool first = config->service_ranges[0].base.is_v6;
 
@@ -207,7 +207,7 @@ static const struct status *settle_families(struct change *change, struct json *
 }
 
 static const struct status *plan_address(struct service_allocation *allocation, struct change *change,
-					 const struct json *old_spec, bool is_v6, const char *requested)
+                                         const struct json *old_spec, bool is_v6, const char *requested)
 {
 	const struct ip_range *range = range_of_family(change->server->config, is_v6);
 	struct wanted_address *wanted = &allocation->addresses[allocation->address_count];
@@ -223,13 +223,13 @@ static const struct status *plan_address(struct service_allocation *allocation, 
 		wanted->kept = old_spec && holds_address(old_spec, &wanted->ip);
 		ip_range_format(range, range_text, sizeof(range_text));
 		if (!wanted->kept && !ip_range_contains(range, &wanted->ip))
-			return invalid(change, "clusterIPs",
-				       arena_printf(change->arena, "[%s]", requested),
-				       arena_printf(change->arena,
-						    "failed to allocate IP %s: the provided network does not match the "
-						    "current range: the provided IP (%s) is not in the valid range. The "
-						    "range of valid IPs is %s",
-						    requested, requested, range_text));
+			return invalid(
+			        change, "clusterIPs", arena_printf(change->arena, "[%s]", requested),
+			        arena_printf(change->arena,
+			                     "failed to allocate IP %s: the provided network does not match the "
+			                     "current range: the provided IP (%s) is not in the valid range. The "
+			                     "range of valid IPs is %s",
+			                     requested, requested, range_text));
 	}
 	allocation->address_count++;
 	return NULL;
@@ -245,7 +245,7 @@ static const char *requested_address(const struct json *spec, size_t index)
 }
 
 static const struct status *plan_addresses(struct service_allocation *allocation, struct change *change,
-					   struct json *spec, const struct json *old_spec)
+                                           struct json *spec, const struct json *old_spec)
 {
 	const struct status *status = settle_families(change, spec);
 	const struct json *families = json_get(spec, "ipFamilies");
@@ -254,7 +254,7 @@ static const struct status *plan_addresses(struct service_allocation *allocation
 		return status;
 	for (size_t i = 0; i < families->length && i < ALLOCATE_MAX_ADDRESSES && !status; i++)
 		status = plan_address(allocation, change, old_spec, text_is(families->items[i], "IPv6"),
-				      requested_address(spec, i));
+		                      requested_address(spec, i));
 	return status;
 }
 
@@ -277,7 +277,7 @@ static bool is_wanted(const struct service_allocation *allocation, int port)
 }
 
 static const struct status *want_port(struct service_allocation *allocation, struct change *change,
-				      const struct json *old_spec, int port)
+                                      const struct json *old_spec, int port)
 {
 	const struct server_config *config = change->server->config;
 	int last = config->node_port_first + config->node_port_count - 1;
@@ -286,18 +286,18 @@ static const struct status *want_port(struct service_allocation *allocation, str
 		return NULL;
 	if (port < config->node_port_first || port > last)
 		return invalid_port(change, port,
-				    arena_printf(change->arena,
-						 "provided port is not in the valid range. The range of valid ports is "
-						 "%d-%d",
-						 config->node_port_first, last));
+		                    arena_printf(change->arena,
+		                                 "provided port is not in the valid range. The range of valid ports is "
+		                                 "%d-%d",
+		                                 config->node_port_first, last));
 	if (allocation->wanted_port_count == ALLOCATE_MAX_PORTS)
 		return status_new(change->arena, ERR_INVALID, "too many node ports");
 	allocation->wanted_ports[allocation->wanted_port_count++] = port;
 	return NULL;
 }
 
-static const struct status *plan_ports(struct service_allocation *allocation, struct change *change,
-				       struct json *spec, const struct json *old_spec)
+static const struct status *plan_ports(struct service_allocation *allocation, struct change *change, struct json *spec,
+                                       const struct json *old_spec)
 {
 	const struct status *status = NULL;
 	int64_t health = integer_of(spec, "healthCheckNodePort", 0);
@@ -333,7 +333,7 @@ static void plan_frees(struct service_allocation *allocation, const struct json 
 		if (ip_parse(json_text(item), &ip) && !holds_address(spec, &ip) &&
 		    allocation->freed_address_count < ALLOCATE_MAX_ADDRESSES)
 			allocation->freed_addresses[allocation->freed_address_count++] =
-				arena_strdup(allocation->arena, json_text(item));
+			        arena_strdup(allocation->arena, json_text(item));
 	json_for_each_item (port, json_get(old_spec, "ports")) {
 		int64_t number = integer_of(port, "nodePort", 0);
 
@@ -351,8 +351,8 @@ static void plan_frees(struct service_allocation *allocation, const struct json 
 static void release_ports(struct server *server, struct loop *loop, const int *ports, size_t count)
 {
 	if (count)
-		port_allocator_apply(server, loop,
-				     &(struct port_request){.released = ports, .released_count = count}, NULL, NULL);
+		port_allocator_apply(server, loop, &(struct port_request){.released = ports, .released_count = count},
+		                     NULL, NULL);
 }
 
 static void give_back(struct service_allocation *allocation)
@@ -363,7 +363,7 @@ static void give_back(struct service_allocation *allocation)
 		if (allocation->addresses[i].taken) {
 			ip_format(&allocation->addresses[i].ip, text);
 			address_release(allocation->server, allocation->loop, text, allocation->namespace_name,
-					allocation->name);
+			                allocation->name);
 		}
 	release_ports(allocation->server, allocation->loop, allocation->taken_ports, allocation->taken_port_count);
 }
@@ -383,10 +383,10 @@ void service_allocation_settle(struct service_allocation *allocation, bool writt
 		give_back(allocation);
 	for (size_t i = 0; written && i < allocation->freed_address_count; i++)
 		address_release(allocation->server, allocation->loop, allocation->freed_addresses[i],
-				allocation->namespace_name, allocation->name);
+		                allocation->namespace_name, allocation->name);
 	if (written)
 		release_ports(allocation->server, allocation->loop, allocation->freed_ports,
-			      allocation->freed_port_count);
+		              allocation->freed_port_count);
 	service_allocation_abandon(allocation);
 }
 
@@ -400,7 +400,7 @@ void service_allocation_release(struct server *server, struct loop *loop, const 
 	json_for_each_item (item, json_get(spec, "clusterIPs"))
 		if (ip_parse(json_text(item), &ip))
 			address_release(server, loop, json_text(item), text_of(metadata, "namespace"),
-					text_of(metadata, "name"));
+			                text_of(metadata, "name"));
 	json_for_each_item (port, json_get(spec, "ports"))
 		if (integer_of(port, "nodePort", 0) && count < ALLOCATE_MAX_PORTS - 1)
 			ports[count++] = (int)integer_of(port, "nodePort", 0);
@@ -476,7 +476,7 @@ static const struct status *taken_status(struct change *change, const struct ip 
 
 	ip_format(ip, text);
 	return invalid(change, "clusterIPs", arena_printf(change->arena, "[%s]", text),
-		       arena_printf(change->arena, "failed to allocate IP %s: provided IP is already allocated", text));
+	               arena_printf(change->arena, "failed to allocate IP %s: provided IP is already allocated", text));
 }
 
 static void create_address(struct service_allocation *allocation, struct wanted_address *wanted);
@@ -509,14 +509,14 @@ static void on_address_created(void *context, struct stored_object *object, cons
 		allocation->next_address++;
 		next_step(allocation);
 	} else if (err->code != ERR_ALREADY_EXISTS) {
-		finish(allocation, status_from_err(allocation->change->arena, err, allocation->change->resource,
-						   allocation->name));
+		finish(allocation,
+		       status_from_err(allocation->change->arena, err, allocation->change->resource, allocation->name));
 	} else if (wanted->requested) {
 		ip_format(&wanted->ip, text);
 		struct storage_read read = {.resource = address_resource(),
-					    .namespace_name = "",
-					    .name = arena_strdup(allocation->arena, text),
-					    .freshness = STORAGE_CONSISTENT};
+		                            .namespace_name = "",
+		                            .name = arena_strdup(allocation->arena, text),
+		                            .freshness = STORAGE_CONSISTENT};
 
 		storage_get(allocation->server->storage, &read, allocation->loop, on_holder, allocation);
 	} else {
@@ -528,11 +528,10 @@ static void create_address(struct service_allocation *allocation, struct wanted_
 {
 	char text[IP_TEXT_BYTES];
 	struct storage_write write = {.type = STORAGE_CREATE,
-				      .resource = address_resource(),
-				      .namespace_name = "",
-				      .json = address_encode(&wanted->ip, allocation->namespace_name,
-							     allocation->name,
-							     loop_realtime_ns(allocation->loop))};
+	                              .resource = address_resource(),
+	                              .namespace_name = "",
+	                              .json = address_encode(&wanted->ip, allocation->namespace_name, allocation->name,
+	                                                     loop_realtime_ns(allocation->loop))};
 
 	ip_format(&wanted->ip, text);
 	write.name = arena_strdup(allocation->arena, text);
@@ -568,8 +567,7 @@ static void on_ports(void *context, const struct port_result *result)
 	struct change *change = allocation->change;
 
 	if (result->err) {
-		finish(allocation,
-		       status_from_err(change->arena, result->err, change->resource, allocation->name));
+		finish(allocation, status_from_err(change->arena, result->err, change->resource, allocation->name));
 		return;
 	}
 	if (result->conflicting_port) {
@@ -593,8 +591,8 @@ static void on_ports(void *context, const struct port_result *result)
 static void take_ports(struct service_allocation *allocation)
 {
 	struct port_request request = {.wanted = allocation->wanted_ports,
-				       .wanted_count = allocation->wanted_port_count,
-				       .dynamic_count = allocation->dynamic_port_count};
+	                               .wanted_count = allocation->wanted_port_count,
+	                               .dynamic_count = allocation->dynamic_port_count};
 
 	if (!request.wanted_count && !request.dynamic_count)
 		finish(allocation, NULL);
@@ -613,7 +611,7 @@ static void next_step(struct service_allocation *allocation)
 		}
 		if (!wanted->requested && !choose_address(allocation->server, wanted)) {
 			finish(allocation, status_internal(allocation->change->arena,
-							   "failed to allocate a serviceIP: range is full"));
+			                                   "failed to allocate a serviceIP: range is full"));
 			return;
 		}
 		create_address(allocation, wanted);
@@ -640,8 +638,8 @@ static const struct status *plan(struct service_allocation *allocation, struct c
 	const struct status *status = NULL;
 
 	if (strcmp(text_of(spec, "type"), "ExternalName"))
-		status = plan_addresses(allocation, change, spec,
-					old_spec && has_addresses(old_spec) ? old_spec : NULL);
+		status =
+		        plan_addresses(allocation, change, spec, old_spec && has_addresses(old_spec) ? old_spec : NULL);
 	if (!status)
 		status = plan_ports(allocation, change, spec, old_spec);
 	if (old_spec)
@@ -664,8 +662,8 @@ static struct service_allocation *allocation_new(struct change *change)
 }
 
 void service_allocate(struct change *change,
-		      void (*done)(void *context, struct service_allocation *allocation, const struct status *failure),
-		      void *context)
+                      void (*done)(void *context, struct service_allocation *allocation, const struct status *failure),
+                      void *context)
 {
 	struct service_allocation *allocation = allocation_new(change);
 

@@ -17,8 +17,8 @@ bool service_allocation_concerns(const struct change *change);
 // from inside the call; on failure everything taken has been given back and
 // `allocation` is NULL.
 void service_allocate(struct change *change,
-		      void (*done)(void *context, struct service_allocation *allocation, const struct status *failure),
-		      void *context);
+                      void (*done)(void *context, struct service_allocation *allocation, const struct status *failure),
+                      void *context);
 
 // The Service was written: frees what it no longer uses; or it wasn't: frees
 // what it had taken. Frees the allocation; NULL is fine. In the background.

@@ -16,7 +16,7 @@ static struct status *make(struct arena *arena, enum err_code code)
 }
 
 static struct status *make_for(struct arena *arena, enum err_code code, const struct schema_resource *resource,
-			       const char *name)
+                               const char *name)
 {
 	struct status *status = make(arena, code);
 
@@ -40,7 +40,7 @@ const struct status *status_new(struct arena *arena, enum err_code code, const c
 }
 
 const struct status *status_new_for(struct arena *arena, enum err_code code, const struct schema_resource *resource,
-				    const char *name, const char *format, ...)
+                                    const char *name, const char *format, ...)
 {
 	struct status *status = make_for(arena, code, resource, name);
 	va_list args;
@@ -61,35 +61,34 @@ const char *status_qualified_resource(struct arena *arena, const struct schema_r
 const struct status *status_not_found(struct arena *arena, const struct schema_resource *resource, const char *name)
 {
 	return status_new_for(arena, ERR_NOT_FOUND, resource, name, "%s \"%s\" not found",
-			      status_qualified_resource(arena, resource), name);
+	                      status_qualified_resource(arena, resource), name);
 }
 
 const struct status *status_already_exists(struct arena *arena, const struct schema_resource *resource,
-					   const char *name)
+                                           const char *name)
 {
 	return status_new_for(arena, ERR_ALREADY_EXISTS, resource, name, "%s \"%s\" already exists",
-			      status_qualified_resource(arena, resource), name);
+	                      status_qualified_resource(arena, resource), name);
 }
 
 const struct status *status_conflict(struct arena *arena, const struct schema_resource *resource, const char *name,
-				     const char *why)
+                                     const char *why)
 {
 	return status_new_for(arena, ERR_CONFLICT, resource, name, "Operation cannot be fulfilled on %s \"%s\": %s",
-			      status_qualified_resource(arena, resource), name,
-			      why ? why
-				  : "the object has been modified; please apply your changes to the latest version and "
-				    "try again");
+	                      status_qualified_resource(arena, resource), name,
+	                      why ? why
+	                          : "the object has been modified; please apply your changes to the latest version and "
+	                            "try again");
 }
 
 const struct status *status_forbidden(struct arena *arena, const struct schema_resource *resource, const char *name,
-				      const char *why)
+                                      const char *why)
 {
 	const char *qualified = status_qualified_resource(arena, resource);
 
 	if (!name || !name[0])
 		return status_new_for(arena, ERR_FORBIDDEN, resource, NULL, "%s is forbidden: %s", qualified, why);
-	return status_new_for(arena, ERR_FORBIDDEN, resource, name, "%s \"%s\" is forbidden: %s", qualified, name,
-			      why);
+	return status_new_for(arena, ERR_FORBIDDEN, resource, name, "%s \"%s\" is forbidden: %s", qualified, name, why);
 }
 
 const struct status *status_no_such_path(struct arena *arena)
@@ -100,7 +99,7 @@ const struct status *status_no_such_path(struct arena *arena)
 const struct status *status_method_not_allowed(struct arena *arena)
 {
 	return status_new(arena, ERR_METHOD_NOT_ALLOWED,
-			  "the server does not allow this method on the requested resource");
+	                  "the server does not allow this method on the requested resource");
 }
 
 const struct status *status_internal(struct arena *arena, const char *format, ...)
@@ -156,13 +155,13 @@ static const struct status *too_large_version(struct arena *arena, const char *m
 
 	status->message = arena_printf(arena, "Timeout: %s", message);
 	status->retry_after_seconds = 1;
-	return status_with_cause(arena, status,
-				 (struct status_cause){.reason = "ResourceVersionTooLarge",
-						       .message = "Too large resource version"});
+	return status_with_cause(
+	        arena, status,
+	        (struct status_cause){.reason = "ResourceVersionTooLarge", .message = "Too large resource version"});
 }
 
-const struct status *status_from_err(struct arena *arena, const struct err *err,
-				     const struct schema_resource *resource, const char *name)
+const struct status *status_from_err(struct arena *arena, const struct err *err, const struct schema_resource *resource,
+                                     const char *name)
 {
 	switch (err->code) {
 	case ERR_NOT_FOUND:
@@ -254,7 +253,7 @@ struct json *status_to_json(struct arena *arena, const struct status *status)
 }
 
 struct json *status_success(struct arena *arena, const struct schema_resource *resource, const char *name,
-			    const char *uid)
+                            const char *uid)
 {
 	struct status described = {.name = name, .group = resource->group, .kind = resource->plural, .uid = uid};
 	struct json *body = status_head(arena);

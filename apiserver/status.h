@@ -19,9 +19,9 @@ struct status_cause {
 
 struct status {
 	int code;
-	const char *reason;  // "" = unknown
+	const char *reason; // "" = unknown
 	const char *message;
-	const char *name;    // details; NULL = left out
+	const char *name; // details; NULL = left out
 	const char *group;
 	const char *kind;
 	const char *uid;
@@ -36,16 +36,16 @@ const struct status *status_new(struct arena *arena, enum err_code code, const c
 
 // The same with the details of a resource's object (`name` may be NULL).
 const struct status *status_new_for(struct arena *arena, enum err_code code, const struct schema_resource *resource,
-				    const char *name, const char *format, ...) PRINTF_LIKE(5, 6);
+                                    const char *name, const char *format, ...) PRINTF_LIKE(5, 6);
 
 const struct status *status_not_found(struct arena *arena, const struct schema_resource *resource, const char *name);
 const struct status *status_already_exists(struct arena *arena, const struct schema_resource *resource,
-					   const char *name);
+                                           const char *name);
 // `why` NULL: the object has been modified.
 const struct status *status_conflict(struct arena *arena, const struct schema_resource *resource, const char *name,
-				     const char *why);
+                                     const char *why);
 const struct status *status_forbidden(struct arena *arena, const struct schema_resource *resource, const char *name,
-				      const char *why);
+                                      const char *why);
 // The 404 and 405 of paths and methods that aren't served.
 const struct status *status_no_such_path(struct arena *arena);
 const struct status *status_method_not_allowed(struct arena *arena);
@@ -54,8 +54,8 @@ const struct status *status_too_many_requests(struct arena *arena, int retry_aft
 const struct status *status_expired(struct arena *arena, const char *message, const char *continue_token);
 
 // An error of storage (or of a lower layer) about an object.
-const struct status *status_from_err(struct arena *arena, const struct err *err,
-				     const struct schema_resource *resource, const char *name);
+const struct status *status_from_err(struct arena *arena, const struct err *err, const struct schema_resource *resource,
+                                     const char *name);
 
 // A copy with one more cause.
 const struct status *status_with_cause(struct arena *arena, const struct status *status, struct status_cause cause);
@@ -66,4 +66,4 @@ const char *status_qualified_resource(struct arena *arena, const struct schema_r
 struct json *status_to_json(struct arena *arena, const struct status *status);
 // The body of a delete that left nothing: status Success with the object's details.
 struct json *status_success(struct arena *arena, const struct schema_resource *resource, const char *name,
-			    const char *uid);
+                            const char *uid);

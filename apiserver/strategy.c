@@ -17,35 +17,35 @@ static const char *const slice_members[] = {"addressType", "endpoints", "ports",
 static const char *const nothing[] = {NULL};
 
 static const struct strategy strategies[] = {
-	{"", "limitranges", .prepare_create = strategy_limit_range_create},
-	{"", "namespaces", .prepare_create = strategy_namespace_create, .prepare_update = strategy_namespace_update},
-	{"", "nodes", .keeps_status_on_create = true},
-	{"", "persistentvolumeclaims", .prepare_create = strategy_claim_create, .returns_deleted_object = true},
-	{"", "persistentvolumes", .prepare_create = strategy_volume_create, .prepare_update = strategy_volume_update,
-	 .returns_deleted_object = true},
-	{"", "pods", .prepare_create = strategy_pod_create, .prepare_update = strategy_pod_update,
-	 .returns_deleted_object = true},
-	{"", "podtemplates", .generation_members = template_member, .returns_deleted_object = true},
-	{"", "replicationcontrollers", .orphans_by_default = true},
-	{"", "resourcequotas", .returns_deleted_object = true},
-	{"", "secrets", .prepare_create = strategy_secret, .prepare_update = strategy_secret},
-	{"", "serviceaccounts", .returns_deleted_object = true},
-	{"", "services", .prepare_create = strategy_service_create, .prepare_update = strategy_service_update,
-	 .returns_deleted_object = true},
-	{"admissionregistration.k8s.io", "mutatingwebhookconfigurations", .generation_members = webhooks},
-	{"admissionregistration.k8s.io", "validatingwebhookconfigurations", .generation_members = webhooks},
-	{"apiextensions.k8s.io", "customresourcedefinitions", .prepare_create = strategy_definition_create},
-	{"apps", "deployments", .generation_members = spec_and_annotations,
-	 .prepare_update = strategy_deployment_update},
-	{"batch", "jobs", .prepare_create = strategy_job_create, .orphans_by_default = true},
-	{"certificates.k8s.io", "certificatesigningrequests", .prepare_create = strategy_signing_request_create,
-	 .prepare_update = strategy_signing_request_update},
-	{"discovery.k8s.io", "endpointslices", .generation_members = slice_members},
-	{"scheduling.k8s.io", "priorityclasses", .generation_members = nothing},
-	{"storage.k8s.io", "csidrivers", .returns_deleted_object = true},
-	{"storage.k8s.io", "csinodes", .returns_deleted_object = true},
-	{"storage.k8s.io", "storageclasses", .returns_deleted_object = true},
-	{"storage.k8s.io", "volumeattachments", .returns_deleted_object = true},
+        {"", "limitranges", .prepare_create = strategy_limit_range_create},
+        {"", "namespaces", .prepare_create = strategy_namespace_create, .prepare_update = strategy_namespace_update},
+        {"", "nodes", .keeps_status_on_create = true},
+        {"", "persistentvolumeclaims", .prepare_create = strategy_claim_create, .returns_deleted_object = true},
+        {"", "persistentvolumes", .prepare_create = strategy_volume_create, .prepare_update = strategy_volume_update,
+         .returns_deleted_object = true},
+        {"", "pods", .prepare_create = strategy_pod_create, .prepare_update = strategy_pod_update,
+         .returns_deleted_object = true},
+        {"", "podtemplates", .generation_members = template_member, .returns_deleted_object = true},
+        {"", "replicationcontrollers", .orphans_by_default = true},
+        {"", "resourcequotas", .returns_deleted_object = true},
+        {"", "secrets", .prepare_create = strategy_secret, .prepare_update = strategy_secret},
+        {"", "serviceaccounts", .returns_deleted_object = true},
+        {"", "services", .prepare_create = strategy_service_create, .prepare_update = strategy_service_update,
+         .returns_deleted_object = true},
+        {"admissionregistration.k8s.io", "mutatingwebhookconfigurations", .generation_members = webhooks},
+        {"admissionregistration.k8s.io", "validatingwebhookconfigurations", .generation_members = webhooks},
+        {"apiextensions.k8s.io", "customresourcedefinitions", .prepare_create = strategy_definition_create},
+        {"apps", "deployments", .generation_members = spec_and_annotations,
+         .prepare_update = strategy_deployment_update},
+        {"batch", "jobs", .prepare_create = strategy_job_create, .orphans_by_default = true},
+        {"certificates.k8s.io", "certificatesigningrequests", .prepare_create = strategy_signing_request_create,
+         .prepare_update = strategy_signing_request_update},
+        {"discovery.k8s.io", "endpointslices", .generation_members = slice_members},
+        {"scheduling.k8s.io", "priorityclasses", .generation_members = nothing},
+        {"storage.k8s.io", "csidrivers", .returns_deleted_object = true},
+        {"storage.k8s.io", "csinodes", .returns_deleted_object = true},
+        {"storage.k8s.io", "storageclasses", .returns_deleted_object = true},
+        {"storage.k8s.io", "volumeattachments", .returns_deleted_object = true},
 };
 
 const struct strategy *strategy_find(const struct schema_resource *resource)
@@ -61,7 +61,7 @@ const struct strategy *strategy_find(const struct schema_resource *resource)
 static void set_generation(struct change *change, int64_t generation)
 {
 	json_set_integer(change->arena, json_ensure_object(change->arena, change->object, "metadata"), "generation",
-			 generation);
+	                 generation);
 }
 
 void strategy_prepare_create(struct change *change)
@@ -146,7 +146,7 @@ static void prepare_approval(struct change *change)
 	json_set(change->arena, change->object, "metadata", metadata);
 	if (conditions)
 		json_set(change->arena, json_ensure_object(change->arena, change->object, "status"), "conditions",
-			 conditions);
+		         conditions);
 }
 
 // binding.c has made exactly the changes that a binding may make.
@@ -159,12 +159,12 @@ static const struct {
 	const char *subresource;
 	void (*prepare)(struct change *change);
 } subresources[] = {
-	{"approval", prepare_approval},
-	{"binding", prepare_binding},
-	{"ephemeralcontainers", strategy_pod_ephemeral_containers},
-	{"finalize", prepare_finalize},
-	{"resize", strategy_pod_resize},
-	{"status", prepare_status},
+        {"approval", prepare_approval},
+        {"binding", prepare_binding},
+        {"ephemeralcontainers", strategy_pod_ephemeral_containers},
+        {"finalize", prepare_finalize},
+        {"resize", strategy_pod_resize},
+        {"status", prepare_status},
 };
 
 static const struct json *member_at(const struct json *object, const char *path)

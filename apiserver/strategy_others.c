@@ -17,7 +17,7 @@ static void label_with_name(struct change *change)
 
 	if (change->name[0])
 		json_set_text(change->arena, json_ensure_object(change->arena, metadata, "labels"),
-			      "kubernetes.io/metadata.name", change->name);
+		              "kubernetes.io/metadata.name", change->name);
 }
 
 void strategy_namespace_create(struct change *change)
@@ -70,10 +70,11 @@ void strategy_volume_update(struct change *change)
 	struct json *status = json_ensure_object(change->arena, change->object, "status");
 	const struct json *old = json_get(change->old, "status");
 
-	if (strcmp(text_of(status, "phase"), text_of(old, "phase")) && !json_get_text(status, "lastPhaseTransitionTime"))
+	if (strcmp(text_of(status, "phase"), text_of(old, "phase")) &&
+	    !json_get_text(status, "lastPhaseTransitionTime"))
 		stamp_phase(change, status);
 	else if (strcmp(text_of(status, "phase"), text_of(old, "phase")) &&
-		 !strcmp(text_of(status, "lastPhaseTransitionTime"), text_of(old, "lastPhaseTransitionTime")))
+	         !strcmp(text_of(status, "lastPhaseTransitionTime"), text_of(old, "lastPhaseTransitionTime")))
 		stamp_phase(change, status);
 }
 
@@ -166,15 +167,15 @@ void strategy_job_create(struct change *change)
 	if (json_get_bool(spec, "manualSelector", false))
 		return;
 	labels = json_ensure_object(
-		change->arena,
-		json_ensure_object(change->arena, json_ensure_object(change->arena, spec, "template"), "metadata"),
-		"labels");
+	        change->arena,
+	        json_ensure_object(change->arena, json_ensure_object(change->arena, spec, "template"), "metadata"),
+	        "labels");
 	label_if_missing(change, labels, "batch.kubernetes.io/controller-uid", uid);
 	label_if_missing(change, labels, "batch.kubernetes.io/job-name", change->name);
 	label_if_missing(change, labels, "controller-uid", uid);
 	label_if_missing(change, labels, "job-name", change->name);
-	selector = json_ensure_object(change->arena, json_ensure_object(change->arena, spec, "selector"),
-				      "matchLabels");
+	selector =
+	        json_ensure_object(change->arena, json_ensure_object(change->arena, spec, "selector"), "matchLabels");
 	label_if_missing(change, selector, "batch.kubernetes.io/controller-uid", uid);
 }
 

@@ -142,7 +142,7 @@ void strategy_pod_ephemeral_containers(struct change *change)
 	change->object = json_clone(change->arena, change->old);
 	if (containers)
 		json_set(change->arena, json_ensure_object(change->arena, change->object, "spec"),
-			 "ephemeralContainers", containers);
+		         "ephemeralContainers", containers);
 }
 
 static void take_resources(struct change *change, const struct json *sent, const char *list)
@@ -158,7 +158,7 @@ static void take_resources(struct change *change, const struct json *sent, const
 					json_set(change->arena, container, "resources", json_get(other, "resources"));
 				if (json_get(other, "resizePolicy"))
 					json_set(change->arena, container, "resizePolicy",
-						 json_get(other, "resizePolicy"));
+					         json_get(other, "resizePolicy"));
 			}
 	}
 }

@@ -20,8 +20,8 @@ static bool needs_cluster_ip(const struct json *spec)
 
 static bool needs_node_ports(const struct json *spec)
 {
-	return type_is(spec, "NodePort") || (type_is(spec, "LoadBalancer") &&
-					     json_get_bool(spec, "allocateLoadBalancerNodePorts", true));
+	return type_is(spec, "NodePort") ||
+	       (type_is(spec, "LoadBalancer") && json_get_bool(spec, "allocateLoadBalancerNodePorts", true));
 }
 
 // clusterIP and clusterIPs say the same; whichever the client sent leads.
@@ -61,8 +61,7 @@ static void carry_over(struct arena *arena, struct json *spec, const struct json
 	const struct json *sent = json_get(spec, member);
 
 	if (held && (!is_present(sent) || (json_text(sent) && !json_text(sent)[0]) ||
-		     (json_is(sent, JSON_ARRAY) && !sent->length) ||
-		     (json_is(sent, JSON_INTEGER) && !sent->integer)))
+	             (json_is(sent, JSON_ARRAY) && !sent->length) || (json_is(sent, JSON_INTEGER) && !sent->integer)))
 		json_set(arena, spec, member, json_clone(arena, held));
 }
 
@@ -126,8 +125,8 @@ static void wipe_node_ports(struct json *spec, const struct json *old)
 
 static void wipe_dependents(struct json *spec, const struct json *old)
 {
-	static const char *const addresses[] = {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy",
-						"internalTrafficPolicy", NULL};
+	static const char *const addresses[] = {
+	        "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy", NULL};
 	static const char *const external[] = {"externalTrafficPolicy", NULL};
 	static const char *const balancer[] = {"allocateLoadBalancerNodePorts", "loadBalancerClass", NULL};
 	static const char *const health[] = {"healthCheckNodePort", NULL};
@@ -165,5 +164,5 @@ void strategy_service_update(struct change *change)
 	wipe_dependents(spec, old);
 	if (!type_is(spec, "LoadBalancer"))
 		json_set(change->arena, json_ensure_object(change->arena, change->object, "status"), "loadBalancer",
-			 json_object(change->arena));
+		         json_object(change->arena));
 }

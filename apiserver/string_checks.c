@@ -116,10 +116,11 @@ const char *check_dns_label(struct arena *arena, const char *text, size_t index)
 		if (matches_subdomain(text, "-"))
 			complain(&complaints, "must not contain dots");
 		else
-			complain(&complaints,
-				 "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
-				 "and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', "
-				 "regex used for validation is '" LABEL_PATTERN "')");
+			complain(
+			        &complaints,
+			        "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
+			        "and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', "
+			        "regex used for validation is '" LABEL_PATTERN "')");
 	}
 	return complaint_at(&complaints, index);
 }
@@ -131,9 +132,10 @@ const char *check_dns_subdomain(struct arena *arena, const char *text, size_t in
 	complain_length(&complaints, arena, text, 253);
 	if (!matches_subdomain(text, "-"))
 		complain(&complaints,
-			 "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-			 "and must start and end with an alphanumeric character (e.g. 'example.com', regex used for "
-			 "validation is '" SUBDOMAIN_PATTERN "')");
+		         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
+		         "'.', "
+		         "and must start and end with an alphanumeric character (e.g. 'example.com', regex used for "
+		         "validation is '" SUBDOMAIN_PATTERN "')");
 	return complaint_at(&complaints, index);
 }
 
@@ -150,9 +152,10 @@ const char *check_search_domain(struct arena *arena, const char *text, size_t in
 		if (*c == '_')
 			*c = 'a';
 	if (strcmp(copy, ".") && !matches_subdomain(copy, "-"))
-		complain(&complaints, "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
-				      "'-' or '.', and must start and end with an alphanumeric character (e.g. "
-				      "'example.com', regex used for validation is '" SUBDOMAIN_PATTERN "')");
+		complain(&complaints,
+		         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
+		         "'-' or '.', and must start and end with an alphanumeric character (e.g. "
+		         "'example.com', regex used for validation is '" SUBDOMAIN_PATTERN "')");
 	return complaint_at(&complaints, index);
 }
 
@@ -163,9 +166,9 @@ const char *check_dns_1035_label(struct arena *arena, const char *text, size_t i
 	complain_length(&complaints, arena, text, 63);
 	if (!is_lower(text[0]) || !matches_lower(text, strlen(text), "-"))
 		complain(&complaints,
-			 "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
-			 "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
-			 "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')");
+		         "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+		         "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
+		         "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')");
 	return complaint_at(&complaints, index);
 }
 
@@ -176,9 +179,10 @@ const char *check_wildcard_subdomain(struct arena *arena, const char *text, size
 	complain_length(&complaints, arena, text, 253);
 	if (strncmp(text, "*.", 2) || !matches_subdomain(text + 2, "-"))
 		complain(&complaints,
-			 "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "
-			 "must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric "
-			 "character (e.g. '*.example.com', regex used for validation is '\\*\\." SUBDOMAIN_PATTERN "')");
+		         "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "
+		         "must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric "
+		         "character (e.g. '*.example.com', regex used for validation is '\\*\\." SUBDOMAIN_PATTERN
+		         "')");
 	return complaint_at(&complaints, index);
 }
 
@@ -203,11 +207,12 @@ const char *check_qualified_name(struct arena *arena, const char *text, size_t i
 	const char *name = slash ? slash + 1 : text;
 
 	if (slash && strchr(name, '/')) {
-		complain(&complaints,
-			 "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and "
-			 "end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used "
-			 "for validation is '" QUALIFIED_PATTERN
-			 "') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')");
+		complain(
+		        &complaints,
+		        "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and "
+		        "end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used "
+		        "for validation is '" QUALIFIED_PATTERN
+		        "') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')");
 		return complaint_at(&complaints, index);
 	}
 	if (slash)
@@ -218,9 +223,9 @@ const char *check_qualified_name(struct arena *arena, const char *text, size_t i
 		complain(&complaints, "name part must be no more than 63 characters");
 	if (!matches_any_case(name, strlen(name)))
 		complain(&complaints,
-			 "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-			 "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
-			 "validation is '" QUALIFIED_PATTERN "')");
+		         "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
+		         "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
+		         "validation is '" QUALIFIED_PATTERN "')");
 	return complaint_at(&complaints, index);
 }
 
@@ -239,10 +244,11 @@ const char *check_label_value(struct arena *arena, const char *text, size_t inde
 
 	complain_length(&complaints, arena, text, 63);
 	if (text[0] && !matches_any_case(text, strlen(text)))
-		complain(&complaints,
-			 "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
-			 "and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or "
-			 "'12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')");
+		complain(
+		        &complaints,
+		        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
+		        "and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or "
+		        "'12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')");
 	return complaint_at(&complaints, index);
 }
 
@@ -255,9 +261,9 @@ const char *check_config_key(struct arena *arena, const char *text, size_t index
 	while (is_alphanumeric(text[i]) || (text[i] && strchr("-._", text[i])))
 		i++;
 	if (!i || text[i])
-		complain(&complaints,
-			 "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  "
-			 "or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')");
+		complain(&complaints, "a valid config key must consist of alphanumeric characters, '-', '_' or '.' "
+		                      "(e.g. 'key.name',  "
+		                      "or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')");
 	if (!strcmp(text, "."))
 		complain(&complaints, "must not be '.'");
 	else if (!strcmp(text, ".."))
@@ -277,8 +283,9 @@ const char *check_env_name(struct arena *arena, const char *text, size_t index)
 		if (*c < 0x20 || *c > 0x7e || *c == '=')
 			valid = false;
 	if (!valid)
-		complain(&complaints, "a valid environment variable name must consist only of printable ASCII characters "
-				      "other than '='");
+		complain(&complaints,
+		         "a valid environment variable name must consist only of printable ASCII characters "
+		         "other than '='");
 	return complaint_at(&complaints, index);
 }
 
@@ -332,7 +339,7 @@ const char *check_http_header_name(struct arena *arena, const char *text, size_t
 		c++;
 	if (*c || c == text)
 		complain(&complaints, "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. "
-				      "'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')");
+		                      "'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')");
 	return complaint_at(&complaints, index);
 }
 

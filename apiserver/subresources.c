@@ -22,11 +22,11 @@ static const struct {
 	enum operation operation; // OPERATION_NONE: all
 	void (*serve)(struct request *request);
 } rows[] = {
-	{"", "bindings", "", OPERATION_CREATE, binding_serve},
-	{"", "componentstatuses", "", OPERATION_NONE, refuse_component_status},
-	{"", "pods", "binding", OPERATION_CREATE, binding_serve},
-	{"", "pods", "eviction", OPERATION_CREATE, eviction_serve},
-	{"", "serviceaccounts", "token", OPERATION_CREATE, refuse_token},
+        {"", "bindings", "", OPERATION_CREATE, binding_serve},
+        {"", "componentstatuses", "", OPERATION_NONE, refuse_component_status},
+        {"", "pods", "binding", OPERATION_CREATE, binding_serve},
+        {"", "pods", "eviction", OPERATION_CREATE, eviction_serve},
+        {"", "serviceaccounts", "token", OPERATION_CREATE, refuse_token},
 };
 
 bool subresources_serve(struct request *request)

@@ -16,48 +16,48 @@ static const struct {
 	string_check name; // NULL: DNS subdomain
 	void (*validate)(struct validation *v);
 } rows[] = {
-	{"", "configmaps", NULL, validate_config_map},
-	{"", "endpoints", NULL, validate_endpoints},
-	{"", "events", NULL, validate_event},
-	{"", "limitranges", NULL, validate_limit_range},
-	{"", "namespaces", check_dns_label, validate_namespace},
-	{"", "nodes", NULL, validate_node},
-	{"", "persistentvolumeclaims", NULL, validate_persistent_volume_claim},
-	{"", "persistentvolumes", NULL, validate_persistent_volume},
-	{"", "pods", NULL, validate_pod},
-	{"", "podtemplates", NULL, validate_pod_template_kind},
-	{"", "replicationcontrollers", NULL, validate_replication_controller},
-	{"", "resourcequotas", NULL, validate_resource_quota},
-	{"", "secrets", NULL, validate_secret},
-	{"", "services", check_dns_1035_label, validate_service},
-	{"apps", "controllerrevisions", NULL, validate_controller_revision},
-	{"apps", "daemonsets", NULL, validate_daemon_set},
-	{"apps", "deployments", NULL, validate_deployment},
-	{"apps", "replicasets", NULL, validate_replica_set},
-	{"apps", "statefulsets", check_dns_label, validate_stateful_set},
-	{"autoscaling", "horizontalpodautoscalers", NULL, validate_autoscaler},
-	{"batch", "cronjobs", NULL, validate_cron_job},
-	{"batch", "jobs", NULL, validate_job},
-	{"certificates.k8s.io", "certificatesigningrequests", check_path_segment, NULL},
-	{"coordination.k8s.io", "leases", NULL, validate_lease},
-	{"discovery.k8s.io", "endpointslices", NULL, validate_endpoint_slice},
-	{"events.k8s.io", "events", NULL, validate_event},
-	{"networking.k8s.io", "ingressclasses", NULL, validate_ingress_class},
-	{"networking.k8s.io", "ingresses", NULL, validate_ingress},
-	{"networking.k8s.io", "ipaddresses", check_path_segment, validate_ip_address},
-	{"networking.k8s.io", "networkpolicies", NULL, validate_network_policy},
-	{"networking.k8s.io", "servicecidrs", NULL, validate_service_cidr},
-	{"node.k8s.io", "runtimeclasses", NULL, validate_runtime_class},
-	{"policy", "poddisruptionbudgets", NULL, validate_pod_disruption_budget},
-	{"rbac.authorization.k8s.io", "clusterrolebindings", check_path_segment, validate_role_binding},
-	{"rbac.authorization.k8s.io", "clusterroles", check_path_segment, validate_role},
-	{"rbac.authorization.k8s.io", "rolebindings", check_path_segment, validate_role_binding},
-	{"rbac.authorization.k8s.io", "roles", check_path_segment, validate_role},
-	{"scheduling.k8s.io", "priorityclasses", NULL, validate_priority_class},
-	{"storage.k8s.io", "csidrivers", NULL, validate_csi_kind},
-	{"storage.k8s.io", "csinodes", NULL, validate_csi_kind},
-	{"storage.k8s.io", "storageclasses", NULL, validate_storage_class},
-	{"storage.k8s.io", "volumeattachments", NULL, validate_csi_kind},
+        {"", "configmaps", NULL, validate_config_map},
+        {"", "endpoints", NULL, validate_endpoints},
+        {"", "events", NULL, validate_event},
+        {"", "limitranges", NULL, validate_limit_range},
+        {"", "namespaces", check_dns_label, validate_namespace},
+        {"", "nodes", NULL, validate_node},
+        {"", "persistentvolumeclaims", NULL, validate_persistent_volume_claim},
+        {"", "persistentvolumes", NULL, validate_persistent_volume},
+        {"", "pods", NULL, validate_pod},
+        {"", "podtemplates", NULL, validate_pod_template_kind},
+        {"", "replicationcontrollers", NULL, validate_replication_controller},
+        {"", "resourcequotas", NULL, validate_resource_quota},
+        {"", "secrets", NULL, validate_secret},
+        {"", "services", check_dns_1035_label, validate_service},
+        {"apps", "controllerrevisions", NULL, validate_controller_revision},
+        {"apps", "daemonsets", NULL, validate_daemon_set},
+        {"apps", "deployments", NULL, validate_deployment},
+        {"apps", "replicasets", NULL, validate_replica_set},
+        {"apps", "statefulsets", check_dns_label, validate_stateful_set},
+        {"autoscaling", "horizontalpodautoscalers", NULL, validate_autoscaler},
+        {"batch", "cronjobs", NULL, validate_cron_job},
+        {"batch", "jobs", NULL, validate_job},
+        {"certificates.k8s.io", "certificatesigningrequests", check_path_segment, NULL},
+        {"coordination.k8s.io", "leases", NULL, validate_lease},
+        {"discovery.k8s.io", "endpointslices", NULL, validate_endpoint_slice},
+        {"events.k8s.io", "events", NULL, validate_event},
+        {"networking.k8s.io", "ingressclasses", NULL, validate_ingress_class},
+        {"networking.k8s.io", "ingresses", NULL, validate_ingress},
+        {"networking.k8s.io", "ipaddresses", check_path_segment, validate_ip_address},
+        {"networking.k8s.io", "networkpolicies", NULL, validate_network_policy},
+        {"networking.k8s.io", "servicecidrs", NULL, validate_service_cidr},
+        {"node.k8s.io", "runtimeclasses", NULL, validate_runtime_class},
+        {"policy", "poddisruptionbudgets", NULL, validate_pod_disruption_budget},
+        {"rbac.authorization.k8s.io", "clusterrolebindings", check_path_segment, validate_role_binding},
+        {"rbac.authorization.k8s.io", "clusterroles", check_path_segment, validate_role},
+        {"rbac.authorization.k8s.io", "rolebindings", check_path_segment, validate_role_binding},
+        {"rbac.authorization.k8s.io", "roles", check_path_segment, validate_role},
+        {"scheduling.k8s.io", "priorityclasses", NULL, validate_priority_class},
+        {"storage.k8s.io", "csidrivers", NULL, validate_csi_kind},
+        {"storage.k8s.io", "csinodes", NULL, validate_csi_kind},
+        {"storage.k8s.io", "storageclasses", NULL, validate_storage_class},
+        {"storage.k8s.io", "volumeattachments", NULL, validate_csi_kind},
 };
 
 static size_t row_of(const struct schema_resource *resource)
@@ -95,7 +95,8 @@ void validate_annotations(struct validation *v, const struct json *annotations, 
 			if (*c >= 'A' && *c <= 'Z')
 				*c = (char)(*c - 'A' + 'a');
 		validation_string(v, path, lower, check_qualified_name);
-		total += annotation->key_length + (json_is(annotation->value, JSON_STRING) ? annotation->value->length : 0);
+		total += annotation->key_length +
+		         (json_is(annotation->value, JSON_STRING) ? annotation->value->length : 0);
 	}
 	if (total > ANNOTATIONS_MAX_BYTES)
 		validation_too_long(v, path, ANNOTATIONS_MAX_BYTES);
@@ -105,17 +106,18 @@ void validate_annotations(struct validation *v, const struct json *annotations, 
 
 static void validate_requirement(struct validation *v, const struct json *requirement, const struct rule_path *path)
 {
-	const char *operator = text_of(requirement, "operator");
+	const char *operator= text_of(requirement, "operator");
 	const struct json *values = json_get(requirement, "values");
 	struct rule_path values_path = FIELD(path, "values"), operator_path = FIELD(path, "operator"),
-			 key_path = FIELD(path, "key");
+	                 key_path = FIELD(path, "key");
 	bool set = !strcmp(operator, "In") || !strcmp(operator, "NotIn");
 	bool exists = !strcmp(operator, "Exists") || !strcmp(operator, "DoesNotExist");
 
 	if (set && !length_of(values))
 		validation_required(v, &values_path, "must be specified when `operator` is 'In' or 'NotIn'");
 	if (exists && length_of(values))
-		validation_forbidden(v, &values_path, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+		validation_forbidden(v, &values_path,
+		                     "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
 	if (!set && !exists)
 		validation_invalid_text(v, &operator_path, operator, "not a valid selector operator");
 	validation_string(v, &key_path, text_of(requirement, "key"), check_qualified_name);
@@ -152,8 +154,8 @@ static void validate_owner(struct validation *v, const struct json *owner, const
 
 		if (!text_of(owner, required[i])[0])
 			validation_invalid_text(v, &field, "",
-						i == 0 ? "version must not be empty"
-						       : arena_printf(v->arena, "%s must not be empty", required[i]));
+			                        i == 0 ? "version must not be empty"
+			                               : arena_printf(v->arena, "%s must not be empty", required[i]));
 	}
 }
 
@@ -168,10 +170,10 @@ static void validate_owners(struct validation *v, const struct json *owners, con
 			continue;
 		if (controller)
 			validation_invalid(v, &path, owners,
-					   arena_printf(v->arena,
-							"Only one reference can have Controller set to true. Found "
-							"\"true\" in references for %s and %s",
-							controller, text_of(owner, "name")));
+			                   arena_printf(v->arena,
+			                                "Only one reference can have Controller set to true. Found "
+			                                "\"true\" in references for %s and %s",
+			                                controller, text_of(owner, "name")));
 		controller = text_of(owner, "name");
 	}
 }
@@ -194,11 +196,10 @@ static void validate_finalizers(struct validation *v, const struct json *object,
 		validation_string(v, &path, name, check_qualified_name);
 		if (!strchr(name, '/') && !is_standard_finalizer(name))
 			validation_invalid_text(v, &path, name,
-						"name is neither a standard finalizer name nor is it fully qualified");
+			                        "name is neither a standard finalizer name nor is it fully qualified");
 	}
 	if (metadata_has_finalizer(object, "orphan") && metadata_has_finalizer(object, "foregroundDeletion"))
-		validation_invalid(v, &path, finalizers,
-				   "finalizer orphan and foregroundDeletion cannot be both set");
+		validation_invalid(v, &path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set");
 }
 
 // generateName is checked as the name that it begins.
@@ -240,7 +241,7 @@ static void validate_metadata(struct validation *v)
 	const struct json *metadata = json_get(change->object, "metadata");
 	struct rule_path path = FIELD(NULL, "metadata");
 	struct rule_path labels = FIELD(&path, "labels"), annotations = FIELD(&path, "annotations"),
-			 namespace_path = FIELD(&path, "namespace");
+	                 namespace_path = FIELD(&path, "namespace");
 
 	if (change_is_create(change))
 		validate_name(v, metadata, &path);
@@ -258,8 +259,8 @@ static void validate_metadata(struct validation *v)
 
 static void validate_metadata_update(struct validation *v)
 {
-	static const char *const immutable[] = {"name",		     "namespace",	   "uid",
-						"creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"};
+	static const char *const immutable[] = {
+	        "name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"};
 	const struct json *metadata = json_get(v->change->object, "metadata");
 	const struct json *old = json_get(v->change->old, "metadata");
 	struct rule_path path = FIELD(NULL, "metadata"), finalizers = FIELD(&path, "finalizers");
@@ -275,13 +276,14 @@ static void validate_metadata_update(struct validation *v)
 	json_for_each_item (item, json_get(metadata, "finalizers"))
 		if (json_text(item) && !metadata_has_finalizer(v->change->old, json_text(item)))
 			added = added ? arena_printf(v->arena, "%s, \"%s\"", added, json_text(item))
-				      : arena_printf(v->arena, "\"%s\"", json_text(item));
+			              : arena_printf(v->arena, "\"%s\"", json_text(item));
 	if (added)
-		validation_forbidden(v, &finalizers,
-				     arena_printf(v->arena,
-						  "no new finalizers can be added if the object is being deleted, found "
-						  "new finalizers []string{%s}",
-						  added));
+		validation_forbidden(
+		        v, &finalizers,
+		        arena_printf(v->arena,
+		                     "no new finalizers can be added if the object is being deleted, found "
+		                     "new finalizers []string{%s}",
+		                     added));
 }
 
 const struct status *validate_change(struct change *change)

@@ -53,9 +53,8 @@ void validate_annotations(struct validation *v, const struct json *annotations, 
 void validate_label_selector(struct validation *v, const struct json *selector, const struct rule_path *path);
 // `is_template`: of a workload, not a Pod object itself.
 void validate_pod_spec(struct validation *v, const struct json *spec, const struct json *metadata,
-		       const struct rule_path *path, bool is_template);
-void validate_containers(struct validation *v, const struct json *spec, const struct rule_path *path,
-			 bool is_template);
+                       const struct rule_path *path, bool is_template);
+void validate_containers(struct validation *v, const struct json *spec, const struct rule_path *path, bool is_template);
 void validate_volumes(struct validation *v, const struct json *volumes, const struct rule_path *path);
 void validate_resources(struct validation *v, const struct json *resources, const struct rule_path *path);
 // `restart_policies` (NULL-terminated) are those that the template may have.

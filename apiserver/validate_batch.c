@@ -10,7 +10,7 @@
 #include "common/api/object.h"
 
 static void not_negative(struct validation *v, const struct json *spec, const char *member,
-			 const struct rule_path *parent)
+                         const struct rule_path *parent)
 {
 	struct rule_path path = FIELD(parent, member);
 
@@ -22,7 +22,7 @@ static void validate_job_template(struct validation *v, const struct json *spec,
 	static const char *const policies[] = {"OnFailure", "Never", NULL};
 	const struct json *template = json_get(spec, "template");
 	struct rule_path template_path = FIELD(path, "template"), inner = FIELD(&template_path, "spec"),
-			 restart = FIELD(&inner, "restartPolicy");
+	                 restart = FIELD(&inner, "restartPolicy");
 	const char *policy = text_of(json_get(template, "spec"), "restartPolicy");
 
 	validate_pod_template(v, template, &template_path);
@@ -37,7 +37,7 @@ static void validate_completion_mode(struct validation *v, const struct json *sp
 {
 	static const char *const modes[] = {"NonIndexed", "Indexed", NULL};
 	struct rule_path mode = FIELD(path, "completionMode"), completions = FIELD(path, "completions"),
-			 parallelism = FIELD(path, "parallelism");
+	                 parallelism = FIELD(path, "parallelism");
 	const struct json *count = json_get(spec, "completions");
 
 	validation_one_of(v, &mode, json_get(spec, "completionMode"), false, modes);
@@ -47,14 +47,18 @@ static void validate_completion_mode(struct validation *v, const struct json *sp
 		validation_required(v, &completions, "when completion mode is Indexed");
 	if (integer_of(spec, "parallelism", 0) > 100000)
 		validation_invalid(v, &parallelism, json_get(spec, "parallelism"),
-				   "must be less than or equal to 100000 when completion mode is Indexed");
+		                   "must be less than or equal to 100000 when completion mode is Indexed");
 }
 
 static void validate_job_spec(struct validation *v, const struct json *spec, const struct rule_path *path)
 {
-	static const char *const counters[] = {"parallelism",	 "completions",		 "activeDeadlineSeconds",
-					       "backoffLimit",	 "ttlSecondsAfterFinished", "backoffLimitPerIndex",
-					       "maxFailedIndexes"};
+	static const char *const counters[] = {"parallelism",
+	                                       "completions",
+	                                       "activeDeadlineSeconds",
+	                                       "backoffLimit",
+	                                       "ttlSecondsAfterFinished",
+	                                       "backoffLimitPerIndex",
+	                                       "maxFailedIndexes"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
 		not_negative(v, spec, counters[i], path);
@@ -70,12 +74,12 @@ static bool never_started(const struct change *change)
 
 static void validate_job_update(struct validation *v, const struct rule_path *path)
 {
-	static const char *const members[] = {"selector",	      "completionMode", "podFailurePolicy",
-					      "backoffLimitPerIndex", "managedBy",	"successPolicy"};
+	static const char *const members[] = {"selector",  "completionMode", "podFailurePolicy", "backoffLimitPerIndex",
+	                                      "managedBy", "successPolicy"};
 	const struct json *spec = json_get(v->change->object, "spec"), *old = json_get(v->change->old, "spec");
 	struct rule_path template = FIELD(path, "template"), completions = FIELD(path, "completions");
 	bool elastic = !strcmp(text_of(spec, "completionMode"), "Indexed") &&
-		       integer_of(spec, "completions", -1) == integer_of(spec, "parallelism", -2);
+	               integer_of(spec, "completions", -1) == integer_of(spec, "parallelism", -2);
 
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
 		struct rule_path member = FIELD(path, members[i]);
@@ -123,8 +127,8 @@ struct cron_field {
 	const char *const *names; // of the values from `low` on
 };
 
-static const char *const month_names[] = {"jan", "feb", "mar", "apr", "may", "jun",
-					  "jul", "aug", "sep", "oct", "nov", "dec", NULL};
+static const char *const month_names[] = {"jan", "feb", "mar", "apr", "may", "jun", "jul",
+                                          "aug", "sep", "oct", "nov", "dec", NULL};
 static const char *const day_names[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL};
 
 static bool cron_number(const char **at, const struct cron_field *field, int *ret_value)
@@ -189,7 +193,7 @@ static bool cron_field_is_valid(const char *text, size_t length, const struct cr
 static bool is_descriptor(const char *schedule)
 {
 	static const char *const names[] = {"@yearly", "@annually", "@monthly", "@weekly",
-					    "@daily",  "@midnight", "@hourly"};
+	                                    "@daily",  "@midnight", "@hourly"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(schedule, names[i]))
@@ -200,20 +204,20 @@ static bool is_descriptor(const char *schedule)
 static const char *schedule_problem(struct arena *arena, const char *schedule)
 {
 	static const struct cron_field fields[] = {
-		{"minute", 0, 59, NULL},	      {"hour", 0, 23, NULL},	   {"dom", 1, 31, NULL},
-		{"month", 1, 12, month_names}, {"dow", 0, 6, day_names},
+	        {"minute", 0, 59, NULL},       {"hour", 0, 23, NULL},    {"dom", 1, 31, NULL},
+	        {"month", 1, 12, month_names}, {"dow", 0, 6, day_names},
 	};
 	const char *at = schedule;
 	size_t count = 0;
 
 	if (schedule[0] == '@')
-		return is_descriptor(schedule) ? NULL
-					       : arena_printf(arena, "unrecognized descriptor: %s", schedule);
+		return is_descriptor(schedule) ? NULL : arena_printf(arena, "unrecognized descriptor: %s", schedule);
 	while (*(at += strspn(at, " \t"))) {
 		size_t length = strcspn(at, " \t");
 
 		if (count < ARRAY_SIZE(fields) && !cron_field_is_valid(at, length, &fields[count]))
-			return arena_printf(arena, "failed to parse %s field: %.*s", fields[count].name, (int)length, at);
+			return arena_printf(arena, "failed to parse %s field: %.*s", fields[count].name, (int)length,
+			                    at);
 		count++;
 		at += length;
 	}
@@ -227,9 +231,9 @@ void validate_cron_job(struct validation *v)
 	static const char *const policies[] = {"Allow", "Forbid", "Replace", NULL};
 	const struct json *spec = json_get(v->change->object, "spec");
 	struct rule_path path = FIELD(NULL, "spec"), schedule = FIELD(&path, "schedule"),
-			 policy = FIELD(&path, "concurrencyPolicy"), template = FIELD(&path, "jobTemplate"),
-			 inner = FIELD(&template, "spec"), metadata = FIELD(NULL, "metadata"),
-			 name = FIELD(&metadata, "name");
+	                 policy = FIELD(&path, "concurrencyPolicy"), template = FIELD(&path, "jobTemplate"),
+	                 inner = FIELD(&template, "spec"), metadata = FIELD(NULL, "metadata"),
+	                 name = FIELD(&metadata, "name");
 	const char *text = text_of(spec, "schedule"), *problem;
 
 	if (!strcmp(v->change->subresource, "status"))
@@ -240,7 +244,7 @@ void validate_cron_job(struct validation *v)
 		validation_required(v, &schedule, "");
 	else if (strstr(text, "TZ"))
 		validation_invalid_text(v, &schedule, text,
-					"cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
+		                        "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
 	else if ((problem = schedule_problem(v->arena, text)))
 		validation_invalid_text(v, &schedule, text, problem);
 	validation_one_of(v, &policy, json_get(spec, "concurrencyPolicy"), true, policies);

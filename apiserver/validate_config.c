@@ -82,11 +82,11 @@ static void validate_secret_type(struct validation *v, const char *type)
 {
 	const struct json *data = json_get(v->change->object, "data");
 	struct rule_path metadata = FIELD(NULL, "metadata"), annotations = FIELD(&metadata, "annotations"),
-			 account = FIELD_KEY(&annotations, "kubernetes.io/service-account.name");
+	                 account = FIELD_KEY(&annotations, "kubernetes.io/service-account.name");
 
 	if (!strcmp(type, "kubernetes.io/service-account-token")) {
 		const char *name = json_get_text(json_path(v->change->object, "metadata", "annotations"),
-						 "kubernetes.io/service-account.name");
+		                                 "kubernetes.io/service-account.name");
 
 		if (!name || !name[0])
 			validation_required(v, &account, "");
@@ -125,8 +125,8 @@ void validate_secret(struct validation *v)
 
 void validate_namespace(struct validation *v)
 {
-	struct rule_path spec = FIELD(NULL, "spec"), finalizers = FIELD(&spec, "finalizers"), status = FIELD(NULL, "status"),
-			 phase = FIELD(&status, "phase");
+	struct rule_path spec = FIELD(NULL, "spec"), finalizers = FIELD(&spec, "finalizers"),
+	                 status = FIELD(NULL, "status"), phase = FIELD(&status, "phase");
 	const char *text = text_of(json_get(v->change->object, "status"), "phase");
 
 	json_for_each_item (item, json_get(spec_of(v), "finalizers"))
@@ -136,9 +136,9 @@ void validate_namespace(struct validation *v)
 		return;
 	if (object_is_being_deleted(v->change->object) ? strcmp(text, "Terminating") : strcmp(text, "Active"))
 		validation_invalid_text(v, &phase, text,
-					object_is_being_deleted(v->change->object)
-						? "may only be 'Terminating' if `deletionTimestamp` is not empty"
-						: "may only be 'Active' if `deletionTimestamp` is empty");
+		                        object_is_being_deleted(v->change->object)
+		                                ? "may only be 'Terminating' if `deletionTimestamp` is not empty"
+		                                : "may only be 'Active' if `deletionTimestamp` is empty");
 }
 
 void validate_event(struct validation *v)
@@ -147,9 +147,9 @@ void validate_event(struct validation *v)
 	const struct json *object = v->change->object;
 	const struct json *reference = json_get(object, core ? "involvedObject" : "regarding");
 	struct rule_path involved = FIELD(NULL, core ? "involvedObject" : "regarding"),
-			 namespace_path = FIELD(&involved, "namespace"), type = FIELD(NULL, "type"),
-			 reason = FIELD(NULL, "reason"), action = FIELD(NULL, "action"),
-			 controller = FIELD(NULL, "reportingController");
+	                 namespace_path = FIELD(&involved, "namespace"), type = FIELD(NULL, "type"),
+	                 reason = FIELD(NULL, "reason"), action = FIELD(NULL, "action"),
+	                 controller = FIELD(NULL, "reportingController");
 	const char *of = text_of(reference, "namespace");
 
 	if (change_is_create(v->change) && strcmp(of[0] ? of : "default", v->change->namespace_name) &&
@@ -177,13 +177,13 @@ void validate_lease(struct validation *v)
 {
 	const struct json *spec = spec_of(v), *seconds = json_get(spec, "leaseDurationSeconds");
 	struct rule_path path = FIELD(NULL, "spec"), duration = FIELD(&path, "leaseDurationSeconds"),
-			 transitions = FIELD(&path, "leaseTransitions");
+	                 transitions = FIELD(&path, "leaseTransitions");
 
 	if (json_is(seconds, JSON_INTEGER) && seconds->integer <= 0)
 		validation_invalid(v, &duration, seconds, "must be greater than 0");
 	if (integer_of(spec, "leaseTransitions", 0) < 0)
 		validation_invalid(v, &transitions, json_get(spec, "leaseTransitions"),
-				   "must be greater than or equal to 0");
+		                   "must be greater than or equal to 0");
 }
 
 // --- limits, quotas, priorities --------------------------------------------------------------------
@@ -197,11 +197,12 @@ void validate_resource_quota(struct validation *v)
 
 		validation_string(v, &item, amount->key, check_qualified_name);
 		if (json_text(amount->value) && json_text(amount->value)[0] == '-')
-			validation_invalid_text(v, &item, json_text(amount->value), "must be greater than or equal to 0");
+			validation_invalid_text(v, &item, json_text(amount->value),
+			                        "must be greater than or equal to 0");
 	}
 	if (v->change->old)
 		validation_immutable(v, &scopes, json_get(spec_of(v), "scopes"),
-				     json_path(v->change->old, "spec", "scopes"));
+		                     json_path(v->change->old, "spec", "scopes"));
 }
 
 void validate_limit_range(struct validation *v)
@@ -231,27 +232,26 @@ void validate_limit_range(struct validation *v)
 void validate_priority_class(struct validation *v)
 {
 	const struct json *object = v->change->object;
-	struct rule_path value = FIELD(NULL, "value"), metadata = FIELD(NULL, "metadata"), name = FIELD(&metadata, "name"),
-			 policy = FIELD(NULL, "preemptionPolicy");
+	struct rule_path value = FIELD(NULL, "value"), metadata = FIELD(NULL, "metadata"),
+	                 name = FIELD(&metadata, "name"), policy = FIELD(NULL, "preemptionPolicy");
 	static const char *const policies[] = {"Never", "PreemptLowerPriority", NULL};
 	int64_t number = integer_of(object, "value", 0);
 	const char *text = v->change->name ? v->change->name : "";
 	bool known = (!strcmp(text, "system-node-critical") && number == 2000001000) ||
-		     (!strcmp(text, "system-cluster-critical") && number == 2000000000);
+	             (!strcmp(text, "system-cluster-critical") && number == 2000000000);
 
 	if (!strncmp(text, "system-", 7) && !known)
 		validation_forbidden(v, &name,
-				     "priority class names with 'system-' prefix are reserved for system use only");
+		                     "priority class names with 'system-' prefix are reserved for system use only");
 	else if (!known && number > 1000000000)
-		validation_forbidden(v, &value,
-				     "maximum allowed value of a user defined priority is 1000000000");
+		validation_forbidden(v, &value, "maximum allowed value of a user defined priority is 1000000000");
 	validation_one_of(v, &policy, json_get(object, "preemptionPolicy"), false, policies);
 	if (!v->change->old)
 		return;
 	if (integer_of(v->change->old, "value", 0) != number)
 		validation_forbidden(v, &value, "may not be changed in an update.");
 	validation_immutable(v, &policy, json_get(object, "preemptionPolicy"),
-			     json_get(v->change->old, "preemptionPolicy"));
+	                     json_get(v->change->old, "preemptionPolicy"));
 }
 
 void validate_runtime_class(struct validation *v)
@@ -261,7 +261,7 @@ void validate_runtime_class(struct validation *v)
 	validation_string(v, &handler, text_of(v->change->object, "handler"), check_dns_label);
 	if (v->change->old)
 		validation_immutable(v, &handler, json_get(v->change->object, "handler"),
-				     json_get(v->change->old, "handler"));
+		                     json_get(v->change->old, "handler"));
 }
 
 void validate_pod_disruption_budget(struct validation *v)
@@ -290,8 +290,8 @@ void validate_autoscaler(struct validation *v)
 {
 	const struct json *spec = spec_of(v), *target = json_get(spec, "scaleTargetRef");
 	struct rule_path path = FIELD(NULL, "spec"), minimum = FIELD(&path, "minReplicas"),
-			 maximum = FIELD(&path, "maxReplicas"), reference = FIELD(&path, "scaleTargetRef"),
-			 kind = FIELD(&reference, "kind"), name = FIELD(&reference, "name");
+	                 maximum = FIELD(&path, "maxReplicas"), reference = FIELD(&path, "scaleTargetRef"),
+	                 kind = FIELD(&reference, "kind"), name = FIELD(&reference, "name");
 	int64_t low = integer_of(spec, "minReplicas", 1), high = integer_of(spec, "maxReplicas", 0);
 
 	if (!strcmp(v->change->subresource, "status"))
@@ -318,18 +318,18 @@ void validate_role(struct validation *v)
 
 	json_for_each_item (rule, json_get(v->change->object, "rules")) {
 		struct rule_path item = FIELD_INDEX(&rules, index++), verbs = FIELD(&item, "verbs"),
-				 urls = FIELD(&item, "nonResourceURLs"), groups = FIELD(&item, "apiGroups"),
-				 resources = FIELD(&item, "resources");
+		                 urls = FIELD(&item, "nonResourceURLs"), groups = FIELD(&item, "apiGroups"),
+		                 resources = FIELD(&item, "resources");
 		bool has_urls = length_of(json_get(rule, "nonResourceURLs"));
 
 		if (!length_of(json_get(rule, "verbs")))
 			validation_required(v, &verbs, "verbs must contain at least one value");
 		if (has_urls && !cluster)
 			validation_invalid(v, &urls, json_get(rule, "nonResourceURLs"),
-					   "namespaced rules cannot apply to non-resource URLs");
+			                   "namespaced rules cannot apply to non-resource URLs");
 		if (has_urls && (length_of(json_get(rule, "apiGroups")) || length_of(json_get(rule, "resources"))))
 			validation_invalid(v, &urls, json_get(rule, "nonResourceURLs"),
-					   "rules cannot apply to both regular resources and non-resource URLs");
+			                   "rules cannot apply to both regular resources and non-resource URLs");
 		if (has_urls)
 			continue;
 		if (!length_of(json_get(rule, "apiGroups")))
@@ -340,10 +340,11 @@ void validate_role(struct validation *v)
 }
 
 static void validate_subject(struct validation *v, const struct json *subject, bool cluster,
-			     const struct rule_path *path)
+                             const struct rule_path *path)
 {
 	static const char *const kinds[] = {"ServiceAccount", "User", "Group", NULL};
-	struct rule_path name = FIELD(path, "name"), kind = FIELD(path, "kind"), namespace_path = FIELD(path, "namespace");
+	struct rule_path name = FIELD(path, "name"), kind = FIELD(path, "kind"),
+	                 namespace_path = FIELD(path, "namespace");
 
 	if (!text_of(subject, "name")[0])
 		validation_required(v, &name, "");
@@ -359,7 +360,7 @@ void validate_role_binding(struct validation *v)
 	bool cluster = !v->change->resource->namespaced;
 	const struct json *reference = json_get(v->change->object, "roleRef");
 	struct rule_path ref = FIELD(NULL, "roleRef"), kind = FIELD(&ref, "kind"), name = FIELD(&ref, "name"),
-			 subjects = FIELD(NULL, "subjects");
+	                 subjects = FIELD(NULL, "subjects");
 	uint32_t index = 0;
 
 	validation_one_of(v, &kind, json_get(reference, "kind"), true, cluster ? cluster_only : any);

@@ -41,8 +41,7 @@ static void validate_resource_name(struct validation *v, const char *name, const
 {
 	validation_string(v, path, name, check_qualified_name);
 	if (!strchr(name, '/') && !is_standard_resource(name))
-		validation_invalid_text(v, path, name,
-					"must be a standard resource type or fully qualified");
+		validation_invalid_text(v, path, name, "must be a standard resource type or fully qualified");
 	if (!strchr(name, '/') && !is_standard_resource(name))
 		validation_invalid_text(v, path, name, "must be a standard resource for containers");
 }
@@ -71,14 +70,14 @@ static void validate_amounts(struct validation *v, const struct json *amounts, c
 			continue;
 		if (quantity.nano < 0)
 			validation_invalid_text(v, &item, quantity_text(v->arena, &quantity),
-						"must be greater than or equal to 0");
+			                        "must be greater than or equal to 0");
 		else if (strchr(amount->key, '/') && quantity.nano % 1000000000)
 			validation_invalid_text(v, &item, quantity_text(v->arena, &quantity), "must be an integer");
 	}
 }
 
 static void compare_amounts(struct validation *v, const struct json *requests, const struct json *limits,
-			    const struct rule_path *path)
+                            const struct rule_path *path)
 {
 	struct rule_path requests_path = FIELD(path, "requests"), limits_path = FIELD(path, "limits");
 
@@ -91,17 +90,17 @@ static void compare_amounts(struct validation *v, const struct json *requests, c
 		if (!read_quantity(limit, &allowed)) {
 			if (!may_overcommit(request->key))
 				validation_required(v, &limits_path,
-						    "Limit must be set for non overcommitable resources");
+				                    "Limit must be set for non overcommitable resources");
 			continue;
 		}
 		if (quantity_compare(&asked, &allowed) > 0)
 			validation_invalid_text(v, &requests_path, quantity_text(v->arena, &asked),
-						arena_printf(v->arena, "must be less than or equal to %s limit of %s",
-							     request->key, quantity_text(v->arena, &allowed)));
+			                        arena_printf(v->arena, "must be less than or equal to %s limit of %s",
+			                                     request->key, quantity_text(v->arena, &allowed)));
 		else if (!may_overcommit(request->key) && quantity_compare(&asked, &allowed))
 			validation_invalid_text(v, &requests_path, quantity_text(v->arena, &asked),
-						arena_printf(v->arena, "must be equal to %s limit of %s", request->key,
-							     quantity_text(v->arena, &allowed)));
+			                        arena_printf(v->arena, "must be equal to %s limit of %s", request->key,
+			                                     quantity_text(v->arena, &allowed)));
 	}
 }
 
@@ -118,7 +117,7 @@ void validate_resources(struct validation *v, const struct json *resources, cons
 // --- ports -----------------------------------------------------------------------------------------
 
 static void validate_ports(struct validation *v, const struct json *container, const struct container_scope *scope,
-			   const struct rule_path *path)
+                           const struct rule_path *path)
 {
 	static const char *const protocols[] = {"SCTP", "TCP", "UDP", NULL};
 	bool host_network = json_get_bool(scope->spec, "hostNetwork", false);
@@ -127,9 +126,10 @@ static void validate_ports(struct validation *v, const struct json *container, c
 
 	json_for_each_item (port, ports) {
 		struct rule_path item = FIELD_INDEX(path, index++), number = FIELD(&item, "containerPort"),
-				 host = FIELD(&item, "hostPort"), name = FIELD(&item, "name"),
-				 protocol = FIELD(&item, "protocol");
-		int64_t container_port = integer_of(port, "containerPort", 0), host_port = integer_of(port, "hostPort", 0);
+		                 host = FIELD(&item, "hostPort"), name = FIELD(&item, "name"),
+		                 protocol = FIELD(&item, "protocol");
+		int64_t container_port = integer_of(port, "containerPort", 0),
+		        host_port = integer_of(port, "hostPort", 0);
 
 		if (text_of(port, "name")[0])
 			validation_string(v, &name, text_of(port, "name"), check_port_name);
@@ -145,7 +145,7 @@ static void validate_ports(struct validation *v, const struct json *container, c
 			validation_range(v, &host, json_get(port, "hostPort"), 1, 65535);
 		if (host_network && host_port != container_port)
 			validation_invalid(v, &number, json_get(port, "containerPort"),
-					   "must match `hostPort` when `hostNetwork` is true");
+			                   "must match `hostPort` when `hostNetwork` is true");
 		validation_one_of(v, &protocol, json_get(port, "protocol"), true, protocols);
 	}
 }
@@ -166,9 +166,9 @@ static void validate_key_ref(struct validation *v, const struct json *ref, const
 
 static void validate_field_ref(struct validation *v, const struct json *ref, const struct rule_path *path)
 {
-	static const char *const supported[] = {"metadata.name",   "metadata.namespace", "metadata.uid",
-						"spec.nodeName",   "spec.serviceAccountName", "status.hostIP",
-						"status.hostIPs",  "status.podIP",	 "status.podIPs", NULL};
+	static const char *const supported[] = {
+	        "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
+	        "status.hostIP", "status.hostIPs",     "status.podIP", "status.podIPs", NULL};
 	struct rule_path field = FIELD(path, "fieldPath");
 	const char *text = text_of(ref, "fieldPath");
 
@@ -206,8 +206,9 @@ static void validate_value_from(struct validation *v, const struct json *env, co
 			validate_key_ref(v, source, &source_path);
 	}
 	if (!sources)
-		validation_invalid_text(v, &own, "", "must specify one of: `fieldRef`, `resourceFieldRef`, "
-						     "`configMapKeyRef` or `secretKeyRef`");
+		validation_invalid_text(v, &own, "",
+		                        "must specify one of: `fieldRef`, `resourceFieldRef`, "
+		                        "`configMapKeyRef` or `secretKeyRef`");
 	else if (text_of(env, "value")[0])
 		validation_invalid_text(v, &own, "", "may not be specified when `value` is not empty");
 	else if (sources > 1)
@@ -251,7 +252,7 @@ static bool has_volume(const struct json *spec, const char *name)
 }
 
 static void validate_sub_path(struct validation *v, const struct json *mount, const char *member,
-			      const struct rule_path *parent)
+                              const struct rule_path *parent)
 {
 	struct rule_path path = FIELD(parent, member);
 	const char *text = text_of(mount, member);
@@ -265,7 +266,7 @@ static void validate_sub_path(struct validation *v, const struct json *mount, co
 }
 
 static void validate_mounts(struct validation *v, const struct json *container, const struct container_scope *scope,
-			    const struct rule_path *path)
+                            const struct rule_path *path)
 {
 	const struct json *mounts = json_get(container, "volumeMounts");
 	bool privileged = json_get_bool(json_get(container, "securityContext"), "privileged", false);
@@ -273,14 +274,14 @@ static void validate_mounts(struct validation *v, const struct json *container, 
 
 	json_for_each_item (mount, mounts) {
 		struct rule_path item = FIELD_INDEX(path, index++), name = FIELD(&item, "name"),
-				 where = FIELD(&item, "mountPath"), propagation = FIELD(&item, "mountPropagation");
+		                 where = FIELD(&item, "mountPath"), propagation = FIELD(&item, "mountPropagation");
 
 		if (!text_of(mount, "name")[0])
 			validation_required(v, &name, "");
 		else if (!has_volume(scope->spec, text_of(mount, "name")) && !scope->is_template)
 			validation_not_found(v, &name, text_of(mount, "name"));
 		else if (!has_volume(scope->spec, text_of(mount, "name")) &&
-			 strcmp(v->change->resource->plural, "statefulsets"))
+		         strcmp(v->change->resource->plural, "statefulsets"))
 			validation_not_found(v, &name, text_of(mount, "name"));
 		if (!text_of(mount, "mountPath")[0])
 			validation_required(v, &where, "");
@@ -293,8 +294,9 @@ static void validate_mounts(struct validation *v, const struct json *container, 
 		validate_sub_path(v, mount, "subPath", &item);
 		validate_sub_path(v, mount, "subPathExpr", &item);
 		if (!strcmp(text_of(mount, "mountPropagation"), "Bidirectional") && !privileged)
-			validation_forbidden(v, &propagation,
-					     "Bidirectional mount propagation is available only to privileged containers");
+			validation_forbidden(
+			        v, &propagation,
+			        "Bidirectional mount propagation is available only to privileged containers");
 	}
 }
 
@@ -311,13 +313,14 @@ static void validate_port_reference(struct validation *v, const struct json *por
 }
 
 static void validate_handler(struct validation *v, const struct json *handler, const struct rule_path *path,
-			     bool lifecycle)
+                             bool lifecycle)
 {
 	static const char *const schemes[] = {"HTTP", "HTTPS", NULL};
 	static const char *const members[] = {"exec", "httpGet", "tcpSocket", "grpc", "sleep"};
 	struct rule_path exec = FIELD(path, "exec"), command = FIELD(&exec, "command"), http = FIELD(path, "httpGet"),
-			 http_port = FIELD(&http, "port"), scheme = FIELD(&http, "scheme"), http_path = FIELD(&http, "path"),
-			 tcp = FIELD(path, "tcpSocket"), tcp_port = FIELD(&tcp, "port");
+	                 http_port = FIELD(&http, "port"), scheme = FIELD(&http, "scheme"),
+	                 http_path = FIELD(&http, "path"), tcp = FIELD(path, "tcpSocket"),
+	                 tcp_port = FIELD(&tcp, "port");
 	const struct json *get = json_get(handler, "httpGet");
 	size_t handlers = 0;
 
@@ -344,10 +347,10 @@ static void validate_handler(struct validation *v, const struct json *handler, c
 }
 
 static void validate_probe(struct validation *v, const struct json *container, const char *member, bool only_once,
-			   const struct rule_path *parent)
+                           const struct rule_path *parent)
 {
 	static const char *const counters[] = {"initialDelaySeconds", "timeoutSeconds", "periodSeconds",
-					       "successThreshold", "failureThreshold"};
+	                                       "successThreshold", "failureThreshold"};
 	const struct json *probe = json_get(container, member);
 	struct rule_path path = FIELD(parent, member), success = FIELD(&path, "successThreshold");
 
@@ -365,7 +368,7 @@ static void validate_probe(struct validation *v, const struct json *container, c
 		struct rule_path grace = FIELD(&path, "terminationGracePeriodSeconds");
 
 		validation_invalid(v, &grace, json_get(probe, "terminationGracePeriodSeconds"),
-				   "must not be set for readinessProbes");
+		                   "must not be set for readinessProbes");
 	}
 }
 
@@ -386,11 +389,11 @@ static void validate_lifecycle(struct validation *v, const struct json *containe
 // --- security ----------------------------------------------------------------------------------------
 
 static void validate_container_security(struct validation *v, const struct json *container,
-					const struct rule_path *parent)
+                                        const struct rule_path *parent)
 {
 	const struct json *context = json_get(container, "securityContext");
 	struct rule_path path = FIELD(parent, "securityContext"), privileged = FIELD(&path, "privileged"),
-			 user = FIELD(&path, "runAsUser"), group = FIELD(&path, "runAsGroup");
+	                 user = FIELD(&path, "runAsUser"), group = FIELD(&path, "runAsGroup");
 	bool is_privileged = json_get_bool(context, "privileged", false);
 
 	if (is_privileged && !v->change->server->config->allow_privileged)
@@ -400,13 +403,13 @@ static void validate_container_security(struct validation *v, const struct json 
 	if (is_present(json_get(context, "allowPrivilegeEscalation")) &&
 	    !json_get_bool(context, "allowPrivilegeEscalation", true) && is_privileged)
 		validation_invalid(v, &path, context,
-				   "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");
+		                   "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");
 }
 
 // --- the container -----------------------------------------------------------------------------------
 
 static void validate_image(struct validation *v, const struct json *container, const struct container_scope *scope,
-			   const struct rule_path *parent)
+                           const struct rule_path *parent)
 {
 	struct rule_path path = FIELD(parent, "image");
 	const char *image = text_of(container, "image");
@@ -431,19 +434,19 @@ static void validate_init_rules(struct validation *v, const struct json *contain
 
 		if (is_present(json_get(container, forbidden[i])))
 			validation_forbidden(v, &member,
-					     "may not be set for init containers without restartPolicy=Always");
+			                     "may not be set for init containers without restartPolicy=Always");
 	}
 }
 
 static void validate_container(struct validation *v, const struct json *container, const struct container_scope *scope,
-			       const struct rule_path *path)
+                               const struct rule_path *path)
 {
 	static const char *const pull[] = {"Always", "IfNotPresent", "Never", NULL};
 	static const char *const termination[] = {"File", "FallbackToLogsOnError", NULL};
 	struct rule_path name = FIELD(path, "name"), pull_path = FIELD(path, "imagePullPolicy"),
-			 termination_path = FIELD(path, "terminationMessagePolicy"), ports = FIELD(path, "ports"),
-			 mounts = FIELD(path, "volumeMounts"), resources = FIELD(path, "resources"),
-			 policy = FIELD(path, "restartPolicy");
+	                 termination_path = FIELD(path, "terminationMessagePolicy"), ports = FIELD(path, "ports"),
+	                 mounts = FIELD(path, "volumeMounts"), resources = FIELD(path, "resources"),
+	                 policy = FIELD(path, "restartPolicy");
 
 	if (!text_of(container, "name")[0])
 		validation_required(v, &name, "");
@@ -500,9 +503,10 @@ static void validate_host_ports(struct validation *v, const struct json *spec, c
 			json_for_each_item (other_container, json_get(spec, "containers"))
 				json_for_each_item (other, json_get(other_container, "ports")) {
 					done |= other == port;
-					seen |= !done && integer_of(other, "hostPort", 0) == integer_of(port, "hostPort", 0) &&
-						!strcmp(text_of(other, "protocol"), text_of(port, "protocol")) &&
-						!strcmp(text_of(other, "hostIP"), text_of(port, "hostIP"));
+					seen |= !done &&
+					        integer_of(other, "hostPort", 0) == integer_of(port, "hostPort", 0) &&
+					        !strcmp(text_of(other, "protocol"), text_of(port, "protocol")) &&
+					        !strcmp(text_of(other, "hostIP"), text_of(port, "hostIP"));
 				}
 			if (seen)
 				validation_duplicate(v, &host, json_get(port, "hostPort"));
@@ -510,8 +514,7 @@ static void validate_host_ports(struct validation *v, const struct json *spec, c
 	}
 }
 
-void validate_containers(struct validation *v, const struct json *spec, const struct rule_path *path,
-			 bool is_template)
+void validate_containers(struct validation *v, const struct json *spec, const struct rule_path *path, bool is_template)
 {
 	static const struct {
 		const char *list;

@@ -67,7 +67,7 @@ static void validate_ingress_path(struct validation *v, const struct json *entry
 		for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 			if (strstr(text, bad[i]))
 				validation_invalid_text(v, &where, text,
-							arena_printf(v->arena, "must not contain '%s'", bad[i]));
+				                        arena_printf(v->arena, "must not contain '%s'", bad[i]));
 	validate_backend(v, json_get(entry, "backend"), &backend);
 }
 
@@ -78,7 +78,7 @@ static void validate_rules(struct validation *v, const struct json *spec, const 
 
 	json_for_each_item (rule, json_get(spec, "rules")) {
 		struct rule_path item = FIELD_INDEX(&rules, index++), host = FIELD(&item, "host"),
-				 http = FIELD(&item, "http"), paths = FIELD(&http, "paths");
+		                 http = FIELD(&item, "http"), paths = FIELD(&http, "paths");
 		uint32_t path_index = 0;
 
 		validate_host(v, text_of(rule, "host"), &host);
@@ -98,7 +98,7 @@ void validate_ingress(struct validation *v)
 {
 	const struct json *spec = json_get(v->change->object, "spec");
 	struct rule_path path = FIELD(NULL, "spec"), backend = FIELD(&path, "defaultBackend"),
-			 class = FIELD(&path, "ingressClassName"), tls = FIELD(&path, "tls");
+	                 class = FIELD(&path, "ingressClassName"), tls = FIELD(&path, "tls");
 	uint32_t index = 0;
 
 	if (!strcmp(v->change->subresource, "status"))
@@ -134,10 +134,11 @@ void validate_ingress_class(struct validation *v)
 	if (!text[0])
 		validation_required(v, &controller, "");
 	else if (!slash || !slash[1] || !is_dns_subdomain(arena_strndup(v->arena, text, (size_t)(slash - text))))
-		validation_invalid_text(v, &controller, text, "must be a domain-prefixed path (such as \"acme.io/foo\")");
+		validation_invalid_text(v, &controller, text,
+		                        "must be a domain-prefixed path (such as \"acme.io/foo\")");
 	if (!change_is_create(v->change))
 		validation_immutable(v, &controller, json_get(spec, "controller"),
-				     json_path(v->change->old, "spec", "controller"));
+		                     json_path(v->change->old, "spec", "controller"));
 }
 
 // --- network policies -------------------------------------------------------------------------------
@@ -145,9 +146,10 @@ void validate_ingress_class(struct validation *v)
 static void validate_peer(struct validation *v, const struct json *peer, const struct rule_path *path)
 {
 	struct rule_path pods = FIELD(path, "podSelector"), namespaces = FIELD(path, "namespaceSelector"),
-			 block = FIELD(path, "ipBlock"), cidr = FIELD(&block, "cidr");
+	                 block = FIELD(path, "ipBlock"), cidr = FIELD(&block, "cidr");
 	bool has_block = is_present(json_get(peer, "ipBlock"));
-	bool has_selector = is_present(json_get(peer, "podSelector")) || is_present(json_get(peer, "namespaceSelector"));
+	bool has_selector =
+	        is_present(json_get(peer, "podSelector")) || is_present(json_get(peer, "namespaceSelector"));
 	struct ip_range range;
 
 	if (has_block && has_selector)
@@ -158,18 +160,18 @@ static void validate_peer(struct validation *v, const struct json *peer, const s
 	validate_label_selector(v, json_get(peer, "namespaceSelector"), &namespaces);
 	if (has_block && ip_range_parse(text_of(json_get(peer, "ipBlock"), "cidr"), &range, NULL) < 0)
 		validation_invalid_text(v, &cidr, text_of(json_get(peer, "ipBlock"), "cidr"),
-					"must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+		                        "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
 }
 
 static void validate_policy_rules(struct validation *v, const struct json *spec, const char *direction,
-				  const char *peers, const struct rule_path *parent)
+                                  const char *peers, const struct rule_path *parent)
 {
 	struct rule_path path = FIELD(parent, direction);
 	uint32_t index = 0;
 
 	json_for_each_item (rule, json_get(spec, direction)) {
 		struct rule_path item = FIELD_INDEX(&path, index++), peers_path = FIELD(&item, peers),
-				 ports_path = FIELD(&item, "ports");
+		                 ports_path = FIELD(&item, "ports");
 		uint32_t at = 0;
 
 		json_for_each_item (peer, json_get(rule, peers)) {
@@ -194,7 +196,7 @@ void validate_network_policy(struct validation *v)
 	static const char *const types[] = {"Egress", "Ingress", NULL};
 	const struct json *spec = json_get(v->change->object, "spec");
 	struct rule_path path = FIELD(NULL, "spec"), selector = FIELD(&path, "podSelector"),
-			 types_path = FIELD(&path, "policyTypes");
+	                 types_path = FIELD(&path, "policyTypes");
 	uint32_t index = 0;
 
 	validate_label_selector(v, json_get(spec, "podSelector"), &selector);
@@ -202,7 +204,7 @@ void validate_network_policy(struct validation *v)
 	validate_policy_rules(v, spec, "egress", "to", &path);
 	if (length_of(json_get(spec, "policyTypes")) > 2)
 		validation_invalid(v, &types_path, json_get(spec, "policyTypes"),
-				   "may not specify more than two policyTypes");
+		                   "may not specify more than two policyTypes");
 	json_for_each_item (type, json_get(spec, "policyTypes")) {
 		struct rule_path item = FIELD_INDEX(&types_path, index++);
 
@@ -214,9 +216,9 @@ void validate_network_policy(struct validation *v)
 
 void validate_ip_address(struct validation *v)
 {
-	struct rule_path metadata = FIELD(NULL, "metadata"), name = FIELD(&metadata, "name"), spec = FIELD(NULL, "spec"),
-			 parent = FIELD(&spec, "parentRef"), resource = FIELD(&parent, "resource"),
-			 parent_name = FIELD(&parent, "name");
+	struct rule_path metadata = FIELD(NULL, "metadata"), name = FIELD(&metadata, "name"),
+	                 spec = FIELD(NULL, "spec"), parent = FIELD(&spec, "parentRef"),
+	                 resource = FIELD(&parent, "resource"), parent_name = FIELD(&parent, "name");
 	const struct json *reference = json_path(v->change->object, "spec", "parentRef");
 	char canonical[IP_TEXT_BYTES] = "";
 	struct ip ip;
@@ -225,7 +227,8 @@ void validate_ip_address(struct validation *v)
 		if (ip_parse(v->change->name, &ip))
 			ip_format(&ip, canonical);
 		if (strcmp(canonical, v->change->name))
-			validation_invalid_text(v, &name, v->change->name, "must be a valid IP address in canonical form");
+			validation_invalid_text(v, &name, v->change->name,
+			                        "must be a valid IP address in canonical form");
 	}
 	if (!is_present(reference)) {
 		validation_required(v, &parent, "");
@@ -256,7 +259,7 @@ void validate_service_cidr(struct validation *v)
 
 		if (index < 2 && ip_range_parse(text, &ranges[index], NULL) < 0)
 			validation_invalid_text(v, &item, text,
-						"must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+			                        "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
 		index++;
 	}
 	if (!change_is_create(v->change))

@@ -22,7 +22,7 @@ static void validate_taints(struct validation *v, const struct json *taints, con
 
 	json_for_each_item (taint, taints) {
 		struct rule_path item = FIELD_INDEX(path, index++), key = FIELD(&item, "key"),
-				 value = FIELD(&item, "value"), effect = FIELD(&item, "effect");
+		                 value = FIELD(&item, "value"), effect = FIELD(&item, "effect");
 
 		validation_string(v, &key, text_of(taint, "key"), check_qualified_name);
 		validation_string(v, &value, text_of(taint, "value"), check_label_value);
@@ -45,7 +45,7 @@ static void validate_pod_ranges(struct validation *v, const struct json *spec, c
 
 		if (!json_text(cidr) || ip_range_parse(json_text(cidr), &range, NULL) < 0)
 			validation_invalid(v, &item, cidr,
-					   "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+			                   "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
 	}
 }
 
@@ -53,7 +53,7 @@ void validate_node(struct validation *v)
 {
 	const struct json *spec = spec_of(v), *old = v->change->old ? json_get(v->change->old, "spec") : NULL;
 	struct rule_path path = FIELD(NULL, "spec"), taints = FIELD(&path, "taints"), range = FIELD(&path, "podCIDR"),
-			 provider = FIELD(&path, "providerID");
+	                 provider = FIELD(&path, "providerID");
 
 	if (!strcmp(v->change->subresource, "status"))
 		return;
@@ -64,8 +64,7 @@ void validate_node(struct validation *v)
 	if (text_of(old, "podCIDR")[0] && strcmp(text_of(old, "podCIDR"), text_of(spec, "podCIDR")))
 		validation_forbidden(v, &range, "node updates may not change podCIDR except from \"\" to valid");
 	if (text_of(old, "providerID")[0] && strcmp(text_of(old, "providerID"), text_of(spec, "providerID")))
-		validation_forbidden(v, &provider,
-				     "node updates may not change providerID except from \"\" to valid");
+		validation_forbidden(v, &provider, "node updates may not change providerID except from \"\" to valid");
 }
 
 // --- volumes and claims ----------------------------------------------------------------------------
@@ -82,8 +81,7 @@ static void validate_access_modes(struct validation *v, const struct json *spec,
 		validation_one_of(v, &path, mode, true, modes);
 	json_for_each_item (mode, list)
 		if (list->length > 1 && json_text(mode) && !strcmp(json_text(mode), "ReadWriteOncePod"))
-			validation_forbidden(v, &path,
-					     "may not use ReadWriteOncePod with other access modes");
+			validation_forbidden(v, &path, "may not use ReadWriteOncePod with other access modes");
 }
 
 static bool is_positive(const struct json *value)
@@ -93,10 +91,28 @@ static bool is_positive(const struct json *value)
 	return json_text(value) && quantity_parse(json_text(value), &quantity, NULL) == 0 && quantity.nano > 0;
 }
 
-static const char *const volume_sources[] = {
-	"awsElasticBlockStore", "azureDisk", "azureFile", "cephfs",  "cinder", "csi",     "fc",    "flexVolume",
-	"flocker",		"gcePersistentDisk", "glusterfs", "hostPath", "iscsi",  "local", "nfs",
-	"photonPersistentDisk", "portworxVolume", "quobyte", "rbd", "scaleIO", "storageos", "vsphereVolume"};
+static const char *const volume_sources[] = {"awsElasticBlockStore",
+                                             "azureDisk",
+                                             "azureFile",
+                                             "cephfs",
+                                             "cinder",
+                                             "csi",
+                                             "fc",
+                                             "flexVolume",
+                                             "flocker",
+                                             "gcePersistentDisk",
+                                             "glusterfs",
+                                             "hostPath",
+                                             "iscsi",
+                                             "local",
+                                             "nfs",
+                                             "photonPersistentDisk",
+                                             "portworxVolume",
+                                             "quobyte",
+                                             "rbd",
+                                             "scaleIO",
+                                             "storageos",
+                                             "vsphereVolume"};
 
 static void validate_volume_source(struct validation *v, const struct json *spec, const struct rule_path *path)
 {
@@ -121,8 +137,7 @@ static void validate_volume_update(struct validation *v, const struct json *spec
 		const struct json *now = json_get(spec, volume_sources[i]), *before = json_get(old, volume_sources[i]);
 
 		if (is_present(now) != is_present(before) || (is_present(now) && !json_equal(now, before))) {
-			validation_forbidden(v, &source,
-					     "spec.persistentvolumesource is immutable after creation");
+			validation_forbidden(v, &source, "spec.persistentvolumesource is immutable after creation");
 			break;
 		}
 	}
@@ -134,9 +149,9 @@ void validate_persistent_volume(struct validation *v)
 	static const char *const policies[] = {"Delete", "Recycle", "Retain", NULL};
 	const struct json *spec = spec_of(v), *capacity = json_get(spec, "capacity");
 	struct rule_path path = FIELD(NULL, "spec"), capacity_path = FIELD(&path, "capacity"),
-			 storage = FIELD_KEY(&capacity_path, "storage"),
-			 policy = FIELD(&path, "persistentVolumeReclaimPolicy"), class = FIELD(&path, "storageClassName"),
-			 local = FIELD(&path, "nodeAffinity");
+	                 storage = FIELD_KEY(&capacity_path, "storage"),
+	                 policy = FIELD(&path, "persistentVolumeReclaimPolicy"),
+	                 class = FIELD(&path, "storageClassName"), local = FIELD(&path, "nodeAffinity");
 
 	if (!strcmp(v->change->subresource, "status"))
 		return;
@@ -181,7 +196,7 @@ void validate_persistent_volume_claim(struct validation *v)
 {
 	const struct json *spec = spec_of(v), *size = json_path(spec, "resources", "requests", "storage");
 	struct rule_path path = FIELD(NULL, "spec"), resources = FIELD(&path, "resources"),
-			 storage = FIELD_KEY(&resources, "storage"), class = FIELD(&path, "storageClassName");
+	                 storage = FIELD_KEY(&resources, "storage"), class = FIELD(&path, "storageClassName");
 
 	if (!strcmp(v->change->subresource, "status"))
 		return;
@@ -194,8 +209,8 @@ void validate_persistent_volume_claim(struct validation *v)
 		validation_string(v, &class, text_of(spec, "storageClassName"), check_dns_subdomain);
 	if (v->change->old && claim_spec_differs(v))
 		validation_forbidden(v, &path,
-				     "spec is immutable after creation except resources.requests and "
-				     "volumeAttributesClassName for bound claims");
+		                     "spec is immutable after creation except resources.requests and "
+		                     "volumeAttributesClassName for bound claims");
 }
 
 void validate_storage_class(struct validation *v)
@@ -205,7 +220,7 @@ void validate_storage_class(struct validation *v)
 	static const char *const fixed[] = {"parameters", "provisioner", "reclaimPolicy"};
 	const struct json *object = v->change->object;
 	struct rule_path provisioner = FIELD(NULL, "provisioner"), policy = FIELD(NULL, "reclaimPolicy"),
-			 binding = FIELD(NULL, "volumeBindingMode");
+	                 binding = FIELD(NULL, "volumeBindingMode");
 
 	if (!text_of(object, "provisioner")[0])
 		validation_required(v, &provisioner, "");
@@ -221,10 +236,10 @@ void validate_storage_class(struct validation *v)
 
 		if (is_present(now) != is_present(before) || (is_present(now) && !json_equal(now, before)))
 			validation_forbidden(v, &member,
-					     arena_printf(v->arena, "updates to %s are forbidden.", fixed[i]));
+			                     arena_printf(v->arena, "updates to %s are forbidden.", fixed[i]));
 	}
 	validation_immutable(v, &binding, json_get(object, "volumeBindingMode"),
-			     json_get(v->change->old, "volumeBindingMode"));
+	                     json_get(v->change->old, "volumeBindingMode"));
 }
 
 // --- CSI ------------------------------------------------------------------------------------------------
@@ -238,7 +253,7 @@ void validate_csi_kind(struct validation *v)
 
 	json_for_each_item (driver, list) {
 		struct rule_path item = FIELD_INDEX(&drivers, index++), name = FIELD(&item, "name"),
-				 node = FIELD(&item, "nodeID");
+		                 node = FIELD(&item, "nodeID");
 
 		if (!text_of(driver, "name")[0])
 			validation_required(v, &name, "");
@@ -249,7 +264,6 @@ void validate_csi_kind(struct validation *v)
 				validation_duplicate(v, &name, json_get(driver, "name"));
 	}
 	// An attachment says once what is attached where.
-	if (v->change->old && !strcmp(v->change->resource->plural, "volumeattachments") &&
-	    !v->change->subresource[0])
+	if (v->change->old && !strcmp(v->change->resource->plural, "volumeattachments") && !v->change->subresource[0])
 		validation_immutable(v, &path, spec, json_get(v->change->old, "spec"));
 }

@@ -20,7 +20,7 @@ void validate_ip_text(struct validation *v, const char *text, const struct rule_
 }
 
 static void check_text(struct validation *v, const struct json *object, const char *member,
-		       const struct rule_path *parent, string_check check)
+                       const struct rule_path *parent, string_check check)
 {
 	struct rule_path path = FIELD(parent, member);
 	const char *text = text_of(object, member);
@@ -35,18 +35,19 @@ static void validate_toleration(struct validation *v, const struct json *tolerat
 {
 	static const char *const operators[] = {"Equal", "Exists", NULL};
 	static const char *const effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
-	const char *key = text_of(toleration, "key"), *operator = text_of(toleration, "operator");
+	const char *key = text_of(toleration, "key"), *operator= text_of(toleration, "operator");
 	struct rule_path operator_path = FIELD(path, "operator"), effect_path = FIELD(path, "effect"),
-			 value_path = FIELD(path, "value");
+	                 value_path = FIELD(path, "value");
 
 	check_text(v, toleration, "key", path, check_qualified_name);
 	if (!key[0] && strcmp(operator, "Exists"))
-		validation_invalid_text(v, &operator_path, operator,
-					"operator must be Exists when `key` is empty, which means \"match all values and "
-					"all keys\"");
+		validation_invalid_text(
+		        v, &operator_path, operator,
+		        "operator must be Exists when `key` is empty, which means \"match all values and "
+		        "all keys\"");
 	if (is_present(json_get(toleration, "tolerationSeconds")) && strcmp(text_of(toleration, "effect"), "NoExecute"))
 		validation_invalid_text(v, &effect_path, text_of(toleration, "effect"),
-					"effect must be 'NoExecute' when `tolerationSeconds` is set");
+		                        "effect must be 'NoExecute' when `tolerationSeconds` is set");
 	if (!operator[0] || !strcmp(operator, "Equal"))
 		check_text(v, toleration, "value", path, check_label_value);
 	else if (!strcmp(operator, "Exists") && text_of(toleration, "value")[0])
@@ -59,10 +60,11 @@ static void validate_toleration(struct validation *v, const struct json *tolerat
 // --- affinity ----------------------------------------------------------------------------------
 
 static void validate_node_requirement(struct validation *v, const struct json *requirement,
-				      const struct rule_path *path, bool fields)
+                                      const struct rule_path *path, bool fields)
 {
-	const char *operator = text_of(requirement, "operator");
-	struct rule_path key = FIELD(path, "key"), values = FIELD(path, "values"), operator_path = FIELD(path, "operator");
+	const char *operator= text_of(requirement, "operator");
+	struct rule_path key = FIELD(path, "key"), values = FIELD(path, "values"),
+	                 operator_path = FIELD(path, "operator");
 	uint32_t count = length_of(json_get(requirement, "values"));
 
 	if (!strcmp(operator, "In") || !strcmp(operator, "NotIn")) {
@@ -71,10 +73,11 @@ static void validate_node_requirement(struct validation *v, const struct json *r
 	} else if (!strcmp(operator, "Exists") || !strcmp(operator, "DoesNotExist")) {
 		if (count)
 			validation_forbidden(v, &values,
-					     "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+			                     "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
 	} else if (!strcmp(operator, "Gt") || !strcmp(operator, "Lt")) {
 		if (count != 1)
-			validation_required(v, &values, "must be specified single value when `operator` is 'Lt' or 'Gt'");
+			validation_required(v, &values,
+			                    "must be specified single value when `operator` is 'Lt' or 'Gt'");
 	} else {
 		validation_invalid_text(v, &operator_path, operator, "not a valid selector operator");
 	}
@@ -112,8 +115,8 @@ static void validate_weight(struct validation *v, const struct json *term, const
 static void validate_node_affinity(struct validation *v, const struct json *affinity, const struct rule_path *path)
 {
 	struct rule_path required = FIELD(path, "requiredDuringSchedulingIgnoredDuringExecution"),
-			 preferred = FIELD(path, "preferredDuringSchedulingIgnoredDuringExecution"),
-			 terms = FIELD(&required, "nodeSelectorTerms");
+	                 preferred = FIELD(path, "preferredDuringSchedulingIgnoredDuringExecution"),
+	                 terms = FIELD(&required, "nodeSelectorTerms");
 	const struct json *selector = json_get(affinity, required.name);
 	uint32_t index = 0;
 
@@ -136,7 +139,7 @@ static void validate_node_affinity(struct validation *v, const struct json *affi
 static void validate_pod_term(struct validation *v, const struct json *term, const struct rule_path *path)
 {
 	struct rule_path selector = FIELD(path, "labelSelector"), namespaces = FIELD(path, "namespaceSelector"),
-			 topology = FIELD(path, "topologyKey"), names = FIELD(path, "namespaces");
+	                 topology = FIELD(path, "topologyKey"), names = FIELD(path, "namespaces");
 	uint32_t index = 0;
 
 	validate_label_selector(v, json_get(term, "labelSelector"), &selector);
@@ -156,7 +159,7 @@ static void validate_pod_term(struct validation *v, const struct json *term, con
 static void validate_pod_affinity(struct validation *v, const struct json *affinity, const struct rule_path *path)
 {
 	struct rule_path required = FIELD(path, "requiredDuringSchedulingIgnoredDuringExecution"),
-			 preferred = FIELD(path, "preferredDuringSchedulingIgnoredDuringExecution");
+	                 preferred = FIELD(path, "preferredDuringSchedulingIgnoredDuringExecution");
 	uint32_t index = 0;
 
 	json_for_each_item (term, json_get(affinity, required.name)) {
@@ -176,7 +179,7 @@ static void validate_pod_affinity(struct validation *v, const struct json *affin
 static void validate_affinity(struct validation *v, const struct json *affinity, const struct rule_path *path)
 {
 	struct rule_path node = FIELD(path, "nodeAffinity"), pod = FIELD(path, "podAffinity"),
-			 anti = FIELD(path, "podAntiAffinity");
+	                 anti = FIELD(path, "podAntiAffinity");
 
 	validate_node_affinity(v, json_get(affinity, "nodeAffinity"), &node);
 	validate_pod_affinity(v, json_get(affinity, "podAffinity"), &pod);
@@ -187,8 +190,8 @@ static void validate_spread(struct validation *v, const struct json *constraint,
 {
 	static const char *const actions[] = {"DoNotSchedule", "ScheduleAnyway", NULL};
 	struct rule_path skew = FIELD(path, "maxSkew"), key = FIELD(path, "topologyKey"),
-			 action = FIELD(path, "whenUnsatisfiable"), selector = FIELD(path, "labelSelector"),
-			 domains = FIELD(path, "minDomains");
+	                 action = FIELD(path, "whenUnsatisfiable"), selector = FIELD(path, "labelSelector"),
+	                 domains = FIELD(path, "minDomains");
 	const struct json *minimum = json_get(constraint, "minDomains");
 
 	if (integer_of(constraint, "maxSkew", 0) <= 0)
@@ -202,17 +205,18 @@ static void validate_spread(struct validation *v, const struct json *constraint,
 		validation_invalid(v, &domains, minimum, "must be greater than zero");
 	if (json_is(minimum, JSON_INTEGER) && strcmp(text_of(constraint, "whenUnsatisfiable"), "DoNotSchedule"))
 		validation_invalid(v, &domains, minimum,
-				   arena_printf(v->arena, "can only use minDomains if whenUnsatisfiable=DoNotSchedule, "
-							  "not %s",
-						text_of(constraint, "whenUnsatisfiable")));
+		                   arena_printf(v->arena,
+		                                "can only use minDomains if whenUnsatisfiable=DoNotSchedule, "
+		                                "not %s",
+		                                text_of(constraint, "whenUnsatisfiable")));
 	validate_label_selector(v, json_get(constraint, "labelSelector"), &selector);
 }
 
 static void validate_scheduling(struct validation *v, const struct json *spec, const struct rule_path *path)
 {
 	struct rule_path tolerations = FIELD(path, "tolerations"), affinity = FIELD(path, "affinity"),
-			 spreads = FIELD(path, "topologySpreadConstraints"), selector = FIELD(path, "nodeSelector"),
-			 gates = FIELD(path, "schedulingGates"), node = FIELD(path, "nodeName");
+	                 spreads = FIELD(path, "topologySpreadConstraints"), selector = FIELD(path, "nodeSelector"),
+	                 gates = FIELD(path, "schedulingGates"), node = FIELD(path, "nodeName");
 	uint32_t index = 0;
 
 	validate_labels(v, json_get(spec, "nodeSelector"), &selector);
@@ -245,15 +249,15 @@ static void validate_dns(struct validation *v, const struct json *spec, const st
 	static const char *const policies[] = {"ClusterFirstWithHostNet", "ClusterFirst", "Default", "None", NULL};
 	const struct json *config = json_get(spec, "dnsConfig");
 	struct rule_path policy = FIELD(path, "dnsPolicy"), dns = FIELD(path, "dnsConfig"),
-			 servers = FIELD(&dns, "nameservers"), searches = FIELD(&dns, "searches");
+	                 servers = FIELD(&dns, "nameservers"), searches = FIELD(&dns, "searches");
 	uint32_t index = 0;
 
 	validation_one_of(v, &policy, json_get(spec, "dnsPolicy"), true, policies);
 	if (!strcmp(text_of(spec, "dnsPolicy"), "None") && !length_of(json_get(config, "nameservers")))
-		validation_required(v, &servers,
-				    "must provide at least one DNS nameserver when `dnsPolicy` is None");
+		validation_required(v, &servers, "must provide at least one DNS nameserver when `dnsPolicy` is None");
 	if (length_of(json_get(config, "nameservers")) > 3)
-		validation_invalid(v, &servers, json_get(config, "nameservers"), "must not have more than 3 nameservers");
+		validation_invalid(v, &servers, json_get(config, "nameservers"),
+		                   "must not have more than 3 nameservers");
 	json_for_each_item (server, json_get(config, "nameservers")) {
 		struct rule_path item = FIELD_INDEX(&servers, index++);
 
@@ -261,7 +265,7 @@ static void validate_dns(struct validation *v, const struct json *spec, const st
 	}
 	if (length_of(json_get(config, "searches")) > 32)
 		validation_invalid(v, &searches, json_get(config, "searches"),
-				   "must not have more than 32 search paths");
+		                   "must not have more than 32 search paths");
 	index = 0;
 	json_for_each_item (search, json_get(config, "searches")) {
 		struct rule_path item = FIELD_INDEX(&searches, index++);
@@ -271,7 +275,7 @@ static void validate_dns(struct validation *v, const struct json *spec, const st
 }
 
 static void validate_id(struct validation *v, const struct json *context, const char *member,
-			const struct rule_path *parent)
+                        const struct rule_path *parent)
 {
 	struct rule_path path = FIELD(parent, member);
 
@@ -283,7 +287,7 @@ static void validate_security_context(struct validation *v, const struct json *s
 	static const char *const policies[] = {"OnRootMismatch", "Always", NULL};
 	const struct json *context = json_get(spec, "securityContext");
 	struct rule_path own = FIELD(path, "securityContext"), policy = FIELD(&own, "fsGroupChangePolicy"),
-			 sysctls = FIELD(&own, "sysctls");
+	                 sysctls = FIELD(&own, "sysctls");
 	uint32_t index = 0;
 
 	validate_id(v, context, "runAsUser", &own);
@@ -296,17 +300,18 @@ static void validate_security_context(struct validation *v, const struct json *s
 		if (!text_of(sysctl, "name")[0])
 			validation_required(v, &name, "");
 		else if (strlen(text_of(sysctl, "name")) > 253 ||
-			 strspn(text_of(sysctl, "name"), "abcdefghijklmnopqrstuvwxyz0123456789-_./") !=
-				 strlen(text_of(sysctl, "name")))
-			validation_invalid_text(v, &name, text_of(sysctl, "name"),
-						"must have at most 253 characters and match regex "
-						"^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$");
+		         strspn(text_of(sysctl, "name"), "abcdefghijklmnopqrstuvwxyz0123456789-_./") !=
+		                 strlen(text_of(sysctl, "name")))
+			validation_invalid_text(
+			        v, &name, text_of(sysctl, "name"),
+			        "must have at most 253 characters and match regex "
+			        "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$");
 	}
 	if (json_get_bool(spec, "hostPID", false) && json_get_bool(spec, "shareProcessNamespace", false)) {
 		struct rule_path share = FIELD(path, "shareProcessNamespace");
 
 		validation_invalid(v, &share, json_get(spec, "shareProcessNamespace"),
-				   "ShareProcessNamespace and HostPID cannot both be enabled");
+		                   "ShareProcessNamespace and HostPID cannot both be enabled");
 	}
 }
 
@@ -325,8 +330,8 @@ static void validate_policies(struct validation *v, const struct json *spec, con
 	static const char *const restart[] = {"Always", "OnFailure", "Never", NULL};
 	static const char *const preemption[] = {"PreemptLowerPriority", "Never", NULL};
 	struct rule_path restart_path = FIELD(path, "restartPolicy"), preemption_path = FIELD(path, "preemptionPolicy"),
-			 deadline = FIELD(path, "activeDeadlineSeconds"),
-			 grace = FIELD(path, "terminationGracePeriodSeconds");
+	                 deadline = FIELD(path, "activeDeadlineSeconds"),
+	                 grace = FIELD(path, "terminationGracePeriodSeconds");
 	const struct json *period = json_get(spec, "terminationGracePeriodSeconds");
 
 	validation_one_of(v, &restart_path, json_get(spec, "restartPolicy"), true, restart);
@@ -343,7 +348,7 @@ static void validate_aliases(struct validation *v, const struct json *spec, cons
 
 	json_for_each_item (alias, json_get(spec, "hostAliases")) {
 		struct rule_path item = FIELD_INDEX(&aliases, index++), ip = FIELD(&item, "ip"),
-				 names = FIELD(&item, "hostnames");
+		                 names = FIELD(&item, "hostnames");
 
 		validate_ip_text(v, text_of(alias, "ip"), &ip);
 		json_for_each_item (name, json_get(alias, "hostnames"))
@@ -352,7 +357,7 @@ static void validate_aliases(struct validation *v, const struct json *spec, cons
 }
 
 void validate_pod_spec(struct validation *v, const struct json *spec, const struct json *metadata,
-		       const struct rule_path *path, bool is_template)
+                       const struct rule_path *path, bool is_template)
 {
 	struct rule_path volumes = FIELD(path, "volumes"), ephemeral = FIELD(path, "ephemeralContainers");
 
@@ -361,8 +366,8 @@ void validate_pod_spec(struct validation *v, const struct json *spec, const stru
 	validate_containers(v, spec, path, is_template);
 	if (length_of(json_get(spec, "ephemeralContainers")) && (is_template || change_is_create(v->change)))
 		validation_forbidden(v, &ephemeral,
-				     is_template ? "ephemeral containers not allowed in pod template"
-						 : "cannot be set on create");
+		                     is_template ? "ephemeral containers not allowed in pod template"
+		                                 : "cannot be set on create");
 	validate_policies(v, spec, path);
 	validate_dns(v, spec, path);
 	validate_names(v, spec, path);
@@ -375,7 +380,7 @@ void validate_pod_template(struct validation *v, const struct json *template, co
 {
 	const struct json *metadata = json_get(template, "metadata");
 	struct rule_path meta = FIELD(path, "metadata"), labels = FIELD(&meta, "labels"),
-			 annotations = FIELD(&meta, "annotations"), spec = FIELD(path, "spec");
+	                 annotations = FIELD(&meta, "annotations"), spec = FIELD(path, "spec");
 
 	validate_labels(v, json_get(metadata, "labels"), &labels);
 	validate_annotations(v, json_get(metadata, "annotations"), &annotations);
@@ -440,7 +445,8 @@ static bool only_adds_tolerations(const struct json *spec, const struct json *ol
 
 static bool deadline_may_change(const struct json *spec, const struct json *old)
 {
-	const struct json *now = json_get(spec, "activeDeadlineSeconds"), *before = json_get(old, "activeDeadlineSeconds");
+	const struct json *now = json_get(spec, "activeDeadlineSeconds"),
+	                  *before = json_get(old, "activeDeadlineSeconds");
 
 	if (!is_present(before))
 		return true;
@@ -476,7 +482,7 @@ static void validate_pod_update(struct validation *v)
 	const struct json *old = json_get(v->change->old, "spec");
 	struct json *spec = json_clone(v->arena, json_get(v->change->object, "spec"));
 	struct rule_path path = FIELD(NULL, "spec"), containers = FIELD(&path, "containers"),
-			 deadline = FIELD(&path, "activeDeadlineSeconds"), gates = FIELD(&path, "schedulingGates");
+	                 deadline = FIELD(&path, "activeDeadlineSeconds"), gates = FIELD(&path, "schedulingGates");
 	bool gated = length_of(json_get(old, "schedulingGates"));
 
 	if (length_of(json_get(spec, "containers")) != length_of(json_get(old, "containers"))) {
@@ -485,7 +491,7 @@ static void validate_pod_update(struct validation *v)
 	}
 	if (!deadline_may_change(spec, old))
 		validation_invalid(v, &deadline, json_get(spec, "activeDeadlineSeconds"),
-				   "must not update from a positive integer to nil or a larger value");
+		                   "must not update from a positive integer to nil or a larger value");
 	if (!gates_only_removed(spec, old))
 		validation_forbidden(v, &gates, "only deletion is allowed, but found new scheduling gates");
 	neutralize_images(v->arena, spec, old, "containers");
@@ -502,12 +508,13 @@ static void validate_pod_update(struct validation *v)
 	if (gated)
 		neutralize(v->arena, spec, old, "affinity");
 	if (!json_equal(spec, old))
-		validation_forbidden(v, &path,
-				     "pod updates may not change fields other than "
-				     "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`"
-				     ",`spec.tolerations` (only additions to existing tolerations),"
-				     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously "
-				     "negative)");
+		validation_forbidden(
+		        v, &path,
+		        "pod updates may not change fields other than "
+		        "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`"
+		        ",`spec.tolerations` (only additions to existing tolerations),"
+		        "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously "
+		        "negative)");
 }
 
 static void validate_mirror(struct validation *v)
@@ -517,10 +524,11 @@ static void validate_mirror(struct validation *v)
 	const char *now = metadata_annotation(change->object, key);
 	const char *before = change->old ? metadata_annotation(change->old, key) : now;
 	struct rule_path metadata = FIELD(NULL, "metadata"), annotations = FIELD(&metadata, "annotations"),
-			 path = FIELD_KEY(&annotations, key);
+	                 path = FIELD_KEY(&annotations, key);
 
 	if (change->old && (!now != !before || (now && strcmp(now, before))))
-		validation_invalid_text(v, &path, now ? now : "", "may not remove, update or set mirror pod annotation");
+		validation_invalid_text(v, &path, now ? now : "",
+		                        "may not remove, update or set mirror pod annotation");
 	if (now && !text_of(json_get(change->object, "spec"), "nodeName")[0])
 		validation_invalid_text(v, &path, now, "must set spec.nodeName if mirror pod annotation is set");
 }
@@ -535,7 +543,7 @@ void validate_pod(struct validation *v)
 	validate_mirror(v);
 	if (change_is_create(change)) {
 		validate_pod_spec(v, json_get(change->object, "spec"), json_get(change->object, "metadata"), &path,
-				  false);
+		                  false);
 		return;
 	}
 	if (!strcmp(change->subresource, "resize") || !strcmp(change->subresource, "ephemeralcontainers")) {

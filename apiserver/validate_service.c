@@ -32,12 +32,12 @@ static void validate_target_port(struct validation *v, const struct json *port, 
 		validation_string(v, path, json_text(target), check_port_name);
 }
 
-static void validate_service_port(struct validation *v, const struct json *port, bool need_name, bool may_have_node_port,
-				  const struct rule_path *path)
+static void validate_service_port(struct validation *v, const struct json *port, bool need_name,
+                                  bool may_have_node_port, const struct rule_path *path)
 {
 	struct rule_path name = FIELD(path, "name"), number = FIELD(path, "port"), protocol = FIELD(path, "protocol"),
-			 target = FIELD(path, "targetPort"), application = FIELD(path, "appProtocol"),
-			 node = FIELD(path, "nodePort");
+	                 target = FIELD(path, "targetPort"), application = FIELD(path, "appProtocol"),
+	                 node = FIELD(path, "nodePort");
 
 	if (need_name && !text_of(port, "name")[0])
 		validation_required(v, &name, "");
@@ -45,7 +45,7 @@ static void validate_service_port(struct validation *v, const struct json *port,
 		validation_string(v, &name, text_of(port, "name"), check_dns_label);
 	if (integer_of(port, "port", 0) < 1 || integer_of(port, "port", 0) > 65535)
 		validation_invalid_integer(v, &number, integer_of(port, "port", 0),
-					   "must be between 1 and 65535, inclusive");
+		                           "must be between 1 and 65535, inclusive");
 	validation_one_of(v, &protocol, json_get(port, "protocol"), true, protocols);
 	validate_target_port(v, port, &target);
 	if (text_of(port, "appProtocol")[0])
@@ -61,7 +61,7 @@ static bool same_ports(const struct json *a, const struct json *b, const char *m
 }
 
 static void find_duplicates(struct validation *v, const struct json *ports, uint32_t index,
-			    const struct rule_path *path)
+                            const struct rule_path *path)
 {
 	const struct json *port = ports->items[index];
 	struct rule_path name = FIELD(path, "name"), node = FIELD(path, "nodePort");
@@ -120,9 +120,9 @@ static void validate_cluster_ips(struct validation *v, const struct json *spec, 
 	if (type_is(spec, "ExternalName") && first[0])
 		validation_forbidden(v, &path, "may not be set for ExternalName services");
 	if (is_headless(spec) && (type_is(spec, "NodePort") || type_is(spec, "LoadBalancer")))
-		validation_invalid_text(v, &single, first,
-					arena_printf(v->arena, "may not be set to 'None' for %s services",
-						     text_of(spec, "type")));
+		validation_invalid_text(
+		        v, &single, first,
+		        arena_printf(v->arena, "may not be set to 'None' for %s services", text_of(spec, "type")));
 }
 
 static void validate_families(struct validation *v, const struct json *spec, const struct rule_path *parent)
@@ -156,8 +156,8 @@ static void validate_external_ips(struct validation *v, const struct json *spec,
 		validate_ip_text(v, text, &entry);
 		if (ip_parse(text, &ip) && !ip.is_v6 && (ip.bytes[0] == 127 || !ip.bytes[0]))
 			validation_invalid_text(v, &entry, text,
-						ip.bytes[0] ? "may not be in the loopback range (127.0.0.0/8, ::1/128)"
-							    : "may not be unspecified (0.0.0.0 or ::)");
+			                        ip.bytes[0] ? "may not be in the loopback range (127.0.0.0/8, ::1/128)"
+			                                    : "may not be unspecified (0.0.0.0 or ::)");
 	}
 }
 
@@ -167,7 +167,7 @@ static void validate_affinity(struct validation *v, const struct json *spec, con
 {
 	static const char *const affinities[] = {"ClientIP", "None", NULL};
 	struct rule_path path = FIELD(parent, "sessionAffinity"), config = FIELD(parent, "sessionAffinityConfig"),
-			 client = FIELD(&config, "clientIP"), timeout = FIELD(&client, "timeoutSeconds");
+	                 client = FIELD(&config, "clientIP"), timeout = FIELD(&client, "timeoutSeconds");
 	const struct json *seconds = json_path(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds");
 
 	validation_one_of(v, &path, json_get(spec, "sessionAffinity"), true, affinities);
@@ -181,20 +181,21 @@ static void validate_traffic(struct validation *v, const struct json *spec, cons
 {
 	static const char *const policies[] = {"Cluster", "Local", NULL};
 	struct rule_path external = FIELD(parent, "externalTrafficPolicy"),
-			 internal = FIELD(parent, "internalTrafficPolicy"),
-			 health = FIELD(parent, "healthCheckNodePort"), class = FIELD(parent, "loadBalancerClass");
-	bool reachable = type_is(spec, "NodePort") || type_is(spec, "LoadBalancer") ||
-			 length_of(json_get(spec, "externalIPs"));
+	                 internal = FIELD(parent, "internalTrafficPolicy"),
+	                 health = FIELD(parent, "healthCheckNodePort"), class = FIELD(parent, "loadBalancerClass");
+	bool reachable =
+	        type_is(spec, "NodePort") || type_is(spec, "LoadBalancer") || length_of(json_get(spec, "externalIPs"));
 
 	validation_one_of(v, &internal, json_get(spec, "internalTrafficPolicy"), false, policies);
 	validation_one_of(v, &external, json_get(spec, "externalTrafficPolicy"), false, policies);
 	if (text_of(spec, "externalTrafficPolicy")[0] && !reachable)
 		validation_invalid_text(v, &external, text_of(spec, "externalTrafficPolicy"),
-					"may only be set for externally-accessible services");
+		                        "may only be set for externally-accessible services");
 	if (integer_of(spec, "healthCheckNodePort", 0) &&
 	    !(type_is(spec, "LoadBalancer") && !strcmp(text_of(spec, "externalTrafficPolicy"), "Local")))
-		validation_invalid(v, &health, json_get(spec, "healthCheckNodePort"),
-				   "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
+		validation_invalid(
+		        v, &health, json_get(spec, "healthCheckNodePort"),
+		        "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
 	if (text_of(spec, "loadBalancerClass")[0] && !type_is(spec, "LoadBalancer"))
 		validation_forbidden(v, &class, "may only be used when `type` is 'LoadBalancer'");
 }
@@ -211,14 +212,14 @@ static void validate_external_name(struct validation *v, const struct json *spec
 		validation_required(v, &path, "");
 	else
 		validation_string(v, &path, arena_strndup(v->arena, name, length - (name[length - 1] == '.')),
-				  check_dns_subdomain);
+		                  check_dns_subdomain);
 }
 
 static void validate_service_update(struct validation *v, const struct rule_path *path)
 {
 	const struct json *spec = json_get(v->change->object, "spec"), *old = json_get(v->change->old, "spec");
 	struct rule_path ips = FIELD(path, "clusterIPs"), first = FIELD_INDEX(&ips, 0),
-			 class = FIELD(path, "loadBalancerClass");
+	                 class = FIELD(path, "loadBalancerClass");
 	const char *now = text_of(spec, "clusterIP"), *before = text_of(old, "clusterIP");
 
 	if (!type_is(spec, "ExternalName") && !type_is(old, "ExternalName") && before[0] && strcmp(now, before))
@@ -263,11 +264,12 @@ static void validate_endpoint_ip(struct validation *v, const char *text, const s
 	else if (!ip.bytes[0])
 		validation_invalid_text(v, path, text, "may not be unspecified (0.0.0.0 or ::)");
 	else if (ip.bytes[0] == 169 && ip.bytes[1] == 254)
-		validation_invalid_text(v, path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
+		validation_invalid_text(v, path, text,
+		                        "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
 }
 
 static void validate_addresses(struct validation *v, const struct json *subset, const char *member,
-			       const struct rule_path *parent)
+                               const struct rule_path *parent)
 {
 	struct rule_path path = FIELD(parent, member);
 	uint32_t index = 0;
@@ -280,13 +282,13 @@ static void validate_addresses(struct validation *v, const struct json *subset, 
 }
 
 static void validate_endpoint_ports(struct validation *v, const struct json *ports, bool need_name,
-				    const struct rule_path *path)
+                                    const struct rule_path *path)
 {
 	uint32_t index = 0;
 
 	json_for_each_item (port, ports) {
 		struct rule_path item = FIELD_INDEX(path, index++), name = FIELD(&item, "name"),
-				 number = FIELD(&item, "port"), protocol = FIELD(&item, "protocol");
+		                 number = FIELD(&item, "port"), protocol = FIELD(&item, "protocol");
 
 		if (need_name && !text_of(port, "name")[0])
 			validation_required(v, &name, "");
@@ -315,7 +317,7 @@ void validate_endpoints(struct validation *v)
 }
 
 static void validate_slice_endpoint(struct validation *v, const struct json *endpoint, const char *type,
-				    const struct rule_path *path)
+                                    const struct rule_path *path)
 {
 	struct rule_path addresses = FIELD(path, "addresses");
 	const struct json *list = json_get(endpoint, "addresses");
@@ -334,8 +336,8 @@ static void validate_slice_endpoint(struct validation *v, const struct json *end
 			validation_string(v, &item, text, check_dns_subdomain);
 		else if (!ip_parse(text, &ip) || ip.is_v6 != !strcmp(type, "IPv6"))
 			validation_invalid_text(v, &item, text,
-						!strcmp(type, "IPv6") ? "must be a valid IPv6 address"
-								      : "must be a valid IPv4 address");
+			                        !strcmp(type, "IPv6") ? "must be a valid IPv6 address"
+			                                              : "must be a valid IPv4 address");
 		else
 			validate_endpoint_ip(v, text, &item);
 	}
@@ -345,7 +347,8 @@ void validate_endpoint_slice(struct validation *v)
 {
 	static const char *const types[] = {"FQDN", "IPv4", "IPv6", NULL};
 	const struct json *object = v->change->object, *endpoints = json_get(object, "endpoints");
-	struct rule_path type = FIELD(NULL, "addressType"), path = FIELD(NULL, "endpoints"), ports = FIELD(NULL, "ports");
+	struct rule_path type = FIELD(NULL, "addressType"), path = FIELD(NULL, "endpoints"),
+	                 ports = FIELD(NULL, "ports");
 	uint32_t index = 0;
 
 	validation_one_of(v, &type, json_get(object, "addressType"), true, types);
@@ -358,5 +361,6 @@ void validate_endpoint_slice(struct validation *v)
 	}
 	validate_endpoint_ports(v, json_get(object, "ports"), false, &ports);
 	if (!change_is_create(v->change))
-		validation_immutable(v, &type, json_get(object, "addressType"), json_get(v->change->old, "addressType"));
+		validation_immutable(v, &type, json_get(object, "addressType"),
+		                     json_get(v->change->old, "addressType"));
 }

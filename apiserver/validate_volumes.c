@@ -6,8 +6,7 @@
 #include "apiserver/string_checks.h"
 #include "apiserver/validate.h"
 
-static void require(struct validation *v, const struct json *source, const char *member,
-		    const struct rule_path *parent)
+static void require(struct validation *v, const struct json *source, const char *member, const struct rule_path *parent)
 {
 	struct rule_path path = FIELD(parent, member);
 
@@ -16,7 +15,7 @@ static void require(struct validation *v, const struct json *source, const char 
 }
 
 static void validate_mode(struct validation *v, const struct json *object, const char *member,
-			  const struct rule_path *parent)
+                          const struct rule_path *parent)
 {
 	struct rule_path path = FIELD(parent, member);
 	const struct json *mode = json_get(object, member);
@@ -67,8 +66,8 @@ static void validate_downward_source(struct validation *v, const struct json *so
 
 static void validate_host_path(struct validation *v, const struct json *source, const struct rule_path *path)
 {
-	static const char *const types[] = {"DirectoryOrCreate", "Directory",  "FileOrCreate", "File",
-					    "Socket",		  "CharDevice", "BlockDevice",	NULL};
+	static const char *const types[] = {
+	        "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice", NULL};
 	struct rule_path where = FIELD(path, "path"), type = FIELD(path, "type");
 
 	require(v, source, "path", path);
@@ -85,7 +84,7 @@ static void validate_claim_source(struct validation *v, const struct json *sourc
 static void validate_projected(struct validation *v, const struct json *source, const struct rule_path *path)
 {
 	static const char *const members[] = {"secret", "configMap", "downwardAPI", "serviceAccountToken",
-					      "clusterTrustBundle"};
+	                                      "clusterTrustBundle"};
 	struct rule_path sources = FIELD(path, "sources");
 	uint32_t index = 0;
 
@@ -140,36 +139,36 @@ static const struct {
 	const char *member;
 	void (*validate)(struct validation *v, const struct json *source, const struct rule_path *path);
 } sources[] = {
-	{"awsElasticBlockStore", validate_nothing},
-	{"azureDisk", validate_nothing},
-	{"azureFile", validate_nothing},
-	{"cephfs", validate_nothing},
-	{"cinder", validate_nothing},
-	{"configMap", validate_config_map_source},
-	{"csi", validate_csi_source},
-	{"downwardAPI", validate_downward_source},
-	{"emptyDir", validate_nothing},
-	{"ephemeral", validate_ephemeral_source},
-	{"fc", validate_nothing},
-	{"flexVolume", validate_nothing},
-	{"flocker", validate_nothing},
-	{"gcePersistentDisk", validate_nothing},
-	{"gitRepo", validate_nothing},
-	{"glusterfs", validate_nothing},
-	{"hostPath", validate_host_path},
-	{"image", validate_nothing},
-	{"iscsi", validate_nothing},
-	{"nfs", validate_nfs_source},
-	{"persistentVolumeClaim", validate_claim_source},
-	{"photonPersistentDisk", validate_nothing},
-	{"portworxVolume", validate_nothing},
-	{"projected", validate_projected},
-	{"quobyte", validate_nothing},
-	{"rbd", validate_nothing},
-	{"scaleIO", validate_nothing},
-	{"secret", validate_secret_source},
-	{"storageos", validate_nothing},
-	{"vsphereVolume", validate_nothing},
+        {"awsElasticBlockStore", validate_nothing},
+        {"azureDisk", validate_nothing},
+        {"azureFile", validate_nothing},
+        {"cephfs", validate_nothing},
+        {"cinder", validate_nothing},
+        {"configMap", validate_config_map_source},
+        {"csi", validate_csi_source},
+        {"downwardAPI", validate_downward_source},
+        {"emptyDir", validate_nothing},
+        {"ephemeral", validate_ephemeral_source},
+        {"fc", validate_nothing},
+        {"flexVolume", validate_nothing},
+        {"flocker", validate_nothing},
+        {"gcePersistentDisk", validate_nothing},
+        {"gitRepo", validate_nothing},
+        {"glusterfs", validate_nothing},
+        {"hostPath", validate_host_path},
+        {"image", validate_nothing},
+        {"iscsi", validate_nothing},
+        {"nfs", validate_nfs_source},
+        {"persistentVolumeClaim", validate_claim_source},
+        {"photonPersistentDisk", validate_nothing},
+        {"portworxVolume", validate_nothing},
+        {"projected", validate_projected},
+        {"quobyte", validate_nothing},
+        {"rbd", validate_nothing},
+        {"scaleIO", validate_nothing},
+        {"secret", validate_secret_source},
+        {"storageos", validate_nothing},
+        {"vsphereVolume", validate_nothing},
 };
 
 static void validate_source(struct validation *v, const struct json *volume, const struct rule_path *path)

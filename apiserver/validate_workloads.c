@@ -19,7 +19,7 @@ static bool is_status(const struct validation *v)
 }
 
 static void not_negative(struct validation *v, const struct json *object, const char *member,
-			 const struct rule_path *parent)
+                         const struct rule_path *parent)
 {
 	struct rule_path path = FIELD(parent, member);
 
@@ -45,9 +45,9 @@ static const char *selector_text(struct arena *arena, const struct json *selecto
 
 	json_for_each_member (label, json_get(selector, "matchLabels"))
 		text = arena_printf(arena, "%s%s%s=%s", text, text[0] ? "," : "", label->key,
-				    json_text(label->value) ? json_text(label->value) : "");
+		                    json_text(label->value) ? json_text(label->value) : "");
 	json_for_each_item (expression, json_get(selector, "matchExpressions")) {
-		const char *operator = text_of(expression, "operator"), *key = text_of(expression, "key");
+		const char *operator= text_of(expression, "operator"), *key = text_of(expression, "key");
 		const char *comma = text[0] ? "," : "";
 
 		if (!strcmp(operator, "Exists"))
@@ -56,14 +56,14 @@ static const char *selector_text(struct arena *arena, const struct json *selecto
 			text = arena_printf(arena, "%s%s!%s", text, comma, key);
 		else
 			text = arena_printf(arena, "%s%s%s %s (%s)", text, comma, key,
-					    !strcmp(operator, "In") ? "in" : "notin",
-					    join_values(arena, json_get(expression, "values")));
+			                    !strcmp(operator, "In") ? "in" : "notin",
+			                    join_values(arena, json_get(expression, "values")));
 	}
 	return text;
 }
 
 static void check_template_labels(struct validation *v, const char *selector_text, const struct json *template,
-				  const struct rule_path *template_path)
+                                  const struct rule_path *template_path)
 {
 	struct rule_path metadata = FIELD(template_path, "metadata"), labels = FIELD(&metadata, "labels");
 	const struct json *held = json_path(template, "metadata", "labels");
@@ -73,7 +73,7 @@ static void check_template_labels(struct validation *v, const char *selector_tex
 		return;
 	if (!label_selector_matches_json(selector, held))
 		validation_invalid(v, &labels, held ? held : json_object(v->arena),
-				   "`selector` does not match template `labels`");
+		                   "`selector` does not match template `labels`");
 }
 
 // A template whose pods are always restarted.
@@ -82,13 +82,14 @@ static void validate_always_template(struct validation *v, const struct json *te
 	static const char *const always[] = {"Always", NULL};
 	const struct json *spec = json_get(template, "spec");
 	struct rule_path spec_path = FIELD(path, "spec"), restart = FIELD(&spec_path, "restartPolicy"),
-			 deadline = FIELD(&spec_path, "activeDeadlineSeconds");
+	                 deadline = FIELD(&spec_path, "activeDeadlineSeconds");
 
 	if (text_of(spec, "restartPolicy")[0] && strcmp(text_of(spec, "restartPolicy"), "Always"))
 		validation_not_supported(v, &restart, text_of(spec, "restartPolicy"), always);
 	if (is_present(json_get(spec, "activeDeadlineSeconds")))
-		validation_forbidden(v, &deadline, arena_printf(v->arena, "activeDeadlineSeconds in %s is not Supported",
-								v->change->resource->kind));
+		validation_forbidden(v, &deadline,
+		                     arena_printf(v->arena, "activeDeadlineSeconds in %s is not Supported",
+		                                  v->change->resource->kind));
 }
 
 static void validate_selector_and_template(struct validation *v, const char *kind, const struct rule_path *path)
@@ -104,7 +105,7 @@ static void validate_selector_and_template(struct validation *v, const char *kin
 		validate_label_selector(v, selector, &selector_path);
 		if (!length_of(json_get(selector, "matchLabels")) && !length_of(json_get(selector, "matchExpressions")))
 			validation_invalid(v, &selector_path, selector,
-					   arena_printf(v->arena, "empty selector is invalid for %s", kind));
+			                   arena_printf(v->arena, "empty selector is invalid for %s", kind));
 	}
 	if (is_present(selector) && before == v->count)
 		check_template_labels(v, selector_text(v->arena, selector), template, &template_path);
@@ -118,7 +119,7 @@ static void immutable_selector(struct validation *v, const struct rule_path *pat
 
 	if (!change_is_create(v->change))
 		validation_immutable(v, &selector, json_get(spec_of(v), "selector"),
-				     json_path(v->change->old, "spec", "selector"));
+		                     json_path(v->change->old, "spec", "selector"));
 }
 
 // --- int-or-percent -----------------------------------------------------------------------------
@@ -135,9 +136,10 @@ static int64_t validate_amount(struct validation *v, const struct json *value, c
 	if (!json_text(value))
 		return 0;
 	if (!is_percent(json_text(value), &percent)) {
-		validation_invalid_text(v, path, json_text(value),
-					"a valid percent string must be a numeric string followed by an ending '%' (e.g. "
-					"'1%',  or '93%', regex used for validation is '[0-9]+%')");
+		validation_invalid_text(
+		        v, path, json_text(value),
+		        "a valid percent string must be a numeric string followed by an ending '%' (e.g. "
+		        "'1%',  or '93%', regex used for validation is '[0-9]+%')");
 		return -1;
 	}
 	return percent;
@@ -158,14 +160,14 @@ static void validate_strategy(struct validation *v, const struct json *strategy,
 	static const char *const types[] = {"Recreate", "RollingUpdate", NULL};
 	const struct json *rolling = json_get(strategy, "rollingUpdate");
 	struct rule_path type = FIELD(path, "type"), rolling_path = FIELD(path, "rollingUpdate"),
-			 unavailable_path = FIELD(&rolling_path, "maxUnavailable"),
-			 surge_path = FIELD(&rolling_path, "maxSurge");
+	                 unavailable_path = FIELD(&rolling_path, "maxUnavailable"),
+	                 surge_path = FIELD(&rolling_path, "maxSurge");
 	int64_t unavailable, surge;
 
 	if (!strcmp(text_of(strategy, "type"), "Recreate")) {
 		if (is_present(rolling))
 			validation_forbidden(v, &rolling_path,
-					     "may not be specified when strategy `type` is 'Recreate'");
+			                     "may not be specified when strategy `type` is 'Recreate'");
 		return;
 	}
 	if (strcmp(text_of(strategy, "type"), "RollingUpdate")) {
@@ -180,7 +182,7 @@ static void validate_strategy(struct validation *v, const struct json *strategy,
 	surge = validate_amount(v, json_get(rolling, "maxSurge"), &surge_path);
 	if (!unavailable && !surge)
 		validation_invalid(v, &unavailable_path, json_get(rolling, "maxUnavailable"),
-				   "may not be 0 when `maxSurge` is 0");
+		                   "may not be 0 when `maxSurge` is 0");
 	not_over_100_percent(v, json_get(rolling, "maxUnavailable"), &unavailable_path);
 }
 
@@ -188,7 +190,7 @@ void validate_deployment(struct validation *v)
 {
 	const struct json *spec = spec_of(v);
 	struct rule_path path = FIELD(NULL, "spec"), strategy = FIELD(&path, "strategy"),
-			 deadline = FIELD(&path, "progressDeadlineSeconds");
+	                 deadline = FIELD(&path, "progressDeadlineSeconds");
 	const struct json *seconds = json_get(spec, "progressDeadlineSeconds");
 
 	if (is_status(v))
@@ -222,7 +224,7 @@ void validate_replication_controller(struct validation *v)
 {
 	const struct json *spec = spec_of(v), *selector = json_get(spec, "selector");
 	struct rule_path path = FIELD(NULL, "spec"), selector_path = FIELD(&path, "selector"),
-			 template = FIELD(&path, "template");
+	                 template = FIELD(&path, "template");
 	const char *text = "";
 
 	if (is_status(v))
@@ -237,7 +239,7 @@ void validate_replication_controller(struct validation *v)
 	}
 	json_for_each_member (label, selector)
 		text = arena_printf(v->arena, "%s%s%s=%s", text, text[0] ? "," : "", label->key,
-				    json_text(label->value) ? json_text(label->value) : "");
+		                    json_text(label->value) ? json_text(label->value) : "");
 	if (length_of(selector))
 		check_template_labels(v, text, json_get(spec, "template"), &template);
 	validate_pod_template(v, json_get(spec, "template"), &template);
@@ -251,8 +253,8 @@ static void validate_daemon_strategy(struct validation *v, const struct json *st
 	static const char *const types[] = {"OnDelete", "RollingUpdate", NULL};
 	const struct json *rolling = json_get(strategy, "rollingUpdate");
 	struct rule_path type = FIELD(path, "type"), rolling_path = FIELD(path, "rollingUpdate"),
-			 unavailable_path = FIELD(&rolling_path, "maxUnavailable"),
-			 surge_path = FIELD(&rolling_path, "maxSurge");
+	                 unavailable_path = FIELD(&rolling_path, "maxUnavailable"),
+	                 surge_path = FIELD(&rolling_path, "maxSurge");
 	int64_t unavailable, surge;
 
 	validation_one_of(v, &type, json_get(strategy, "type"), true, types);
@@ -268,7 +270,7 @@ static void validate_daemon_strategy(struct validation *v, const struct json *st
 	not_over_100_percent(v, json_get(rolling, "maxSurge"), &surge_path);
 	if (unavailable > 0 && surge > 0)
 		validation_invalid(v, &surge_path, json_get(rolling, "maxSurge"),
-				   "may not be set when maxUnavailable is non-zero");
+		                   "may not be set when maxUnavailable is non-zero");
 	if (!unavailable && !surge)
 		validation_required(v, &unavailable_path, "cannot be 0 when maxSurge is 0");
 }
@@ -292,12 +294,12 @@ void validate_daemon_set(struct validation *v)
 static bool stateful_set_differs(struct validation *v)
 {
 	static const char *const mutable_members[] = {"replicas",
-						      "ordinals",
-						      "template",
-						      "updateStrategy",
-						      "revisionHistoryLimit",
-						      "persistentVolumeClaimRetentionPolicy",
-						      "minReadySeconds"};
+	                                              "ordinals",
+	                                              "template",
+	                                              "updateStrategy",
+	                                              "revisionHistoryLimit",
+	                                              "persistentVolumeClaimRetentionPolicy",
+	                                              "minReadySeconds"};
 	struct json *now = json_clone(v->arena, spec_of(v));
 	struct json *before = json_clone(v->arena, json_get(v->change->old, "spec"));
 
@@ -313,9 +315,9 @@ void validate_stateful_set(struct validation *v)
 	static const char *const management[] = {"OrderedReady", "Parallel", NULL};
 	const struct json *spec = spec_of(v), *strategy = json_get(spec, "updateStrategy");
 	struct rule_path path = FIELD(NULL, "spec"), management_path = FIELD(&path, "podManagementPolicy"),
-			 strategy_path = FIELD(&path, "updateStrategy"), type = FIELD(&strategy_path, "type"),
-			 rolling = FIELD(&strategy_path, "rollingUpdate"), partition = FIELD(&rolling, "partition"),
-			 service = FIELD(&path, "serviceName");
+	                 strategy_path = FIELD(&path, "updateStrategy"), type = FIELD(&strategy_path, "type"),
+	                 rolling = FIELD(&strategy_path, "rollingUpdate"), partition = FIELD(&rolling, "partition"),
+	                 service = FIELD(&path, "serviceName");
 	const char *strategy_type = text_of(strategy, "type");
 
 	if (is_status(v))
@@ -327,7 +329,7 @@ void validate_stateful_set(struct validation *v)
 		validation_invalid_text(v, &type, strategy_type, "must be 'RollingUpdate' or 'OnDelete'");
 	if (!strcmp(strategy_type, "OnDelete") && is_present(json_get(strategy, "rollingUpdate")))
 		validation_invalid(v, &rolling, json_get(strategy, "rollingUpdate"),
-				   "only allowed for updateStrategy 'RollingUpdate'");
+		                   "only allowed for updateStrategy 'RollingUpdate'");
 	validation_not_negative(v, &partition, json_path(strategy, "rollingUpdate", "partition"));
 	not_negative(v, spec, "replicas", &path);
 	not_negative(v, spec, "minReadySeconds", &path);
@@ -335,10 +337,11 @@ void validate_stateful_set(struct validation *v)
 		validation_string(v, &service, text_of(spec, "serviceName"), check_dns_label);
 	validate_selector_and_template(v, "statefulset", &path);
 	if (!change_is_create(v->change) && stateful_set_differs(v))
-		validation_forbidden(v, &path,
-				     "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
-				     "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
-				     "'minReadySeconds' are forbidden");
+		validation_forbidden(
+		        v, &path,
+		        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+		        "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+		        "'minReadySeconds' are forbidden");
 }
 
 void validate_controller_revision(struct validation *v)

@@ -59,11 +59,11 @@ static const char *aggregate(const struct validation *v)
 	for (const struct field_error *error = v->first; error; error = error->next)
 		if (!repeats(v->first, error)) {
 			strbuf_printf(&text, "%s%s%s%s", shown ? ", " : "", error->field, error->field[0] ? ": " : "",
-				      error->message);
+			              error->message);
 			shown++;
 		}
 	result = shown == 1 ? arena_strdup(v->arena, strbuf_text(&text))
-			    : arena_printf(v->arena, "[%s]", strbuf_text(&text));
+	                    : arena_printf(v->arena, "[%s]", strbuf_text(&text));
 	strbuf_done(&text);
 	return result;
 }
@@ -82,12 +82,12 @@ const struct status *validation_status(const struct validation *v)
 	status->group = resource->group;
 	status->kind = resource->kind;
 	status->message =
-		arena_printf(v->arena, "%s%s%s \"%s\" is invalid: %s", resource->kind, resource->group[0] ? "." : "",
-			     resource->group, v->change->name ? v->change->name : "", aggregate(v));
+	        arena_printf(v->arena, "%s%s%s \"%s\" is invalid: %s", resource->kind, resource->group[0] ? "." : "",
+	                     resource->group, v->change->name ? v->change->name : "", aggregate(v));
 	status->causes = ARENA_ARRAY(v->arena, struct status_cause, v->count);
 	for (const struct field_error *error = v->first; error; error = error->next)
 		status->causes[status->cause_count++] =
-			(struct status_cause){error->reason, error->message, error->field};
+		        (struct status_cause){error->reason, error->message, error->field};
 	return status;
 }
 
@@ -118,7 +118,7 @@ static const char *render(struct arena *arena, const struct json *value)
 		json_for_each_member (member, value)
 			if (json_text(member->value))
 				strbuf_printf(&out, "%s%s:%s", count++ ? ", " : "", quote(arena, member->key),
-					      quote(arena, json_text(member->value)));
+				              quote(arena, json_text(member->value)));
 		strbuf_append_char(&out, '}');
 		if (count != value->length) {
 			strbuf_clear(&out);
@@ -135,7 +135,7 @@ static const char *render(struct arena *arena, const struct json *value)
 static const char *labelled(struct arena *arena, const char *label, const char *value, const char *detail)
 {
 	return arena_printf(arena, "%s%s%s%s%s", label, value ? ": " : "", value ? value : "",
-			    detail && detail[0] ? ": " : "", detail ? detail : "");
+	                    detail && detail[0] ? ": " : "", detail ? detail : "");
 }
 
 void validation_required(struct validation *v, const struct rule_path *path, const char *detail)
@@ -144,19 +144,17 @@ void validation_required(struct validation *v, const struct rule_path *path, con
 }
 
 void validation_invalid(struct validation *v, const struct rule_path *path, const struct json *value,
-			const char *detail)
+                        const char *detail)
 {
 	add(v, "FieldValueInvalid", path, labelled(v->arena, "Invalid value", render(v->arena, value), detail));
 }
 
-void validation_invalid_text(struct validation *v, const struct rule_path *path, const char *value,
-			     const char *detail)
+void validation_invalid_text(struct validation *v, const struct rule_path *path, const char *value, const char *detail)
 {
 	add(v, "FieldValueInvalid", path, labelled(v->arena, "Invalid value", quote(v->arena, value), detail));
 }
 
-void validation_invalid_integer(struct validation *v, const struct rule_path *path, int64_t value,
-				const char *detail)
+void validation_invalid_integer(struct validation *v, const struct rule_path *path, int64_t value, const char *detail)
 {
 	add(v, "FieldValueInvalid", path,
 	    labelled(v->arena, "Invalid value", arena_printf(v->arena, "%lld", (long long)value), detail));
@@ -190,7 +188,7 @@ void validation_too_many(struct validation *v, const struct rule_path *path, siz
 }
 
 void validation_not_supported(struct validation *v, const struct rule_path *path, const char *value,
-			      const char *const *supported)
+                              const char *const *supported)
 {
 	const char *list = "";
 
@@ -198,13 +196,13 @@ void validation_not_supported(struct validation *v, const struct rule_path *path
 		list = arena_printf(v->arena, "%s%s\"%s\"", list, i ? ", " : "", supported[i]);
 	add(v, "FieldValueNotSupported", path,
 	    labelled(v->arena, "Unsupported value", quote(v->arena, value),
-		     arena_printf(v->arena, "supported values: %s", list)));
+	             arena_printf(v->arena, "supported values: %s", list)));
 }
 
 // --- common rules ----------------------------------------------------------------------------
 
 void validation_one_of(struct validation *v, const struct rule_path *path, const struct json *value, bool required,
-		       const char *const *supported)
+                       const char *const *supported)
 {
 	const char *text = json_text(value);
 
@@ -235,16 +233,16 @@ void validation_not_negative(struct validation *v, const struct rule_path *path,
 }
 
 void validation_range(struct validation *v, const struct rule_path *path, const struct json *value, int64_t low,
-		      int64_t high)
+                      int64_t high)
 {
 	if (json_is(value, JSON_INTEGER) && (value->integer < low || value->integer > high))
 		validation_invalid(v, path, value,
-				   arena_printf(v->arena, "must be between %lld and %lld, inclusive", (long long)low,
-						(long long)high));
+		                   arena_printf(v->arena, "must be between %lld and %lld, inclusive", (long long)low,
+		                                (long long)high));
 }
 
 void validation_immutable(struct validation *v, const struct rule_path *path, const struct json *value,
-			  const struct json *old)
+                          const struct json *old)
 {
 	bool had = is_present(old), has = is_present(value);
 

@@ -50,11 +50,9 @@ const char *rule_path_text(struct arena *arena, const struct rule_path *path);
 // `detail` may be "". Values are rendered as Go prints them.
 void validation_required(struct validation *v, const struct rule_path *path, const char *detail);
 void validation_invalid(struct validation *v, const struct rule_path *path, const struct json *value,
-			const char *detail);
-void validation_invalid_text(struct validation *v, const struct rule_path *path, const char *value,
-			     const char *detail);
-void validation_invalid_integer(struct validation *v, const struct rule_path *path, int64_t value,
-				const char *detail);
+                        const char *detail);
+void validation_invalid_text(struct validation *v, const struct rule_path *path, const char *value, const char *detail);
+void validation_invalid_integer(struct validation *v, const struct rule_path *path, int64_t value, const char *detail);
 void validation_forbidden(struct validation *v, const struct rule_path *path, const char *detail);
 void validation_duplicate(struct validation *v, const struct rule_path *path, const struct json *value);
 void validation_not_found(struct validation *v, const struct rule_path *path, const char *value);
@@ -62,20 +60,20 @@ void validation_too_long(struct validation *v, const struct rule_path *path, siz
 void validation_too_many(struct validation *v, const struct rule_path *path, size_t count, size_t maximum);
 // `supported` ends with NULL.
 void validation_not_supported(struct validation *v, const struct rule_path *path, const char *value,
-			      const char *const *supported);
+                              const char *const *supported);
 
 // --- common rules; an absent value passes unless said otherwise --------------------
 void validation_one_of(struct validation *v, const struct rule_path *path, const struct json *value, bool required,
-		       const char *const *supported);
+                       const char *const *supported);
 // A check of strings.h on a text; each complaint is one Invalid.
 typedef const char *(*string_check)(struct arena *arena, const char *text, size_t index);
 void validation_string(struct validation *v, const struct rule_path *path, const char *text, string_check check);
 void validation_not_negative(struct validation *v, const struct rule_path *path, const struct json *value);
 void validation_range(struct validation *v, const struct rule_path *path, const struct json *value, int64_t low,
-		      int64_t high);
+                      int64_t high);
 // The new value equals the old one, or "field is immutable".
 void validation_immutable(struct validation *v, const struct rule_path *path, const struct json *value,
-			  const struct json *old);
+                          const struct json *old);
 
 static inline const char *text_of(const struct json *object, const char *key)
 {

@@ -21,8 +21,8 @@ struct watch_frames {
 };
 
 static const char *const type_names[WATCH_EVENT_COUNT_] = {
-	[WATCH_ADDED] = "ADDED",       [WATCH_MODIFIED] = "MODIFIED", [WATCH_DELETED] = "DELETED",
-	[WATCH_BOOKMARK] = "BOOKMARK", [WATCH_ERROR] = "ERROR",
+        [WATCH_ADDED] = "ADDED",       [WATCH_MODIFIED] = "MODIFIED", [WATCH_DELETED] = "DELETED",
+        [WATCH_BOOKMARK] = "BOOKMARK", [WATCH_ERROR] = "ERROR",
 };
 
 struct watch_frames *watch_frames_new(void)
@@ -50,7 +50,7 @@ struct watch_frames *watch_frames_free(struct watch_frames *frames)
 }
 
 static void send_blob(const struct request *request, const struct watch_frames *frames, enum watch_event_type type,
-		      struct blob *json)
+                      struct blob *json)
 {
 	struct blob *head = frames->heads[type];
 
@@ -60,7 +60,7 @@ static void send_blob(const struct request *request, const struct watch_frames *
 }
 
 static void send_tree(const struct request *request, const struct watch_frames *frames, enum watch_event_type type,
-		      const struct json *tree)
+                      const struct json *tree)
 {
 	struct strbuf text = STRBUF_INIT(FRAME_MAX_BYTES);
 	size_t length;
@@ -76,11 +76,11 @@ static void send_tree(const struct request *request, const struct watch_frames *
 static void set_revision(struct arena *arena, struct json *tree, int64_t revision)
 {
 	json_set_text(arena, json_ensure_object(arena, tree, "metadata"), "resourceVersion",
-		      arena_printf(arena, "%lld", (long long)revision));
+	              arena_printf(arena, "%lld", (long long)revision));
 }
 
 void watch_frame_send(const struct request *request, const struct watch_frames *frames, enum watch_event_type type,
-		      struct stored_object *object, int64_t at_revision, bool with_columns)
+                      struct stored_object *object, int64_t at_revision, bool with_columns)
 {
 	AUTO(arena_free) struct arena *scratch = NULL;
 	struct json *tree;
@@ -96,11 +96,11 @@ void watch_frame_send(const struct request *request, const struct watch_frames *
 	if (at_revision)
 		set_revision(scratch, tree, at_revision);
 	send_tree(request, frames, type,
-		  encode_shape(scratch, request, tree, with_columns, loop_realtime_ns(request->loop)));
+	          encode_shape(scratch, request, tree, with_columns, loop_realtime_ns(request->loop)));
 }
 
 void watch_frame_send_bookmark(const struct request *request, const struct watch_frames *frames, int64_t revision,
-			       bool ends_initial_events)
+                               bool ends_initial_events)
 {
 	AUTO(arena_free) struct arena *scratch = arena_new(0);
 	const struct schema_resource *resource = request_resource(request);
@@ -108,19 +108,19 @@ void watch_frame_send_bookmark(const struct request *request, const struct watch
 
 	json_set_text(scratch, tree, "kind", resource->kind);
 	json_set_text(scratch, tree, "apiVersion",
-		      resource->group[0] ? arena_printf(scratch, "%s/%s", resource->group, resource->version)
-					 : resource->version);
+	              resource->group[0] ? arena_printf(scratch, "%s/%s", resource->group, resource->version)
+	                                 : resource->version);
 	set_revision(scratch, tree, revision);
 	json_set(scratch, json_get(tree, "metadata"), "creationTimestamp", json_null(scratch));
 	if (ends_initial_events)
 		json_set_text(scratch, json_ensure_object(scratch, json_get(tree, "metadata"), "annotations"),
-			      "k8s.io/initial-events-end", "true");
+		              "k8s.io/initial-events-end", "true");
 	send_tree(request, frames, WATCH_BOOKMARK,
-		  encode_shape(scratch, request, tree, false, loop_realtime_ns(request->loop)));
+	          encode_shape(scratch, request, tree, false, loop_realtime_ns(request->loop)));
 }
 
 void watch_frame_send_error(const struct request *request, const struct watch_frames *frames,
-			    const struct status *status)
+                            const struct status *status)
 {
 	AUTO(arena_free) struct arena *scratch = arena_new(0);
 

@@ -25,8 +25,8 @@ struct watch_frames *watch_frames_free(struct watch_frames *frames);
 
 // `at_revision` > 0: the object with this resourceVersion instead of its own.
 void watch_frame_send(const struct request *request, const struct watch_frames *frames, enum watch_event_type type,
-		      struct stored_object *object, int64_t at_revision, bool with_columns);
+                      struct stored_object *object, int64_t at_revision, bool with_columns);
 void watch_frame_send_bookmark(const struct request *request, const struct watch_frames *frames, int64_t revision,
-			       bool ends_initial_events);
+                               bool ends_initial_events);
 void watch_frame_send_error(const struct request *request, const struct watch_frames *frames,
-			    const struct status *status);
+                            const struct status *status);

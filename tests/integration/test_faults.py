@@ -136,7 +136,7 @@ class Faults(unittest.TestCase):
         self.assertEqual((expired.code, expired.json["reason"]), (410, "Expired"))
         token = expired.json["metadata"]["continue"]
         rest = client.get(f"{MAPS}?limit=3&continue={token}").json
-        self.assertEqual([item["metadata"]["name"] for item in rest["items"]], ["m1", "m2", "m3"])
+        self.assertEqual([item["metadata"]["name"] for item in rest["items"]], ["m2", "m3", "m4"])
         self.assertNotEqual(rest["metadata"]["resourceVersion"], first["resourceVersion"])
         # After a restart nothing is left of what etcd has compacted.
         cluster.server.terminate()
