@@ -228,6 +228,8 @@ static int start(struct daemon *daemon, struct err *err)
 		.namespace_name = "k8s.io",
 		.logger_path = arg_config.logger_path,
 		.runtime_name = arg_config.runtime_name,
+		.log_max_bytes = arg_config.container_log_max_bytes,
+		.log_max_files = arg_config.container_log_max_files,
 		.lock_path = arena_printf(state.arena, "%s/runtime.lock", arg_config.root_directory),
 	};
 	kubelet->runtime = ctr_runtime_new(daemon->loop, &runtime);

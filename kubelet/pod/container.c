@@ -194,6 +194,7 @@ static void begin_run(struct container_start *start)
 		.image = xstrdup(start->image->reference),
 		.image_id = xasprintf("%.*s@%s", (int)strcspn(start->image->reference, "@"), start->image->reference,
 				      start->image->digest),
+		.stop_signal = *start->image->stop_signal ? xstrdup(start->image->stop_signal) : NULL,
 		.restart = container->restart_count,
 	};
 	new_id(container->run.id);
@@ -485,7 +486,9 @@ void container_stop(struct pod_container *container, int64_t grace_ns, const cha
 	if (!container->stopping)
 		pod_event(pod, container, "Normal", "Killing", "%s", why);
 	if (!container->stopping && grace_ns > 0)
-		runtime->operations->container_kill(runtime, container->run.id, "TERM", false, on_signalled, NULL);
+		runtime->operations->container_kill(runtime, container->run.id,
+						    container->run.stop_signal ? container->run.stop_signal : "TERM", false,
+						    on_signalled, NULL);
 	container->stopping = true;
 	if (grace_ns > 0)
 		loop_timer_start(pod->kubelet->loop, &container->kill_timer, grace_ns, on_kill_timer);

@@ -14,6 +14,7 @@ void container_run_done(struct container_run *run)
 	free(run->message);
 	free(run->image);
 	free(run->image_id);
+	free(run->stop_signal);
 	*run = (struct container_run){0};
 }
 

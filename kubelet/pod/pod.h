@@ -33,6 +33,7 @@ struct container_run {
 	char *message; // may be NULL
 	char *image;
 	char *image_id;
+	char *stop_signal; // the image's; NULL: TERM
 	int restart; // its number, in the log's name
 };
 void container_run_done(struct container_run *run);

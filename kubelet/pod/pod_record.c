@@ -160,6 +160,7 @@ static struct json *run_record(struct arena *arena, const struct container_run *
 	set_text(arena, record, "message", run->message);
 	set_text(arena, record, "image", run->image);
 	set_text(arena, record, "imageID", run->image_id);
+	set_text(arena, record, "stopSignal", run->stop_signal);
 	return record;
 }
 
@@ -182,6 +183,7 @@ static bool load_run(const struct json *record, struct container_run *run)
 	run->message = take_text(record, "message");
 	run->image = take_text(record, "image");
 	run->image_id = take_text(record, "imageID");
+	run->stop_signal = take_text(record, "stopSignal");
 	return true;
 }
 

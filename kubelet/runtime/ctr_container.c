@@ -105,7 +105,9 @@ static void on_created(void *context, const struct process_result *result)
 	}
 	ctr_task_begin(op->driver, op->config->id);
 	const char *uri = op->config->log_path
-				  ? arena_printf(op->arena, "binary://%s?log=%s", op->driver->logger_path, op->config->log_path)
+				  ? arena_printf(op->arena, "binary://%s?log=%s&max-bytes=%lld&max-files=%lld",
+						 op->driver->logger_path, op->config->log_path,
+						 (long long)op->driver->log_max_bytes, (long long)op->driver->log_max_files)
 				  : NULL;
 	CTR_RUN(&op->driver->ctr, CTR_LANE_START, START_TIMEOUT_NS, on_started, op, "tasks", "start", "--detach",
 		"--pid-file", below(op, "pid"), uri ? "--log-uri" : "--null-io", uri ? uri : op->config->id,

@@ -26,6 +26,7 @@ struct ctr_runtime {
 	struct ctr ctr;
 	char *logger_path;
 	char *runtime_name;
+	int64_t log_max_bytes, log_max_files;
 	char *version;
 	struct work_pool *pool;
 	struct runtime_listener listener;

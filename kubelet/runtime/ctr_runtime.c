@@ -145,6 +145,8 @@ struct runtime *ctr_runtime_new(struct loop *loop, const struct ctr_runtime_conf
 		.loop = loop,
 		.logger_path = xstrdup(config->logger_path),
 		.runtime_name = xstrdup(config->runtime_name),
+		.log_max_bytes = config->log_max_bytes,
+		.log_max_files = config->log_max_files,
 		.version = xstrdup(""),
 		.pool = work_pool_new(WORKER_THREADS),
 		.tasks = hashmap_new(free),

@@ -213,6 +213,8 @@ struct ctr_runtime_config {
 	const char *namespace_name; // "k8s.io"
 	const char *logger_path;    // the program that writes container logs
 	const char *runtime_name;   // "io.containerd.runc.v2"
+	int64_t log_max_bytes;      // of each log file; 0: never rotated
+	int64_t log_max_files;
 	const char *lock_path;      // tells of commands that outlived an earlier kubelet; NULL: none
 };
 struct runtime *ctr_runtime_new(struct loop *loop, const struct ctr_runtime_config *config);
