@@ -13,7 +13,8 @@ enum field_validation {
 };
 
 struct decode_issues {
-	const char **texts; // `unknown field "spec.x"`, `duplicate field "spec.replicas"`, in document order, at most 100
+	const char *
+	        *texts; // `unknown field "spec.x"`, `duplicate field "spec.replicas"`, in document order, at most 100
 	size_t count;
 };
 
@@ -25,7 +26,7 @@ void decode_issues_add(struct arena *arena, struct decode_issues *issues, const 
 // or kept as upstream's decoding into structs would, integers and quantities are
 // brought to their canonical form. `issues` may be NULL.
 NODISCARD int schema_normalize(struct arena *arena, const struct schema_type *type, struct json *value,
-			       struct decode_issues *issues, struct err *err);
+                               struct decode_issues *issues, struct err *err);
 
 // Adds the members that Go's encoding always writes (empty structs: "status": {},
 // "metadata": {"creationTimestamp": null}), so that JSON patches find them.

@@ -17,31 +17,32 @@ enum schema_kind {
 	SCHEMA_INT64,
 	SCHEMA_BOOL,
 	SCHEMA_DOUBLE,
-	SCHEMA_BYTES,         // base64 text in JSON
-	SCHEMA_QUANTITY,      // text or number
+	SCHEMA_BYTES,    // base64 text in JSON
+	SCHEMA_QUANTITY, // text or number
 	SCHEMA_INT_OR_STRING,
-	SCHEMA_TIME,          // RFC 3339, seconds
-	SCHEMA_MICRO_TIME,    // RFC 3339, microseconds
-	SCHEMA_DURATION,      // Go duration text
-	SCHEMA_RAW,           // any JSON, kept as it is
+	SCHEMA_TIME,       // RFC 3339, seconds
+	SCHEMA_MICRO_TIME, // RFC 3339, microseconds
+	SCHEMA_DURATION,   // Go duration text
+	SCHEMA_RAW,        // any JSON, kept as it is
 	SCHEMA_STRUCT,
 	SCHEMA_LIST,
-	SCHEMA_MAP,           // keys are strings
+	SCHEMA_MAP, // keys are strings
 	SCHEMA_KIND_COUNT_,
 };
 
 enum schema_field_flags {
 	SCHEMA_REQUIRED = 1 << 0,
-	SCHEMA_OMIT_EMPTY = 1 << 1,     // not written when zero (Go's omitempty)
-	SCHEMA_POINTER = 1 << 2,        // absent differs from zero; the view holds a pointer; every field of a custom resource
-	SCHEMA_INLINE = 1 << 3,         // its fields stand in the parent's JSON
+	SCHEMA_OMIT_EMPTY = 1 << 1, // not written when zero (Go's omitempty)
+	SCHEMA_POINTER = 1 << 2, // absent differs from zero; the view holds a pointer; every field of a custom resource
+	SCHEMA_INLINE = 1 << 3,  // its fields stand in the parent's JSON
 	SCHEMA_IMMUTABLE = 1 << 4,
-	SCHEMA_PATCH_MERGE = 1 << 5,    // strategic merge: merge by key
+	SCHEMA_PATCH_MERGE = 1 << 5,        // strategic merge: merge by key
 	SCHEMA_PATCH_REPLACE_KEYS = 1 << 6, // strategic merge: retainKeys
-	SCHEMA_ATOMIC = 1 << 7,         // map or struct owned as a whole
+	SCHEMA_ATOMIC = 1 << 7,             // map or struct owned as a whole
 	SCHEMA_DEPRECATED = 1 << 8,
 	SCHEMA_NULLABLE = 1 << 9,
-	SCHEMA_INLINED = 1 << 10,       // a copy of a member of the inlined struct, whose own row (SCHEMA_INLINE) stands before it
+	SCHEMA_INLINED =
+	        1 << 10, // a copy of a member of the inlined struct, whose own row (SCHEMA_INLINE) stands before it
 	SCHEMA_PATCH_REPLACE = 1 << 11, // strategic merge: replaced as a whole, where merging would be the rule
 };
 
@@ -62,15 +63,15 @@ struct schema_field {
 	const char *json_name; // "" for an inlined struct
 	const struct schema_type *type;
 	uint32_t flags;
-	uint32_t proto_number;       // 0 = not in protobuf
-	uint32_t view_offset;        // of the member in the typed view
-	uint8_t list_type;           // enum schema_list_type
-	const char *const *list_keys; // NULL-terminated, for SCHEMA_LIST_MAP
-	const char *patch_merge_key; // strategic merge key, NULL = none
-	const char *default_json;    // static default as JSON text, NULL = none
+	uint32_t proto_number;          // 0 = not in protobuf
+	uint32_t view_offset;           // of the member in the typed view
+	uint8_t list_type;              // enum schema_list_type
+	const char *const *list_keys;   // NULL-terminated, for SCHEMA_LIST_MAP
+	const char *patch_merge_key;    // strategic merge key, NULL = none
+	const char *default_json;       // static default as JSON text, NULL = none
 	const char *const *enum_values; // NULL-terminated, NULL = open
-	const char *feature_gate;    // NULL = always
-	const char *doc;             // one line, may be ""
+	const char *feature_gate;       // NULL = always
+	const char *doc;                // one line, may be ""
 };
 
 struct schema_type {
@@ -82,19 +83,20 @@ struct schema_type {
 	const struct schema_field *fields; // SCHEMA_STRUCT: in declaration order
 	const uint16_t *fields_by_name;    // indices of the rows that have a name, sorted by it
 	size_t field_count;
-	size_t name_count;                 // entries of fields_by_name
-	const struct schema_type *element; // SCHEMA_LIST, SCHEMA_MAP; SCHEMA_RAW: NULL, or the type that objects in it have
-	size_t view_size;                  // of the typed view
-	bool preserve_unknown;             // custom resources: keep fields that the schema doesn't know
+	size_t name_count; // entries of fields_by_name
+	const struct schema_type
+	        *element;      // SCHEMA_LIST, SCHEMA_MAP; SCHEMA_RAW: NULL, or the type that objects in it have
+	size_t view_size;      // of the typed view
+	bool preserve_unknown; // custom resources: keep fields that the schema doesn't know
 	bool embedded_object;
-	bool atomic;                       // owned as a whole wherever it stands
+	bool atomic; // owned as a whole wherever it stands
 	const char *doc;
 };
 
 // The scalar types, for tables made at run time.
 extern const struct schema_type schema_type_string, schema_type_int32, schema_type_int64, schema_type_bool,
-	schema_type_double, schema_type_bytes, schema_type_quantity, schema_type_int_or_string, schema_type_time,
-	schema_type_micro_time, schema_type_duration, schema_type_raw;
+        schema_type_double, schema_type_bytes, schema_type_quantity, schema_type_int_or_string, schema_type_time,
+        schema_type_micro_time, schema_type_duration, schema_type_raw;
 
 enum schema_verb {
 	VERB_CREATE = 1 << 0,
@@ -141,18 +143,19 @@ struct schema_resource {
 	const char *const *categories;  // NULL-terminated
 	bool namespaced;
 	bool enabled_by_default;
-	bool has_status;               // status kept apart by the status subresource
-	bool generation;               // metadata.generation counts changes of generation_paths
-	bool generation_on_create;     // and is 1 from the start
-	const char *const *generation_paths; // NULL-terminated: "spec", "metadata.annotations", "*" for all but metadata
+	bool has_status;           // status kept apart by the status subresource
+	bool generation;           // metadata.generation counts changes of generation_paths
+	bool generation_on_create; // and is 1 from the start
+	const char *const
+	        *generation_paths; // NULL-terminated: "spec", "metadata.annotations", "*" for all but metadata
 	bool allow_create_on_update;
 	bool allow_unconditional_update;
-	uint32_t verbs;                // enum schema_verb
+	uint32_t verbs; // enum schema_verb
 	const struct schema_subresource *subresources;
 	size_t subresource_count;
 	const struct schema_type *type;
-	const char *storage_prefix;    // "/registry/pods" (upstream's: minions, services/specs, …); NULL: not stored
-	const char *storage_group;     // group and version of the stored object: events.k8s.io keeps its events as core's
+	const char *storage_prefix; // "/registry/pods" (upstream's: minions, services/specs, …); NULL: not stored
+	const char *storage_group;  // group and version of the stored object: events.k8s.io keeps its events as core's
 	const char *storage_version;
 	const char *storage_version_hash;
 	const struct schema_column *columns;
@@ -181,4 +184,4 @@ const struct schema_subresource *schema_find_subresource(const struct schema_res
 const struct schema_type *schema_find_type(const char *openapi_name);
 // By JSON name through inlined structs; NULL = unknown. `ret_offset` (may be NULL): offset from the outer view.
 const struct schema_field *schema_find_field(const struct schema_type *type, const char *json_name, size_t length,
-					     size_t *ret_offset);
+                                             size_t *ret_offset);

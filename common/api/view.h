@@ -100,10 +100,10 @@ struct string_array_map {
 // skipped; a value of a wrong type is an error naming its path, worded like Go's
 // json ("json: cannot unmarshal string into Go struct field PodSpec.spec.x of type int32").
 NODISCARD int view_decode(struct arena *arena, const struct schema_type *type, const struct json *value, void *view,
-			  struct err *err);
+                          struct err *err);
 // From text.
 NODISCARD int view_decode_text(struct arena *arena, const struct schema_type *type, const char *text, size_t length,
-			       void *view, struct err *err);
+                               void *view, struct err *err);
 
 // Encodes: the omit-empty rules of the schema decide what is written.
 struct json *view_to_json(struct arena *arena, const struct schema_type *type, const void *view);

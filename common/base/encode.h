@@ -32,5 +32,6 @@ void uuid_v4(char out[37]);
 
 // `length` characters of upstream's name alphabet (bcdfghjklmnpqrstvwxz2456789), NUL-terminated.
 void random_name_suffix(char *out, size_t length);
-// Makes a hash into the same alphabet, as upstream does for pod-template-hash (rand.SafeEncodeString of a decimal number).
+// Makes a hash into the same alphabet, as upstream does for pod-template-hash (rand.SafeEncodeString of a decimal
+// number).
 void safe_encode_string(const char *in, char *out);

@@ -70,7 +70,7 @@ static int module_verbosity(const char *file)
 			memcpy(pattern, at, length);
 			pattern[length] = '\0';
 			if (module_matches(pattern, file))
-				return atoi(equals + 1);
+				return (int)strtol(equals + 1, NULL, 10);
 		}
 		at += strcspn(at, ",");
 	}

@@ -84,19 +84,20 @@ void log_set_sink(void (*sink)(void *context, const char *line, size_t length), 
 
 bool log_enabled(const char *file, int verbosity);
 void log_write(enum log_severity severity, int verbosity, const char *file, int line, const char *message,
-	       const struct log_pair *pairs, size_t pair_count);
+               const struct log_pair *pairs, size_t pair_count);
 
 // A line of free text, unquoted: for the few lines whose form upstream fixes ("FLAG: --v=\"2\"").
 void log_write_plain(enum log_severity severity, int verbosity, const char *file, int line, const char *text);
 
 // (cppcheck 2.10 cannot read __VA_OPT__.)
 #ifdef CPPCHECK
-#define LOG_WRITE_(severity, verbosity, message, ...) log_write((severity), (verbosity), __FILE__, __LINE__, (message), NULL, 0)
+#define LOG_WRITE_(severity, verbosity, message, ...) \
+	log_write((severity), (verbosity), __FILE__, __LINE__, (message), NULL, 0)
 #else
-#define LOG_WRITE_(severity, verbosity, message, ...)                                              \
-	log_write((severity), (verbosity), __FILE__, __LINE__, (message),                          \
-		  (const struct log_pair[]){__VA_OPT__(__VA_ARGS__, ){0}},                        \
-		  ARRAY_SIZE(((const struct log_pair[]){__VA_OPT__(__VA_ARGS__, ){0}})) - 1)
+#define LOG_WRITE_(severity, verbosity, message, ...)                      \
+	log_write((severity), (verbosity), __FILE__, __LINE__, (message),  \
+	          (const struct log_pair[]){__VA_OPT__(__VA_ARGS__, ){0}}, \
+	          ARRAY_SIZE(((const struct log_pair[]){__VA_OPT__(__VA_ARGS__, ){0}})) - 1)
 #endif
 
 #define log_info(message, ...) LOG_WRITE_(LOG_INFO, 0, message, __VA_ARGS__)
@@ -104,8 +105,8 @@ void log_write_plain(enum log_severity severity, int verbosity, const char *file
 #define log_error(message, ...) LOG_WRITE_(LOG_ERROR, 0, message, __VA_ARGS__)
 
 // Shown from -v=N on; pairs are not evaluated below it.
-#define log_v(verbosity, message, ...)                                             \
-	do {                                                                       \
-		if (log_enabled(__FILE__, (verbosity)))                            \
-			LOG_WRITE_(LOG_INFO, (verbosity), message, __VA_ARGS__);   \
+#define log_v(verbosity, message, ...)                                           \
+	do {                                                                     \
+		if (log_enabled(__FILE__, (verbosity)))                          \
+			LOG_WRITE_(LOG_INFO, (verbosity), message, __VA_ARGS__); \
 	} while (0)

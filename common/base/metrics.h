@@ -32,7 +32,7 @@ struct metrics_registry *metrics_registry_free(struct metrics_registry *registry
 // The sample with these label values (as many as the family has names), made on
 // first use; lives as long as the registry. Thread-safe.
 struct metric *metric_get(struct metrics_registry *registry, const struct metric_family *family,
-			  const char *const *label_values);
+                          const char *const *label_values);
 
 void metric_add(struct metric *metric, double delta);
 void metric_set(struct metric *metric, double value);

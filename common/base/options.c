@@ -106,9 +106,13 @@ static int set_nothing(const struct option *row UNUSED, const char *value UNUSED
 }
 
 static int (*const setters[])(const struct option *row, const char *value, struct err *err) = {
-        [OPTION_BOOL] = set_bool,       [OPTION_INT] = set_int,           [OPTION_STRING] = set_string,
-        [OPTION_STRINGS] = set_strings, [OPTION_STRING_ARRAY] = set_string_array,
-        [OPTION_DURATION] = set_duration, [OPTION_IGNORED] = set_nothing,
+        [OPTION_BOOL] = set_bool,
+        [OPTION_INT] = set_int,
+        [OPTION_STRING] = set_string,
+        [OPTION_STRINGS] = set_strings,
+        [OPTION_STRING_ARRAY] = set_string_array,
+        [OPTION_DURATION] = set_duration,
+        [OPTION_IGNORED] = set_nothing,
 };
 
 // --- rows ---------------------------------------------------------------------------

@@ -14,14 +14,14 @@
 struct strbuf;
 
 enum option_type {
-	OPTION_BOOL,     // bool *
-	OPTION_INT,      // int64_t *
-	OPTION_STRING,   // const char ** (borrowed from argv)
-	OPTION_STRINGS,  // struct string_list *; repeated and comma-separated; the first replaces the default
+	OPTION_BOOL,         // bool *
+	OPTION_INT,          // int64_t *
+	OPTION_STRING,       // const char ** (borrowed from argv)
+	OPTION_STRINGS,      // struct string_list *; repeated and comma-separated; the first replaces the default
 	OPTION_STRING_ARRAY, // struct string_list *; repeated, commas are kept
-	OPTION_DURATION, // int64_t * nanoseconds, Go syntax: 1h30m, 10s, 100ms
-	OPTION_IGNORED,  // accepted for compatibility, with a warning from options_log: no target;
-	                 // takes a value when value_name is not empty
+	OPTION_DURATION,     // int64_t * nanoseconds, Go syntax: 1h30m, 10s, 100ms
+	OPTION_IGNORED,      // accepted for compatibility, with a warning from options_log: no target;
+	                     // takes a value when value_name is not empty
 };
 
 struct string_list {
@@ -30,11 +30,11 @@ struct string_list {
 };
 
 struct option {
-	const char *name;  // without dashes
-	char letter;       // 0 = none
+	const char *name; // without dashes
+	char letter;      // 0 = none
 	enum option_type type;
-	void *target;      // holds the default when parsing starts
-	const char *group; // heading in --help, NULL = the first
+	void *target;           // holds the default when parsing starts
+	const char *group;      // heading in --help, NULL = the first
 	const char *value_name; // "" for none
 	const char *help;
 };
@@ -46,7 +46,7 @@ struct option {
 // -ERR_CANCELLED ("pflag: help requested") and print nothing: the caller prints
 // options_help and leaves with 0. Flags after them are not looked at.
 NODISCARD int options_parse(const struct option *options, int argc, char **argv, bool allow_positional,
-			    int *ret_positional_count, struct err *err);
+                            int *ret_positional_count, struct err *err);
 
 // How many positional arguments of the last parse stood before "--"; -1 when there was no "--".
 int options_count_before_dash(void);
@@ -67,10 +67,20 @@ struct logging_options {
 	const char *vmodule;
 	const char *format;
 };
-#define LOGGING_OPTIONS_INIT {.verbosity = 0, .vmodule = "", .format = "text"}
-#define LOGGING_OPTION_ROWS(logging)                                                                           \
-	{"v", 'v', OPTION_INT, &(logging).verbosity, "Logs", "level", "number for the log level verbosity"},   \
-	{"vmodule", 0, OPTION_STRING, &(logging).vmodule, "Logs", "pattern=N,...",                             \
-	 "log levels of single files"},                                                                       \
-	{"logging-format", 0, OPTION_STRING, &(logging).format, "Logs", "format", "text or json"}
+#define LOGGING_OPTIONS_INIT                                    \
+	{                                                       \
+		.verbosity = 0, .vmodule = "", .format = "text" \
+	}
+#define LOGGING_OPTION_ROWS(logging)                                                                         \
+	{"v", 'v', OPTION_INT, &(logging).verbosity, "Logs", "level", "number for the log level verbosity"}, \
+	        {"vmodule",                                                                                  \
+	         0,                                                                                          \
+	         OPTION_STRING,                                                                              \
+	         &(logging).vmodule,                                                                         \
+	         "Logs",                                                                                     \
+	         "pattern=N,...",                                                                            \
+	         "log levels of single files"},                                                              \
+	{                                                                                                    \
+		"logging-format", 0, OPTION_STRING, &(logging).format, "Logs", "format", "text or json"      \
+	}
 NODISCARD int logging_options_apply(const struct logging_options *logging, struct err *err);

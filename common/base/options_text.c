@@ -53,8 +53,12 @@ static void append_value(struct strbuf *out, const struct option *row)
 static const char *type_word(const struct option *row)
 {
 	static const char *const words[] = {
-	        [OPTION_BOOL] = "",           [OPTION_INT] = "int",           [OPTION_STRING] = "string",
-	        [OPTION_STRINGS] = "strings", [OPTION_DURATION] = "duration", [OPTION_IGNORED] = "",
+	        [OPTION_BOOL] = "",
+	        [OPTION_INT] = "int",
+	        [OPTION_STRING] = "string",
+	        [OPTION_STRINGS] = "strings",
+	        [OPTION_DURATION] = "duration",
+	        [OPTION_IGNORED] = "",
 	        [OPTION_STRING_ARRAY] = "stringArray",
 	};
 	return row->value_name ? row->value_name : words[row->type];

@@ -187,7 +187,7 @@ static const char *read_host_name(struct arena *arena)
 {
 	char name[HOST_NAME_MAX + 1] = "";
 	if (gethostname(name, sizeof(name) - 1) < 0 || name[0] == '\0')
-		strcpy(name, "localhost");
+		memcpy(name, "localhost", sizeof("localhost"));
 	for (char *cursor = name; *cursor; cursor++)
 		*cursor = (char)tolower((unsigned char)*cursor);
 	return arena_strdup(arena, name);

@@ -431,7 +431,7 @@ static void cut_message(char *message)
 	length = MESSAGE_MAX_BYTES - 4;
 	while (length > 0 && ((unsigned char)message[length] & 0xc0) == 0x80)
 		length--;
-	strcpy(message + length, " ...");
+	memcpy(message + length, " ...", sizeof(" ..."));
 }
 
 void event_record(struct event_recorder *recorder, const struct event_target *target, const char *type,

@@ -90,6 +90,20 @@ static struct tls_client_config tls_config_of(const struct client_config *config
 	};
 }
 
+// Credentials that can't be read are found now, not at every call; files are read again when they change.
+static int check_credentials(const struct client_config *config, struct err *err)
+{
+	SSL_CTX *context AUTO(SSL_CTX_free) = NULL;
+	struct tls_client_config tls = tls_config_of(config);
+	if (strncmp(config->server, "https://", 8) != 0)
+		return 0;
+	if (!tls.ca_file && !tls.ca_data)
+		tls.insecure_skip_verify = true; // the system's authorities: nothing given to check
+	if (tls_client_context_new(&tls, false, &context, err) < 0)
+		return err_wrap(err, "invalid configuration: credentials for %s", config->server);
+	return 0;
+}
+
 int rest_client_new(struct loop *loop, const struct client_config *config, const char *user_agent,
                     struct rest_client **ret_client, struct err *err)
 {
@@ -98,6 +112,8 @@ int rest_client_new(struct loop *loop, const struct client_config *config, const
 		return err_set(err, ERR_INVALID,
 		               "\"%s\" is not the URL of an API server: it must begin with https:// or http://",
 		               config->server ? config->server : "");
+	if (check_credentials(config, err) < 0)
+		return -err->code;
 	struct rest_client *client = NEW(struct rest_client);
 	client->loop = loop;
 	client->arena = arena_new(0);
@@ -596,7 +612,7 @@ static void split_address(struct rest_client *client, const char *address, int d
 	char *bracket = strchr(host, ']');
 	if (colon && (!bracket || colon > bracket)) {
 		*colon = '\0';
-		endpoint->port = atoi(colon + 1);
+		endpoint->port = (int)strtol(colon + 1, NULL, 10);
 	}
 	if (host[0] == '[' && bracket) {
 		*bracket = '\0';

@@ -18,7 +18,7 @@ struct http_client;
 struct http_call;
 
 struct http_client_config {
-	struct tls_client_config tls; // files are read again when they change
+	struct tls_client_config tls;  // files are read again when they change
 	const char *bearer_token;      // NULL = none
 	const char *bearer_token_file; // read again when it changes
 	const char *user_agent;
@@ -34,8 +34,8 @@ struct http_call_config {
 	const char *const *headers; // "Name: value", NULL-terminated, NULL = none
 	const char *body;           // copied
 	size_t body_length;
-	int64_t timeout_ns;         // whole call; 0 = none (watches)
-	size_t max_response_bytes;  // 0 = 1 GiB when captured
+	int64_t timeout_ns;        // whole call; 0 = none (watches)
+	size_t max_response_bytes; // 0 = 1 GiB when captured
 	// Streaming: the head once, then data as it comes. When on_data is NULL the body is captured.
 	void (*on_head)(void *context, int status);
 	void (*on_data)(void *context, const char *data, size_t length);

@@ -23,6 +23,7 @@
 // A dead connection's memory is freed by its shard, with nothing of it on the stack.
 #include <errno.h>
 #include <openssl/err.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/log.h"
@@ -55,7 +56,7 @@ struct http_connection *http_connection_new(struct http_shard *shard, int fd, co
 	connection->fd = fd;
 	connection->peer = NEW(struct http_peer);
 	connection->peer->references = 1;
-	strcpy(connection->peer->address, address);
+	snprintf(connection->peer->address, sizeof(connection->peer->address), "%s", address);
 	list_init(&connection->node);
 	list_init(&connection->dirty_node);
 	list_init(&connection->exchanges);

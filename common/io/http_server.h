@@ -52,16 +52,17 @@ struct http_server_config {
 	struct loop *const *loops; // connections are spread over them
 	size_t loop_count;
 	const struct tls_server_config *tls;
-	size_t max_body_bytes;     // 413 beyond; 0 = 3 MiB
-	size_t max_head_bytes;     // 431 beyond; 0 = 64 KiB
-	size_t max_connections;    // 0 = 8192
-	int64_t idle_timeout_ns;   // keep-alive and slow heads; 0 = 60 s
+	size_t max_body_bytes;   // 413 beyond; 0 = 3 MiB
+	size_t max_head_bytes;   // 431 beyond; 0 = 64 KiB
+	size_t max_connections;  // 0 = 8192
+	int64_t idle_timeout_ns; // keep-alive and slow heads; 0 = 60 s
 	// Called on the exchange's loop. The exchange is borrowed unless referenced.
 	void (*handler)(void *context, struct http_exchange *exchange);
 	void *context;
 };
 
-NODISCARD int http_server_new(const struct http_server_config *config, struct http_server **ret_server, struct err *err);
+NODISCARD int http_server_new(const struct http_server_config *config, struct http_server **ret_server,
+                              struct err *err);
 int http_server_port(const struct http_server *server);
 
 // Stops accepting, tells clients (GOAWAY / Connection: close), ends idle
@@ -88,12 +89,12 @@ const char *http_request_header(const struct http_request *request, const char *
 // The whole answer. `body` is borrowed, the exchange takes a reference of its own; may be NULL.
 // Content-Length and Date are added.
 void http_exchange_respond(struct http_exchange *exchange, int status, const struct http_header *headers,
-			   size_t header_count, struct blob *body);
+                           size_t header_count, struct blob *body);
 
 // A streamed answer: head, any number of pieces, end. For a body of known length
 // put content-length among the headers (list answers); else HTTP/1.1 uses chunks.
 void http_exchange_start(struct http_exchange *exchange, int status, const struct http_header *headers,
-			 size_t header_count);
+                         size_t header_count);
 // A slice of a shared blob, borrowed: the exchange holds a reference of its own until it is sent.
 void http_exchange_write(struct http_exchange *exchange, struct blob *piece, size_t offset, size_t length);
 void http_exchange_end(struct http_exchange *exchange);
@@ -109,7 +110,7 @@ void http_exchange_on_gone(struct http_exchange *exchange, void (*gone)(void *co
 // Called in a later turn when pending_bytes has fallen to or below `low_water_bytes`, once
 // at first if it is there already. NULL to unset.
 void http_exchange_on_drain(struct http_exchange *exchange, size_t low_water_bytes, void (*drained)(void *context),
-			    void *context);
+                            void *context);
 bool http_exchange_is_gone(const struct http_exchange *exchange);
 
 // --- upgraded connections (HTTP/1.1 only): WebSocket, SPDY, proxied upgrades ----
@@ -117,8 +118,8 @@ bool http_exchange_is_gone(const struct http_exchange *exchange);
 struct http_tunnel_callbacks {
 	// Bytes from the client; returns how many were taken (the rest is offered again after http_tunnel_resume).
 	size_t (*on_data)(void *context, const void *data, size_t length);
-	void (*on_drain)(void *context);  // what was written is out
-	void (*on_close)(void *context);  // the client closed or failed; called once; the tunnel is gone afterwards
+	void (*on_drain)(void *context); // what was written is out
+	void (*on_close)(void *context); // the client closed or failed; called once; the tunnel is gone afterwards
 };
 
 // Answers 101 with these headers and turns the connection into a byte stream.
@@ -126,8 +127,8 @@ struct http_tunnel_callbacks {
 // for no upgrade (HTTP/2 never does) or the client is gone: answer 400 then. The
 // exchange is finished by it otherwise.
 struct http_tunnel *http_exchange_upgrade(struct http_exchange *exchange, const struct http_header *headers,
-					  size_t header_count, const struct http_tunnel_callbacks *callbacks,
-					  void *context);
+                                          size_t header_count, const struct http_tunnel_callbacks *callbacks,
+                                          void *context);
 void http_tunnel_write(struct http_tunnel *tunnel, const void *data, size_t length); // copies
 size_t http_tunnel_pending_bytes(const struct http_tunnel *tunnel);
 void http_tunnel_resume(struct http_tunnel *tunnel);

@@ -54,7 +54,7 @@ struct loop_fd {
 
 // `fd` stays the caller's to close, after loop_fd_stop.
 void loop_fd_start(struct loop *loop, struct loop_fd *source, int fd, unsigned events,
-		   void (*callback)(struct loop_fd *source, unsigned ready));
+                   void (*callback)(struct loop_fd *source, unsigned ready));
 void loop_fd_set_events(struct loop_fd *source, unsigned events);
 void loop_fd_stop(struct loop_fd *source); // harmless when stopped
 
@@ -69,7 +69,7 @@ struct loop_timer {
 
 // One shot, `delay_ns` from now (0 = next turn); restarting moves the deadline.
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, int64_t delay_ns,
-		      void (*callback)(struct loop_timer *timer));
+                      void (*callback)(struct loop_timer *timer));
 void loop_timer_stop(struct loop_timer *timer);
 
 // --- signals ---------------------------------------------------------------
@@ -83,7 +83,7 @@ struct loop_signal {
 
 // Blocks the signal in this thread and delivers it here (signalfd). Call it on the loop's thread.
 void loop_signal_start(struct loop *loop, struct loop_signal *source, int signal_number,
-		       void (*callback)(struct loop_signal *source));
+                       void (*callback)(struct loop_signal *source));
 void loop_signal_stop(struct loop_signal *source);
 
 // --- child processes -------------------------------------------------------
@@ -96,7 +96,7 @@ struct loop_child {
 
 // Watches one child by pidfd; stops itself before the callback.
 void loop_child_start(struct loop *loop, struct loop_child *child, pid_t pid,
-		      void (*callback)(struct loop_child *child, int wait_status));
+                      void (*callback)(struct loop_child *child, int wait_status));
 void loop_child_stop(struct loop_child *child);
 
 // --- tasks from other threads ----------------------------------------------
@@ -118,7 +118,7 @@ struct loop_turn_hook {
 	void (*callback)(struct loop_turn_hook *hook);
 };
 void loop_turn_hook_start(struct loop *loop, struct loop_turn_hook *hook,
-			  void (*callback)(struct loop_turn_hook *hook));
+                          void (*callback)(struct loop_turn_hook *hook));
 void loop_turn_hook_stop(struct loop_turn_hook *hook);
 
 // --- blocking work ---------------------------------------------------------
@@ -137,4 +137,4 @@ struct work_pool *work_pool_new(int thread_count);
 // Finishes what is queued, joins the threads.
 struct work_pool *work_pool_free(struct work_pool *pool);
 void work_pool_submit(struct work_pool *pool, struct work *work, struct loop *loop, void (*run)(struct work *work),
-		      void (*done)(struct work *work));
+                      void (*done)(struct work *work));

@@ -119,7 +119,7 @@ static int bound_port(int fd)
 	    getnameinfo((struct sockaddr *)&address, length, host, sizeof(host), port, sizeof(port),
 	                NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		return 0;
-	return atoi(port);
+	return (int)strtol(port, NULL, 10);
 }
 
 static int open_listener(const struct plain_server_config *config, int *ret_fd, struct err *err)

@@ -27,14 +27,14 @@ struct health_check {
 };
 
 struct plain_server_config {
-	const char *bind_address; // "127.0.0.1"
-	int port;                 // 0: any
+	const char *bind_address;          // "127.0.0.1"
+	int port;                          // 0: any
 	const struct health_check *checks; // ended by a NULL name; borrowed
 	struct metrics_registry *metrics;  // NULL: no /metrics
 };
 
 NODISCARD int plain_server_new(const struct plain_server_config *config, struct plain_server **ret_server,
-			       struct err *err);
+                               struct err *err);
 int plain_server_port(const struct plain_server *server);
 struct plain_server *plain_server_free(struct plain_server *server);
 

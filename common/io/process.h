@@ -15,10 +15,10 @@ struct loop;
 struct process;
 
 struct process_result {
-	int exit_code;           // 128 + signal when killed by one
+	int exit_code; // 128 + signal when killed by one
 	bool timed_out;
 	bool output_truncated;
-	const char *output;      // stdout, NUL-terminated, borrowed for the callback
+	const char *output; // stdout, NUL-terminated, borrowed for the callback
 	size_t output_length;
 	const char *error_output; // stderr (the last part)
 	size_t error_output_length;
@@ -30,13 +30,14 @@ struct process_config {
 	const char *working_directory;  // NULL = inherit
 	const char *stdin_data;         // NULL = /dev/null
 	size_t stdin_length;
-	size_t max_output_bytes;        // of each stream; 0 = 1 MiB
-	int64_t timeout_ns;             // 0 = none
-	const int *inherit_fds;         // descriptors kept open in the child, ended by -1; NULL = none
+	size_t max_output_bytes; // of each stream; 0 = 1 MiB
+	int64_t timeout_ns;      // 0 = none
+	const int *inherit_fds;  // descriptors kept open in the child, ended by -1; NULL = none
 	bool survive_parent;
 	// stdout line by line as it comes, instead of capturing; NULL = capture
 	void (*on_line)(void *context, const char *line, size_t length);
-	void (*on_exit)(void *context, const struct process_result *result); // exactly once, never from inside process_start
+	void (*on_exit)(void *context,
+	                const struct process_result *result); // exactly once, never from inside process_start
 	void *context;
 };
 
@@ -45,7 +46,7 @@ struct process_config {
 // afterwards is not waited for. The process frees itself after on_exit. *ret_process may be NULL'ed
 // out by the caller in on_exit; it is valid until then.
 NODISCARD int process_start(struct loop *loop, const struct process_config *config, struct process **ret_process,
-			    struct err *err);
+                            struct err *err);
 
 // Kills with SIGKILL; on_exit still comes.
 void process_kill(struct process *process);

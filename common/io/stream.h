@@ -14,9 +14,10 @@ struct stream;
 typedef struct ssl_ctx_st SSL_CTX;
 
 struct stream_callbacks {
-	void (*on_connect)(void *context);                               // TCP and TLS are up
-	size_t (*on_data)(void *context, const void *data, size_t length); // returns bytes taken; the rest after stream_resume
-	void (*on_drain)(void *context);                                 // everything written is out
+	void (*on_connect)(void *context); // TCP and TLS are up
+	size_t (*on_data)(void *context, const void *data,
+	                  size_t length); // returns bytes taken; the rest after stream_resume
+	void (*on_drain)(void *context);  // everything written is out
 	// Once, for any end: `err` NULL when the peer closed cleanly. The stream is
 	// not usable afterwards, and the owner still calls stream_free.
 	void (*on_close)(void *context, const struct err *err);
@@ -25,8 +26,8 @@ struct stream_callbacks {
 struct stream_config {
 	const char *host; // an address or, in tools, a name; "unix:/path" for a unix socket
 	int port;
-	SSL_CTX *tls; // NULL: plain; borrowed
-	const char *server_name; // NULL: host
+	SSL_CTX *tls;               // NULL: plain; borrowed
+	const char *server_name;    // NULL: host
 	int64_t connect_timeout_ns; // 0 = 10 s
 	struct stream_callbacks callbacks;
 	void *context;

@@ -37,7 +37,7 @@ struct websocket {
 	// Once: the peer's close frame (1005 = without a code), or the code that the peer was
 	// closed with for breaking the protocol. The owner ends the byte stream after it.
 	void (*on_close)(void *context, uint16_t code, const char *reason);
-	void (*send)(void *context, const void *data, size_t length);       // bytes for the peer
+	void (*send)(void *context, const void *data, size_t length); // bytes for the peer
 	void *context;
 };
 
