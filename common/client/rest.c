@@ -93,7 +93,7 @@ static struct tls_client_config tls_config_of(const struct client_config *config
 // Credentials that can't be read are found now, not at every call; files are read again when they change.
 static int check_credentials(const struct client_config *config, struct err *err)
 {
-	SSL_CTX *context AUTO(SSL_CTX_free) = NULL;
+	SSL_CTX *context = NULL;
 	struct tls_client_config tls = tls_config_of(config);
 	if (strncmp(config->server, "https://", 8) != 0)
 		return 0;
@@ -101,6 +101,7 @@ static int check_credentials(const struct client_config *config, struct err *err
 		tls.insecure_skip_verify = true; // the system's authorities: nothing given to check
 	if (tls_client_context_new(&tls, false, &context, err) < 0)
 		return err_wrap(err, "invalid configuration: credentials for %s", config->server);
+	SSL_CTX_free(context);
 	return 0;
 }
 

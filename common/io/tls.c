@@ -109,7 +109,7 @@ static BIO *open_pem(const char *file, const char *data)
 
 static const char *pem_name(const char *file)
 {
-	return file ? file : "the given data";
+	return file ? file : "given as data";
 }
 
 static int refuse_password(char *buffer, int size, int writing, void *context)
@@ -158,7 +158,7 @@ int tls_trust_authorities(SSL_CTX *context, const char *file, const char *data, 
 {
 	BIO *bio AUTO(BIO_free) = open_pem(file, data);
 	if (!bio)
-		return err_set_tls(err, "unable to load certificate authorities from %s", pem_name(file));
+		return err_set_tls(err, "unable to load certificate authorities %s", pem_name(file));
 	size_t count = 0;
 	for (X509 *authority; (authority = PEM_read_bio_X509(bio, NULL, refuse_password, NULL)); count++) {
 		int added = X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority);
@@ -166,11 +166,11 @@ int tls_trust_authorities(SSL_CTX *context, const char *file, const char *data, 
 			added = SSL_CTX_add_client_CA(context, authority);
 		X509_free(authority);
 		if (added != 1)
-			return err_set_tls(err, "unable to load certificate authorities from %s", pem_name(file));
+			return err_set_tls(err, "unable to load certificate authorities %s", pem_name(file));
 	}
 	if (!pem_ended())
-		return err_set_tls(err, "unable to load certificate authorities from %s", pem_name(file));
-	return count ? 0 : err_set(err, ERR_PARSE, "no certificate in %s", pem_name(file));
+		return err_set_tls(err, "unable to load certificate authorities %s", pem_name(file));
+	return count ? 0 : err_set(err, ERR_PARSE, "no certificate in %s", file ? file : "the given data");
 }
 
 // --- clients ---------------------------------------------------------------
