@@ -131,6 +131,31 @@ static int64_t deadline_left_ns(const struct deployment_sync *sync)
 	return left_ns > 0 ? left_ns : 0;
 }
 
+static bool has_reason(const struct apps_v1_deployment_condition *stored, const char *reason)
+{
+	return stored && stored->reason && strcmp(stored->reason, reason) == 0;
+}
+
+// Nothing moves: the condition stays as it is until the deadline.
+static struct condition standing_condition(struct deployment_sync *sync,
+                                           const struct apps_v1_deployment_condition *stored, const char *kind,
+                                           const char *name)
+{
+	int64_t left_ns = has_reason(stored, "ProgressDeadlineExceeded") ? 0 : deadline_left_ns(sync);
+	if (left_ns == 0)
+		return make_condition(sync, "Progressing", "False", "ProgressDeadlineExceeded",
+		                      arena_printf(sync->arena, "%s \"%s\" has timed out progressing.", kind, name),
+		                      false);
+	if (left_ns > 0)
+		reconcile_again_after(sync->reconcile, left_ns + NSEC_PER_SEC);
+	if (stored && strcmp(stored->status, "True") == 0)
+		return make_condition(sync, "Progressing", "True",
+		                      stored->reason ? stored->reason : "ReplicaSetUpdated",
+		                      stored->message ? stored->message : "", false);
+	return make_condition(sync, "Progressing", "True", "ReplicaSetUpdated",
+	                      arena_printf(sync->arena, "%s \"%s\" is progressing.", kind, name), true);
+}
+
 static struct condition progressing_condition(struct deployment_sync *sync, const struct totals *totals)
 {
 	const char *kind = sync->newest ? "ReplicaSet" : "Deployment";
@@ -143,23 +168,12 @@ static struct condition progressing_condition(struct deployment_sync *sync, cons
 		return make_condition(sync, "Progressing", "True", "NewReplicaSetAvailable",
 		                      arena_printf(sync->arena, "%s \"%s\" has successfully progressed.", kind, name),
 		                      false);
-	bool was_complete = stored && stored->reason && strcmp(stored->reason, "NewReplicaSetAvailable") == 0;
-	if (!was_complete && !moved_forward(sync, totals)) {
-		int64_t left_ns = deadline_left_ns(sync);
-		if (left_ns == 0)
-			return make_condition(
-			        sync, "Progressing", "False", "ProgressDeadlineExceeded",
-			        arena_printf(sync->arena, "%s \"%s\" has timed out progressing.", kind, name), false);
-		if (left_ns > 0)
-			reconcile_again_after(sync->reconcile, left_ns + NSEC_PER_SEC);
-		if (stored && left_ns != 0 && strcmp(stored->status, "True") == 0)
-			return make_condition(sync, "Progressing", "True",
-			                      stored->reason ? stored->reason : "ReplicaSetUpdated",
-			                      stored->message ? stored->message : "", false);
-	}
-	if (!sync->newest)
+	// The clock of a new template starts once.
+	if (!sync->newest && !has_reason(stored, "NewReplicaSetCreated"))
 		return make_condition(sync, "Progressing", "True", "NewReplicaSetCreated",
 		                      "Created new replica set for the current template", true);
+	if (!has_reason(stored, "NewReplicaSetAvailable") && !moved_forward(sync, totals))
+		return standing_condition(sync, stored, kind, name);
 	return make_condition(sync, "Progressing", "True", "ReplicaSetUpdated",
 	                      arena_printf(sync->arena, "%s \"%s\" is progressing.", kind, name), true);
 }
