@@ -226,7 +226,7 @@ static void test_descriptors_and_signals(void **state)
 {
 	struct run *run = *state;
 	int leaked = open("/dev/null", O_RDONLY), kept = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	run_to_exit(run, (struct process_config){.argv = (const char *const[]){"ls", "/proc/self/fd", NULL},
+	run_to_exit(run, (struct process_config){.argv = (const char *const[]){"ls", "-v", "/proc/self/fd", NULL},
 	                                         .inherit_fds = (const int[]){kept, -1},
 	                                         .environment = (const char *const[]){"PATH=/usr/bin:/bin", NULL}});
 	AUTO_FREE char *expected = xasprintf("0\n1\n2\n%d\n%d\n", kept < 4 ? kept : 3, kept < 4 ? 4 : kept);
