@@ -28,6 +28,9 @@ const struct status *authenticate(struct request *request)
 {
 	const struct tls_identity *identity = &request->http->identity;
 
+	// Acting as someone else must never silently be acting as oneself.
+	if (http_request_header(request->http, "impersonate-user"))
+		return status_new(request->arena, ERR_FORBIDDEN, "impersonation is not supported by this server");
 	if (identity->common_name && identity->common_name[0]) {
 		set_user(request, identity->common_name, identity->organizations, identity->organization_count,
 		         "system:authenticated");
