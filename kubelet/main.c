@@ -27,6 +27,9 @@
 #include "kubelet/runtime/runtime.h"
 #include "kubelet/server/kubelet_server.h"
 
+#define END_PATIENCE_NS (10 * NSEC_PER_SEC)
+#define END_LOOK_NS (20 * NSEC_PER_MSEC)
+
 enum { WORKER_THREADS = 2 };
 
 static struct daemon_options arg_daemon = DAEMON_OPTIONS_INIT(10248);
@@ -97,6 +100,9 @@ struct main_state {
 	struct informer_handler pod_handler;
 	struct static_pods *static_pods;
 	struct kubelet_server *server;
+	struct daemon *daemon; // while ending
+	struct loop_timer end_timer;
+	int64_t end_by_ns;
 };
 static struct main_state state;
 
@@ -254,21 +260,52 @@ static int start(struct daemon *daemon, struct err *err)
 	return result;
 }
 
+static bool is_idle(void)
+{
+	struct kubelet *kubelet = &state.kubelet;
+	return (!kubelet->pods || pod_manager_is_idle(kubelet->pods)) &&
+	       (!kubelet->runtime || kubelet->runtime->operations->is_idle(kubelet->runtime));
+}
+
+static void on_end_timer(struct loop_timer *timer)
+{
+	(void)timer;
+	if (is_idle() || loop_now_ns(state.kubelet.loop) >= state.end_by_ns)
+		daemon_quit(state.daemon, 0);
+	else
+		loop_timer_start(state.kubelet.loop, &state.end_timer, END_LOOK_NS, on_end_timer);
+}
+
+// What was begun is finished first: that is quicker to take up again.
+static void terminate(struct daemon *daemon)
+{
+	if (!state.kubelet.pods) {
+		daemon_quit(daemon, 0);
+		return;
+	}
+	state.daemon = daemon;
+	state.end_by_ns = loop_now_ns(daemon->loop) + END_PATIENCE_NS;
+	pod_manager_halt(state.kubelet.pods);
+	loop_timer_start(daemon->loop, &state.end_timer, 0, on_end_timer);
+}
+
 // Containers go on: the next kubelet finds them by the records.
 static void stop(struct daemon *daemon)
 {
 	struct kubelet *kubelet = &state.kubelet;
 	(void)daemon;
+	loop_timer_stop(&state.end_timer);
+	if (!is_idle()) {
+		// As after SIGKILL, which the records are made for: steps under way can't be taken back.
+		log_warning("Leaving steps under way to the next kubelet");
+		_exit(0);
+	}
 	state.server = kubelet_server_free(state.server);
 	state.static_pods = static_pods_free(state.static_pods);
 	if (kubelet->api_pods && state.pod_handler.changed)
 		informer_remove_handler(kubelet->api_pods, &state.pod_handler);
 	kubelet->node = node_agent_free(kubelet->node);
 	kubelet->mirror = mirror_free(kubelet->mirror);
-	if (kubelet->pods)
-		pod_manager_halt(kubelet->pods);
-	if (kubelet->runtime)
-		kubelet->runtime->operations->drain(kubelet->runtime);
 	kubelet->pool = work_pool_free(kubelet->pool);
 	if (kubelet->runtime)
 		kubelet->runtime->operations->close(kubelet->runtime);
@@ -292,6 +329,7 @@ static const struct daemon_program program = {
 	.configure = configure,
 	.start = start,
 	.stop = stop,
+	.terminate = terminate,
 };
 
 int main(int argc, char **argv)

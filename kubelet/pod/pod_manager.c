@@ -63,6 +63,23 @@ void pod_manager_halt(struct pod_manager *manager)
 	manager->open = false;
 }
 
+static bool pod_is_idle(const struct pod *pod)
+{
+	for (size_t index = 0; index < pod->container_count; index++)
+		if (pod->containers[index].start || pod->containers[index].removing)
+			return false;
+	return !pod->gone && !pod->refreshing && !pod->sandbox.op && pod->volumes_state != PART_WORKING;
+}
+
+bool pod_manager_is_idle(struct pod_manager *manager)
+{
+	struct hashmap_cursor cursor = HASHMAP_CURSOR_INIT;
+	for (struct pod *pod; (pod = pod_manager_next(manager, &cursor));)
+		if (!pod_is_idle(pod))
+			return false;
+	return !manager->listing && !manager->collecting;
+}
+
 size_t pod_manager_count(const struct pod_manager *manager)
 {
 	return hashmap_count(manager->pods);
@@ -296,7 +313,7 @@ static void on_listed(void *context, const struct runtime_container *containers,
 static void list_runtime(struct pod_manager *manager)
 {
 	struct runtime *runtime = manager->kubelet->runtime;
-	if (manager->listing || manager->open)
+	if (manager->listing || manager->open || manager->halted)
 		return;
 	manager->listing = true;
 	runtime->operations->container_list(runtime, on_listed, manager);

@@ -21,8 +21,9 @@ void pod_manager_api_synced(struct pod_manager *manager);
 // The static pods that there should be, all of them.
 void pod_manager_set_static(struct pod_manager *manager, struct api_object *const *objects, size_t count);
 
-// No pod moves any more; steps under way come to their end.
+// No pod moves any more; steps under way come to their end. Idle: they have.
 void pod_manager_halt(struct pod_manager *manager);
+bool pod_manager_is_idle(struct pod_manager *manager);
 bool pod_manager_is_open(const struct pod_manager *manager);
 void pod_manager_forget(struct pod_manager *manager, struct pod *pod);
 

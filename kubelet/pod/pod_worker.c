@@ -404,6 +404,7 @@ void pod_worker_abandon(struct pod *pod)
 		container_done(&pod->containers[index]);
 	free(pod->containers);
 	pod_sandbox_done(&pod->sandbox);
+	pod->volumes = pod_volumes_free(pod->volumes);
 	arena_free(pod->status_arena);
 	api_object_unref(pod->object);
 	free(pod->uid);

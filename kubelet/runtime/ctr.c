@@ -17,8 +17,6 @@
 #include "common/io/loop.h"
 
 enum { MAX_ARGUMENTS = 48 };
-#define DRAIN_NS (5 * NSEC_PER_SEC)
-#define DRAIN_TURN_NS (50 * NSEC_PER_MSEC)
 
 static const unsigned lane_limit[CTR_LANE_COUNT_] = {
 	[CTR_LANE_QUICK] = 8,
@@ -71,12 +69,12 @@ bool ctr_try_lock(struct ctr *ctr)
 	return true;
 }
 
-void ctr_drain(struct ctr *ctr)
+bool ctr_is_idle(const struct ctr *ctr)
 {
-	int64_t deadline_ns = loop_now_ns(ctr->loop) + DRAIN_NS;
-	ctr->closing = true;
-	while (!list_is_empty(&ctr->running) && loop_now_ns(ctr->loop) < deadline_ns)
-		loop_turn(ctr->loop, DRAIN_TURN_NS);
+	for (int lane = 0; lane < CTR_LANE_COUNT_; lane++)
+		if (!list_is_empty(&ctr->waiting[lane]))
+			return false;
+	return list_is_empty(&ctr->running);
 }
 
 void ctr_done(struct ctr *ctr)
@@ -150,7 +148,7 @@ static void command_start(struct ctr_command *command)
 
 static void lane_advance(struct ctr *ctr, enum ctr_lane lane)
 {
-	while (!ctr->closing && ctr->running_count[lane] < lane_limit[lane] && !list_is_empty(&ctr->waiting[lane])) {
+	while (ctr->running_count[lane] < lane_limit[lane] && !list_is_empty(&ctr->waiting[lane])) {
 		struct ctr_command *command = list_first(&ctr->waiting[lane], struct ctr_command, node);
 		list_remove(&command->node);
 		command_start(command);

@@ -32,7 +32,6 @@ struct ctr {
 	struct list running; // of struct ctr_command
 	unsigned running_count[CTR_LANE_COUNT_];
 	int lock_fd; // -1: none
-	bool closing;
 };
 
 // `lock_path` may be NULL.
@@ -40,8 +39,8 @@ void ctr_init(struct ctr *ctr, struct loop *loop, const char *address, const cha
 	      const char *lock_path);
 // True when no command of an earlier kubelet runs any more.
 bool ctr_try_lock(struct ctr *ctr);
-// Starts nothing more, and turns the loop until what runs has ended, at most some seconds.
-void ctr_drain(struct ctr *ctr);
+// No command runs or waits.
+bool ctr_is_idle(const struct ctr *ctr);
 void ctr_done(struct ctr *ctr); // kills what still runs
 
 typedef void ctr_done_fn(void *context, const struct process_result *result);

@@ -19,11 +19,9 @@ static void drop_image(void *value)
 	runtime_image_unref(value);
 }
 
-static void ctr_runtime_drain(struct runtime *runtime)
+static bool ctr_runtime_is_idle(struct runtime *runtime)
 {
-	struct ctr_runtime *driver = ctr_runtime_of(runtime);
-	ctr_events_stop(driver);
-	ctr_drain(&driver->ctr);
+	return ctr_is_idle(&ctr_runtime_of(runtime)->ctr);
 }
 
 static struct runtime *ctr_close(struct runtime *runtime)
@@ -35,7 +33,6 @@ static struct runtime *ctr_close(struct runtime *runtime)
 	ctr_events_stop(driver);
 	loop_timer_stop(&driver->lock_timer);
 	work_pool_free(driver->pool);
-	loop_turn(driver->loop, 0); // what the pool finished is told
 	ctr_done(&driver->ctr);
 	hashmap_free(driver->tasks);
 	hashmap_free(driver->images);
@@ -119,7 +116,7 @@ static void on_lock_timer(struct loop_timer *timer)
 }
 
 static const struct runtime_operations ctr_operations = {
-	.drain = ctr_runtime_drain,
+	.is_idle = ctr_runtime_is_idle,
 	.close = ctr_close,
 	.set_listener = ctr_set_listener,
 	.is_ready = ctr_is_ready,

@@ -165,8 +165,8 @@ struct runtime {
 };
 
 struct runtime_operations {
-	// Starts nothing more and waits a little for what runs: callbacks come.
-	void (*drain)(struct runtime *runtime);
+	// Nothing that was begun is under way.
+	bool (*is_idle)(struct runtime *runtime);
 	struct runtime *(*close)(struct runtime *runtime);
 	void (*set_listener)(struct runtime *runtime, const struct runtime_listener *listener);
 	bool (*is_ready)(struct runtime *runtime, const char **ret_reason);

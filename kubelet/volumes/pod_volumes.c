@@ -483,6 +483,16 @@ void pod_volumes_mount(struct pod *pod, void (*done)(struct pod *pod, const stru
 
 // --- taking down -----------------------------------------------------------------------------------
 
+struct pod_volumes *pod_volumes_free(struct pod_volumes *volumes)
+{
+	if (!volumes)
+		return NULL;
+	hashmap_free(volumes->fingerprints);
+	token_set_free(volumes->tokens);
+	free(volumes);
+	return NULL;
+}
+
 struct unmount_job {
 	struct work work;
 	struct pod *pod;
@@ -505,11 +515,7 @@ static void on_removed(struct work *work)
 {
 	struct unmount_job *job = container_of(work, struct unmount_job, work);
 	struct pod *pod = job->pod;
-	if (pod->volumes) {
-		hashmap_free(pod->volumes->fingerprints);
-		token_set_free(pod->volumes->tokens);
-		free(TAKE(pod->volumes));
-	}
+	pod->volumes = pod_volumes_free(pod->volumes);
 	job->done(pod, job->err.code == ERR_NONE ? NULL : &job->err);
 	free(job);
 }

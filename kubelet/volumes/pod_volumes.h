@@ -12,6 +12,9 @@ struct pod_volumes;
 void pod_volumes_mount(struct pod *pod, void (*done)(struct pod *pod, const struct err *err));
 void pod_volumes_unmount(struct pod *pod, void (*done)(struct pod *pod, const struct err *err));
 
+// Forgets what is in memory and leaves the node as it is; accepts NULL; returns NULL.
+struct pod_volumes *pod_volumes_free(struct pod_volumes *volumes);
+
 // True when some volume follows an object that may change.
 bool pod_volumes_follow_objects(const struct pod *pod);
 
