@@ -57,7 +57,8 @@ static int make_path(const char *base, const char *path, bool v2, char out[4096]
 	for (const char *part = path + 1; *part;) {
 		size_t length = strcspn(part, "/");
 		if (v2) {
-			static const char *const controllers[] = {"+cpu", "+memory", "+pids", "+cpuset", "+io", "+hugetlb"};
+			static const char *const controllers[] = {"+cpu",    "+memory", "+pids",
+			                                          "+cpuset", "+io",     "+hugetlb"};
 			for (size_t index = 0; index < ARRAY_SIZE(controllers); index++)
 				(void)write_value(out, "cgroup.subtree_control", controllers[index]);
 		}

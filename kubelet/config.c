@@ -17,41 +17,41 @@
 enum { MAX_CONFIG_BYTES = 1 << 20 };
 
 const struct kubelet_config kubelet_config_defaults = {
-	.config_file = "",
-	.bootstrap_kubeconfig = "",
-	.hostname_override = "",
-	.node_ip = "",
-	.root_directory = "/var/lib/kubelet",
-	.certificate_directory = "/var/lib/kubelet/pki",
-	.pod_logs_directory = "/var/log/pods",
-	.static_pod_path = "",
-	.container_runtime_endpoint = "unix:///run/containerd/containerd.sock",
-	.runtime_name = "io.containerd.runc.v2",
-	.logger_path = "",
-	.infra_image = "caravel.dev/pause:3.10",
-	.cni_config_directory = "/etc/cni/net.d",
-	.cni_binary_path = "/opt/cni/bin:/usr/lib/cni",
-	.cgroup_root = "/",
-	.cgroup_driver = "cgroupfs",
-	.register_node = true,
-	.address = "0.0.0.0",
-	.port = 10250,
-	.read_only_port = 0,
-	.healthz_address = "127.0.0.1",
-	.healthz_port = 10248,
-	.client_ca_file = "",
-	.tls_certificate_file = "",
-	.tls_private_key_file = "",
-	.max_pods = 110,
-	.cluster_domain = "cluster.local",
-	.resolv_conf = "/etc/resolv.conf",
-	.file_check_ns = 20 * NSEC_PER_SEC,
-	.sync_ns = 60 * NSEC_PER_SEC,
-	.node_status_update_ns = 10 * NSEC_PER_SEC,
-	.node_status_report_ns = 300 * NSEC_PER_SEC,
-	.lease_duration_seconds = 40,
-	.container_log_max_bytes = 10 << 20,
-	.container_log_max_files = 5,
+        .config_file = "",
+        .bootstrap_kubeconfig = "",
+        .hostname_override = "",
+        .node_ip = "",
+        .root_directory = "/var/lib/kubelet",
+        .certificate_directory = "/var/lib/kubelet/pki",
+        .pod_logs_directory = "/var/log/pods",
+        .static_pod_path = "",
+        .container_runtime_endpoint = "unix:///run/containerd/containerd.sock",
+        .runtime_name = "io.containerd.runc.v2",
+        .logger_path = "",
+        .infra_image = "caravel.dev/pause:3.10",
+        .cni_config_directory = "/etc/cni/net.d",
+        .cni_binary_path = "/opt/cni/bin:/usr/lib/cni",
+        .cgroup_root = "/",
+        .cgroup_driver = "cgroupfs",
+        .register_node = true,
+        .address = "0.0.0.0",
+        .port = 10250,
+        .read_only_port = 0,
+        .healthz_address = "127.0.0.1",
+        .healthz_port = 10248,
+        .client_ca_file = "",
+        .tls_certificate_file = "",
+        .tls_private_key_file = "",
+        .max_pods = 110,
+        .cluster_domain = "cluster.local",
+        .resolv_conf = "/etc/resolv.conf",
+        .file_check_ns = 20 * NSEC_PER_SEC,
+        .sync_ns = 60 * NSEC_PER_SEC,
+        .node_status_update_ns = 10 * NSEC_PER_SEC,
+        .node_status_report_ns = 300 * NSEC_PER_SEC,
+        .lease_duration_seconds = 40,
+        .container_log_max_bytes = 10 << 20,
+        .container_log_max_files = 5,
 };
 
 enum field_type {
@@ -70,32 +70,35 @@ struct field {
 	const char *flag; // goes before it; NULL: none
 };
 
-#define ROW(path, type, member, flag) {path, type, offsetof(struct kubelet_config, member), flag}
+#define ROW(path, type, member, flag)                                     \
+	{                                                                 \
+		path, type, offsetof(struct kubelet_config, member), flag \
+	}
 static const struct field fields[] = {
-	ROW("staticPodPath", FIELD_TEXT, static_pod_path, "pod-manifest-path"),
-	ROW("clusterDNS", FIELD_TEXTS, cluster_dns, "cluster-dns"),
-	ROW("clusterDomain", FIELD_TEXT, cluster_domain, "cluster-domain"),
-	ROW("resolvConf", FIELD_TEXT, resolv_conf, "resolv-conf"),
-	ROW("cgroupDriver", FIELD_TEXT, cgroup_driver, "cgroup-driver"),
-	ROW("cgroupRoot", FIELD_TEXT, cgroup_root, "cgroup-root"),
-	ROW("authentication.x509.clientCAFile", FIELD_TEXT, client_ca_file, "client-ca-file"),
-	ROW("tlsCertFile", FIELD_TEXT, tls_certificate_file, "tls-cert-file"),
-	ROW("tlsPrivateKeyFile", FIELD_TEXT, tls_private_key_file, "tls-private-key-file"),
-	ROW("address", FIELD_TEXT, address, "address"),
-	ROW("port", FIELD_INTEGER, port, "port"),
-	ROW("healthzBindAddress", FIELD_TEXT, healthz_address, "healthz-bind-address"),
-	ROW("healthzPort", FIELD_INTEGER, healthz_port, "healthz-port"),
-	ROW("maxPods", FIELD_INTEGER, max_pods, "max-pods"),
-	ROW("registerNode", FIELD_BOOL, register_node, "register-node"),
-	ROW("fileCheckFrequency", FIELD_DURATION, file_check_ns, "file-check-frequency"),
-	ROW("syncFrequency", FIELD_DURATION, sync_ns, "sync-frequency"),
-	ROW("nodeStatusUpdateFrequency", FIELD_DURATION, node_status_update_ns, "node-status-update-frequency"),
-	ROW("nodeStatusReportFrequency", FIELD_DURATION, node_status_report_ns, NULL),
-	ROW("nodeLeaseDurationSeconds", FIELD_INTEGER, lease_duration_seconds, NULL),
-	ROW("containerRuntimeEndpoint", FIELD_TEXT, container_runtime_endpoint, "container-runtime-endpoint"),
-	ROW("containerLogMaxSize", FIELD_QUANTITY, container_log_max_bytes, "container-log-max-size"),
-	ROW("containerLogMaxFiles", FIELD_INTEGER, container_log_max_files, "container-log-max-files"),
-	ROW("podLogsDir", FIELD_TEXT, pod_logs_directory, "pod-logs-dir"),
+        ROW("staticPodPath", FIELD_TEXT, static_pod_path, "pod-manifest-path"),
+        ROW("clusterDNS", FIELD_TEXTS, cluster_dns, "cluster-dns"),
+        ROW("clusterDomain", FIELD_TEXT, cluster_domain, "cluster-domain"),
+        ROW("resolvConf", FIELD_TEXT, resolv_conf, "resolv-conf"),
+        ROW("cgroupDriver", FIELD_TEXT, cgroup_driver, "cgroup-driver"),
+        ROW("cgroupRoot", FIELD_TEXT, cgroup_root, "cgroup-root"),
+        ROW("authentication.x509.clientCAFile", FIELD_TEXT, client_ca_file, "client-ca-file"),
+        ROW("tlsCertFile", FIELD_TEXT, tls_certificate_file, "tls-cert-file"),
+        ROW("tlsPrivateKeyFile", FIELD_TEXT, tls_private_key_file, "tls-private-key-file"),
+        ROW("address", FIELD_TEXT, address, "address"),
+        ROW("port", FIELD_INTEGER, port, "port"),
+        ROW("healthzBindAddress", FIELD_TEXT, healthz_address, "healthz-bind-address"),
+        ROW("healthzPort", FIELD_INTEGER, healthz_port, "healthz-port"),
+        ROW("maxPods", FIELD_INTEGER, max_pods, "max-pods"),
+        ROW("registerNode", FIELD_BOOL, register_node, "register-node"),
+        ROW("fileCheckFrequency", FIELD_DURATION, file_check_ns, "file-check-frequency"),
+        ROW("syncFrequency", FIELD_DURATION, sync_ns, "sync-frequency"),
+        ROW("nodeStatusUpdateFrequency", FIELD_DURATION, node_status_update_ns, "node-status-update-frequency"),
+        ROW("nodeStatusReportFrequency", FIELD_DURATION, node_status_report_ns, NULL),
+        ROW("nodeLeaseDurationSeconds", FIELD_INTEGER, lease_duration_seconds, NULL),
+        ROW("containerRuntimeEndpoint", FIELD_TEXT, container_runtime_endpoint, "container-runtime-endpoint"),
+        ROW("containerLogMaxSize", FIELD_QUANTITY, container_log_max_bytes, "container-log-max-size"),
+        ROW("containerLogMaxFiles", FIELD_INTEGER, container_log_max_files, "container-log-max-files"),
+        ROW("podLogsDir", FIELD_TEXT, pod_logs_directory, "pod-logs-dir"),
 };
 
 static const struct json *find(const struct json *document, const char *path)
@@ -116,7 +119,7 @@ static bool set_texts(struct arena *arena, const struct json *value, struct stri
 		return false;
 	list->items = ARENA_ARRAY(arena, const char *, value->length + 1);
 	list->count = 0;
-	json_for_each_item(item, value) {
+	json_for_each_item (item, value) {
 		if (!json_text(item))
 			return false;
 		list->items[list->count++] = arena_strdup(arena, json_text(item));
@@ -163,16 +166,17 @@ static int check_type(const struct json *document, const char *path, struct err 
 {
 	const char *version = json_get_text(document, "apiVersion");
 	const char *kind = json_get_text(document, "kind");
-	if (!version || !kind || strcmp(version, "kubelet.config.k8s.io/v1beta1") || strcmp(kind, "KubeletConfiguration"))
+	if (!version || !kind || strcmp(version, "kubelet.config.k8s.io/v1beta1") ||
+	    strcmp(kind, "KubeletConfiguration"))
 		return err_set(err, ERR_INVALID,
-			       "%s: no kind \"%s\" is registered for version \"%s\": want KubeletConfiguration of "
-			       "kubelet.config.k8s.io/v1beta1",
-			       path, kind ? kind : "", version ? version : "");
+		               "%s: no kind \"%s\" is registered for version \"%s\": want KubeletConfiguration of "
+		               "kubelet.config.k8s.io/v1beta1",
+		               path, kind ? kind : "", version ? version : "");
 	return 0;
 }
 
 int kubelet_config_load(struct arena *arena, const char *path, const struct option *options,
-			struct kubelet_config *config, struct err *err)
+                        struct kubelet_config *config, struct err *err)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(MAX_CONFIG_BYTES);
 	struct yaml_document *documents;
@@ -229,7 +233,8 @@ struct json *kubelet_config_to_json(struct arena *arena, const struct kubelet_co
 		const char *name = fields[index].path;
 		for (const char *dot; (dot = strchr(name, '.')); name = dot + 1)
 			object = json_ensure_object(arena, object, arena_strndup(arena, name, (size_t)(dot - name)));
-		json_set(arena, object, name, field_value(arena, &fields[index], (const char *)config + fields[index].offset));
+		json_set(arena, object, name,
+		         field_value(arena, &fields[index], (const char *)config + fields[index].offset));
 	}
 	return document;
 }

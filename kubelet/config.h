@@ -57,7 +57,7 @@ extern const struct kubelet_config kubelet_config_defaults;
 // Reads a KubeletConfiguration document (YAML or JSON) into the fields whose flags were not given (`options` tells).
 // Texts go to the arena, which lives as long as the config.
 NODISCARD int kubelet_config_load(struct arena *arena, const char *path, const struct option *options,
-				  struct kubelet_config *config, struct err *err);
+                                  struct kubelet_config *config, struct err *err);
 
 // The settings in effect, in the document's form, for /configz.
 struct json *kubelet_config_to_json(struct arena *arena, const struct kubelet_config *config);

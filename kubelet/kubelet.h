@@ -27,11 +27,11 @@ struct kubelet {
 	const char *node_name;
 	const char *node_ip;
 	int64_t node_memory_bytes;
-	struct rest_client *client;     // NULL: standalone, without an apiserver
-	struct event_recorder *events;  // NULL likewise
-	struct informer *services;      // NULL likewise
-	struct informer *api_pods;      // NULL likewise
-	struct mirror *mirror;          // NULL likewise
+	struct rest_client *client;    // NULL: standalone, without an apiserver
+	struct event_recorder *events; // NULL likewise
+	struct informer *services;     // NULL likewise
+	struct informer *api_pods;     // NULL likewise
+	struct mirror *mirror;         // NULL likewise
 	struct runtime *runtime;
 	struct object_cache *objects;
 	struct pod_manager *pods;

@@ -38,60 +38,75 @@ static const char *arg_anonymous = "";
 
 #define GROUP "Kubelet"
 static const struct option options[] = {
-	{"config", 0, OPTION_STRING, &arg_config.config_file, GROUP, "file", "KubeletConfiguration file; flags go before it"},
-	{"bootstrap-kubeconfig", 0, OPTION_STRING, &arg_config.bootstrap_kubeconfig, GROUP, "file",
-	 "credentials to use while --kubeconfig doesn't exist"},
-	{"hostname-override", 0, OPTION_STRING, &arg_config.hostname_override, GROUP, "name", "the node's name"},
-	{"node-ip", 0, OPTION_STRING, &arg_config.node_ip, GROUP, "address", "the node's address"},
-	{"root-dir", 0, OPTION_STRING, &arg_config.root_directory, GROUP, "folder", "where pods' volumes and records are kept"},
-	{"cert-dir", 0, OPTION_STRING, &arg_config.certificate_directory, GROUP, "folder",
-	 "where a serving certificate is made when none is given"},
-	{"pod-logs-dir", 0, OPTION_STRING, &arg_config.pod_logs_directory, GROUP, "folder", "where containers' logs are kept"},
-	{"pod-manifest-path", 0, OPTION_STRING, &arg_config.static_pod_path, GROUP, "path", "folder or file of static pods"},
-	{"file-check-frequency", 0, OPTION_DURATION, &arg_config.file_check_ns, GROUP, "duration",
-	 "how often the manifests are read again"},
-	{"sync-frequency", 0, OPTION_DURATION, &arg_config.sync_ns, GROUP, "duration", "how often running pods are looked at"},
-	{"container-runtime-endpoint", 0, OPTION_STRING, &arg_config.container_runtime_endpoint, GROUP, "address",
-	 "containerd's socket, unix:///…"},
-	{"oci-runtime", 0, OPTION_STRING, &arg_config.runtime_name, GROUP, "name", "containerd's name of the OCI runtime"},
-	{"container-logger", 0, OPTION_STRING, &arg_config.logger_path, GROUP, "file",
-	 "the program that writes containers' logs (crilog beside this program)"},
-	{"container-log-max-size", 0, OPTION_IGNORED, NULL, GROUP, "size", "set containerLogMaxSize in the config file"},
-	{"container-log-max-files", 0, OPTION_INT, &arg_config.container_log_max_files, GROUP, "number",
-	 "files kept of each container's log"},
-	{"pod-infra-container-image", 0, OPTION_STRING, &arg_config.infra_image, GROUP, "image",
-	 "image of the container that stands for a pod's sandbox"},
-	{"cni-conf-dir", 0, OPTION_STRING, &arg_config.cni_config_directory, GROUP, "folder", "network configurations"},
-	{"cni-bin-dir", 0, OPTION_STRING, &arg_config.cni_binary_path, GROUP, "folders", "network plugins, folders separated by ':'"},
-	{"cgroup-root", 0, OPTION_STRING, &arg_config.cgroup_root, GROUP, "path", "cgroup below which pods' cgroups are made"},
-	{"cgroup-driver", 0, OPTION_STRING, &arg_config.cgroup_driver, GROUP, "driver", "cgroupfs (systemd is taken for it)"},
-	{"cluster-dns", 0, OPTION_STRINGS, &arg_config.cluster_dns, GROUP, "addresses", "name servers of ClusterFirst pods"},
-	{"cluster-domain", 0, OPTION_STRING, &arg_config.cluster_domain, GROUP, "domain", "the cluster's domain"},
-	{"resolv-conf", 0, OPTION_STRING, &arg_config.resolv_conf, GROUP, "file", "the node's resolver configuration"},
-	{"node-labels", 0, OPTION_STRINGS, &arg_config.node_labels, GROUP, "labels", "labels of the node when it registers"},
-	{"register-with-taints", 0, OPTION_STRINGS, &arg_config.taints, GROUP, "taints", "taints of the node when it registers"},
-	{"register-node", 0, OPTION_BOOL, &arg_config.register_node, GROUP, "", "register the node with the API server"},
-	{"max-pods", 0, OPTION_INT, &arg_config.max_pods, GROUP, "number", "pods that the node may run"},
-	{"node-status-update-frequency", 0, OPTION_DURATION, &arg_config.node_status_update_ns, GROUP, "duration",
-	 "how often the node's status is looked at"},
-	{"address", 0, OPTION_STRING, &arg_config.address, GROUP, "address", "address of the HTTPS server"},
-	{"port", 0, OPTION_INT, &arg_config.port, GROUP, "port", "port of the HTTPS server; 0 serves none"},
-	{"read-only-port", 0, OPTION_INT, &arg_config.read_only_port, GROUP, "port", "accepted for compatibility"},
-	{"healthz-bind-address", 0, OPTION_STRING, &arg_config.healthz_address, GROUP, "address", "address of /healthz"},
-	{"healthz-port", 0, OPTION_INT, &arg_config.healthz_port, GROUP, "port", "port of /healthz; 0 serves none"},
-	{"client-ca-file", 0, OPTION_STRING, &arg_config.client_ca_file, GROUP, "file",
-	 "authority of the clients of the HTTPS server"},
-	{"tls-cert-file", 0, OPTION_STRING, &arg_config.tls_certificate_file, GROUP, "file", "serving certificate"},
-	{"tls-private-key-file", 0, OPTION_STRING, &arg_config.tls_private_key_file, GROUP, "file", "its key"},
-	{"anonymous-auth", 0, OPTION_STRING, &arg_anonymous, GROUP, "bool", "accepted for compatibility"},
-	{"authorization-mode", 0, OPTION_IGNORED, NULL, GROUP, "mode", "accepted for compatibility"},
-	{"authentication-token-webhook", 0, OPTION_IGNORED, NULL, GROUP, "bool", "accepted for compatibility"},
-	{"container-runtime", 0, OPTION_IGNORED, NULL, GROUP, "name", "accepted for compatibility"},
-	{"rotate-certificates", 0, OPTION_IGNORED, NULL, GROUP, "bool", "accepted for compatibility"},
-	{"fail-swap-on", 0, OPTION_IGNORED, NULL, GROUP, "bool", "accepted for compatibility"},
-	{"feature-gates", 0, OPTION_IGNORED, NULL, GROUP, "gates", "accepted for compatibility"},
-	DAEMON_OPTION_ROWS(arg_daemon),
-	{0},
+        {"config", 0, OPTION_STRING, &arg_config.config_file, GROUP, "file",
+         "KubeletConfiguration file; flags go before it"},
+        {"bootstrap-kubeconfig", 0, OPTION_STRING, &arg_config.bootstrap_kubeconfig, GROUP, "file",
+         "credentials to use while --kubeconfig doesn't exist"},
+        {"hostname-override", 0, OPTION_STRING, &arg_config.hostname_override, GROUP, "name", "the node's name"},
+        {"node-ip", 0, OPTION_STRING, &arg_config.node_ip, GROUP, "address", "the node's address"},
+        {"root-dir", 0, OPTION_STRING, &arg_config.root_directory, GROUP, "folder",
+         "where pods' volumes and records are kept"},
+        {"cert-dir", 0, OPTION_STRING, &arg_config.certificate_directory, GROUP, "folder",
+         "where a serving certificate is made when none is given"},
+        {"pod-logs-dir", 0, OPTION_STRING, &arg_config.pod_logs_directory, GROUP, "folder",
+         "where containers' logs are kept"},
+        {"pod-manifest-path", 0, OPTION_STRING, &arg_config.static_pod_path, GROUP, "path",
+         "folder or file of static pods"},
+        {"file-check-frequency", 0, OPTION_DURATION, &arg_config.file_check_ns, GROUP, "duration",
+         "how often the manifests are read again"},
+        {"sync-frequency", 0, OPTION_DURATION, &arg_config.sync_ns, GROUP, "duration",
+         "how often running pods are looked at"},
+        {"container-runtime-endpoint", 0, OPTION_STRING, &arg_config.container_runtime_endpoint, GROUP, "address",
+         "containerd's socket, unix:///…"},
+        {"oci-runtime", 0, OPTION_STRING, &arg_config.runtime_name, GROUP, "name",
+         "containerd's name of the OCI runtime"},
+        {"container-logger", 0, OPTION_STRING, &arg_config.logger_path, GROUP, "file",
+         "the program that writes containers' logs (crilog beside this program)"},
+        {"container-log-max-size", 0, OPTION_IGNORED, NULL, GROUP, "size",
+         "set containerLogMaxSize in the config file"},
+        {"container-log-max-files", 0, OPTION_INT, &arg_config.container_log_max_files, GROUP, "number",
+         "files kept of each container's log"},
+        {"pod-infra-container-image", 0, OPTION_STRING, &arg_config.infra_image, GROUP, "image",
+         "image of the container that stands for a pod's sandbox"},
+        {"cni-conf-dir", 0, OPTION_STRING, &arg_config.cni_config_directory, GROUP, "folder", "network configurations"},
+        {"cni-bin-dir", 0, OPTION_STRING, &arg_config.cni_binary_path, GROUP, "folders",
+         "network plugins, folders separated by ':'"},
+        {"cgroup-root", 0, OPTION_STRING, &arg_config.cgroup_root, GROUP, "path",
+         "cgroup below which pods' cgroups are made"},
+        {"cgroup-driver", 0, OPTION_STRING, &arg_config.cgroup_driver, GROUP, "driver",
+         "cgroupfs (systemd is taken for it)"},
+        {"cluster-dns", 0, OPTION_STRINGS, &arg_config.cluster_dns, GROUP, "addresses",
+         "name servers of ClusterFirst pods"},
+        {"cluster-domain", 0, OPTION_STRING, &arg_config.cluster_domain, GROUP, "domain", "the cluster's domain"},
+        {"resolv-conf", 0, OPTION_STRING, &arg_config.resolv_conf, GROUP, "file", "the node's resolver configuration"},
+        {"node-labels", 0, OPTION_STRINGS, &arg_config.node_labels, GROUP, "labels",
+         "labels of the node when it registers"},
+        {"register-with-taints", 0, OPTION_STRINGS, &arg_config.taints, GROUP, "taints",
+         "taints of the node when it registers"},
+        {"register-node", 0, OPTION_BOOL, &arg_config.register_node, GROUP, "",
+         "register the node with the API server"},
+        {"max-pods", 0, OPTION_INT, &arg_config.max_pods, GROUP, "number", "pods that the node may run"},
+        {"node-status-update-frequency", 0, OPTION_DURATION, &arg_config.node_status_update_ns, GROUP, "duration",
+         "how often the node's status is looked at"},
+        {"address", 0, OPTION_STRING, &arg_config.address, GROUP, "address", "address of the HTTPS server"},
+        {"port", 0, OPTION_INT, &arg_config.port, GROUP, "port", "port of the HTTPS server; 0 serves none"},
+        {"read-only-port", 0, OPTION_INT, &arg_config.read_only_port, GROUP, "port", "accepted for compatibility"},
+        {"healthz-bind-address", 0, OPTION_STRING, &arg_config.healthz_address, GROUP, "address",
+         "address of /healthz"},
+        {"healthz-port", 0, OPTION_INT, &arg_config.healthz_port, GROUP, "port", "port of /healthz; 0 serves none"},
+        {"client-ca-file", 0, OPTION_STRING, &arg_config.client_ca_file, GROUP, "file",
+         "authority of the clients of the HTTPS server"},
+        {"tls-cert-file", 0, OPTION_STRING, &arg_config.tls_certificate_file, GROUP, "file", "serving certificate"},
+        {"tls-private-key-file", 0, OPTION_STRING, &arg_config.tls_private_key_file, GROUP, "file", "its key"},
+        {"anonymous-auth", 0, OPTION_STRING, &arg_anonymous, GROUP, "bool", "accepted for compatibility"},
+        {"authorization-mode", 0, OPTION_IGNORED, NULL, GROUP, "mode", "accepted for compatibility"},
+        {"authentication-token-webhook", 0, OPTION_IGNORED, NULL, GROUP, "bool", "accepted for compatibility"},
+        {"container-runtime", 0, OPTION_IGNORED, NULL, GROUP, "name", "accepted for compatibility"},
+        {"rotate-certificates", 0, OPTION_IGNORED, NULL, GROUP, "bool", "accepted for compatibility"},
+        {"fail-swap-on", 0, OPTION_IGNORED, NULL, GROUP, "bool", "accepted for compatibility"},
+        {"feature-gates", 0, OPTION_IGNORED, NULL, GROUP, "gates", "accepted for compatibility"},
+        DAEMON_OPTION_ROWS(arg_daemon),
+        {0},
 };
 
 struct main_state {
@@ -121,7 +136,7 @@ static int find_logger(struct err *err)
 	arg_config.logger_path = arena_printf(state.arena, "%.*s/crilog", (int)(slash - path), path);
 	if (access(arg_config.logger_path, X_OK) < 0)
 		return err_set_errno(err, errno, "the container logger %s can't be run (see --container-logger)",
-				     arg_config.logger_path);
+		                     arg_config.logger_path);
 	return 0;
 }
 
@@ -129,13 +144,16 @@ static int check_values(struct err *err)
 {
 	static const char prefix[] = "unix://";
 	if (geteuid() != 0)
-		return err_set(err, ERR_FORBIDDEN, "kubelet needs to run as uid `0`: it mounts, and makes namespaces and cgroups");
+		return err_set(err, ERR_FORBIDDEN,
+		               "kubelet needs to run as uid `0`: it mounts, and makes namespaces and cgroups");
 	if (!strncmp(arg_config.container_runtime_endpoint, prefix, strlen(prefix)))
 		arg_config.container_runtime_endpoint += strlen(prefix);
 	if (*arg_config.container_runtime_endpoint != '/')
-		return err_set(err, ERR_INVALID, "invalid --container-runtime-endpoint: want unix:///path of containerd's socket");
+		return err_set(err, ERR_INVALID,
+		               "invalid --container-runtime-endpoint: want unix:///path of containerd's socket");
 	if (strcmp(arg_config.cgroup_driver, "cgroupfs") && strcmp(arg_config.cgroup_driver, "systemd"))
-		return err_set(err, ERR_INVALID, "invalid cgroup driver \"%s\": want cgroupfs or systemd", arg_config.cgroup_driver);
+		return err_set(err, ERR_INVALID, "invalid cgroup driver \"%s\": want cgroupfs or systemd",
+		               arg_config.cgroup_driver);
 	if (*arg_config.bootstrap_kubeconfig && *arg_daemon.kubeconfig && access(arg_daemon.kubeconfig, R_OK) < 0)
 		arg_daemon.kubeconfig = arg_config.bootstrap_kubeconfig;
 	return 0;
@@ -160,7 +178,7 @@ static int configure(struct daemon *daemon, struct err *err)
 // --- pods of the API ------------------------------------------------------------------------
 
 static void on_pod_changed(struct informer_handler *handler, struct api_object *old_object,
-			   struct api_object *new_object)
+                           struct api_object *new_object)
 {
 	(void)handler;
 	bool replaced = old_object && new_object && strcmp(old_object->uid, new_object->uid);
@@ -182,13 +200,13 @@ static void start_client(struct daemon *daemon)
 	struct kubelet *kubelet = &state.kubelet;
 	kubelet->client = daemon->client;
 	kubelet->events = event_recorder_new(kubelet->client, "kubelet", kubelet->node_name);
-	kubelet->services =
-		informer_new(kubelet->client,
-			     &(struct informer_config){.resource = schema_find_resource("", "v1", "services")});
-	kubelet->api_pods = informer_new(
-		kubelet->client, &(struct informer_config){
-					 .resource = schema_find_resource("", "v1", "pods"),
-					 .field_selector = arena_printf(state.arena, "spec.nodeName=%s", kubelet->node_name)});
+	kubelet->services = informer_new(
+	        kubelet->client, &(struct informer_config){.resource = schema_find_resource("", "v1", "services")});
+	kubelet->api_pods =
+	        informer_new(kubelet->client,
+	                     &(struct informer_config){.resource = schema_find_resource("", "v1", "pods"),
+	                                               .field_selector = arena_printf(state.arena, "spec.nodeName=%s",
+	                                                                              kubelet->node_name)});
 }
 
 // --- life --------------------------------------------------------------------------------------
@@ -219,9 +237,9 @@ static int start(struct daemon *daemon, struct err *err)
 	struct kubelet *kubelet = &state.kubelet;
 	signal(SIGPIPE, SIG_IGN);
 	*kubelet = (struct kubelet){
-		.loop = daemon->loop,
-		.config = &arg_config,
-		.cni = {.config_directory = arg_config.cni_config_directory, .binary_path = arg_config.cni_binary_path},
+	        .loop = daemon->loop,
+	        .config = &arg_config,
+	        .cni = {.config_directory = arg_config.cni_config_directory, .binary_path = arg_config.cni_binary_path},
 	};
 	int result = find_node(daemon, err);
 	if (result == 0)
@@ -230,13 +248,13 @@ static int start(struct daemon *daemon, struct err *err)
 		return result;
 	kubelet->pool = work_pool_new(WORKER_THREADS);
 	struct ctr_runtime_config runtime = {
-		.address = arg_config.container_runtime_endpoint,
-		.namespace_name = "k8s.io",
-		.logger_path = arg_config.logger_path,
-		.runtime_name = arg_config.runtime_name,
-		.log_max_bytes = arg_config.container_log_max_bytes,
-		.log_max_files = arg_config.container_log_max_files,
-		.lock_path = arena_printf(state.arena, "%s/runtime.lock", arg_config.root_directory),
+	        .address = arg_config.container_runtime_endpoint,
+	        .namespace_name = "k8s.io",
+	        .logger_path = arg_config.logger_path,
+	        .runtime_name = arg_config.runtime_name,
+	        .log_max_bytes = arg_config.container_log_max_bytes,
+	        .log_max_files = arg_config.container_log_max_files,
+	        .lock_path = arena_printf(state.arena, "%s/runtime.lock", arg_config.root_directory),
 	};
 	kubelet->runtime = ctr_runtime_new(daemon->loop, &runtime);
 	if (daemon->client)
@@ -321,15 +339,15 @@ static void stop(struct daemon *daemon)
 }
 
 static const struct daemon_program program = {
-	.name = "kubelet",
-	.summary = "The node agent: runs the pods that are bound to its node through containerd, and reports on them.",
-	.options = options,
-	.values = &arg_daemon,
-	.kubeconfig_optional = true,
-	.configure = configure,
-	.start = start,
-	.stop = stop,
-	.terminate = terminate,
+        .name = "kubelet",
+        .summary = "The node agent: runs the pods that are bound to its node through containerd, and reports on them.",
+        .options = options,
+        .values = &arg_daemon,
+        .kubeconfig_optional = true,
+        .configure = configure,
+        .start = start,
+        .stop = stop,
+        .terminate = terminate,
 };
 
 int main(int argc, char **argv)

@@ -62,7 +62,8 @@ static struct json *load_file(struct arena *arena, const char *path)
 {
 	struct json *document = NULL;
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(MAX_CONFIG_BYTES);
-	if (file_read(path, &text, NULL) < 0 || json_parse(arena, strbuf_text(&text), text.length, NULL, &document, NULL) < 0)
+	if (file_read(path, &text, NULL) < 0 ||
+	    json_parse(arena, strbuf_text(&text), text.length, NULL, &document, NULL) < 0)
 		return NULL;
 	if (!json_get_text(document, "name"))
 		return NULL;
@@ -83,9 +84,9 @@ int cni_load(struct arena *arena, const char *config_directory, struct json **re
 	free(entries);
 	if (!list)
 		return err_set(err, ERR_NOT_FOUND,
-			       "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
-			       "message:Network plugin returns error: cni plugin not initialized (no network in %s)",
-			       config_directory);
+		               "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
+		               "message:Network plugin returns error: cni plugin not initialized (no network in %s)",
+		               config_directory);
 	*ret_list = list;
 	return 0;
 }
@@ -109,7 +110,7 @@ static struct json *port_mappings(struct arena *arena, const struct cni_attachme
 }
 
 struct json *cni_plugin_input(struct arena *arena, const struct json *list, const struct json *plugin,
-			      const struct cni_attachment *attachment, const struct json *previous_result)
+                              const struct cni_attachment *attachment, const struct json *previous_result)
 {
 	struct json *input = json_clone(arena, plugin);
 	const char *version = json_get_text(list, "cniVersion");
@@ -117,7 +118,7 @@ struct json *cni_plugin_input(struct arena *arena, const struct json *list, cons
 	json_set_text(arena, input, "cniVersion", version ? version : "0.2.0");
 	if (json_get_bool(json_get(plugin, "capabilities"), "portMappings", false) && attachment->port_count)
 		json_set(arena, json_ensure_object(arena, input, "runtimeConfig"), "portMappings",
-			 port_mappings(arena, attachment));
+		         port_mappings(arena, attachment));
 	json_remove(input, "capabilities");
 	if (previous_result)
 		json_set(arena, input, "prevResult", json_clone(arena, previous_result));
@@ -183,11 +184,13 @@ static void note_failure(struct cni_op *op, const struct process_result *result,
 		text = json_get_text(document, "msg");
 	if (result->timed_out)
 		(void)err_set(&err, ERR_TIMEOUT, "plugin type=\"%s\" failed (%s): timed out", type,
-			      op->adding && !op->undoing ? "add" : "delete");
+		              op->adding && !op->undoing ? "add" : "delete");
 	else
 		(void)err_set(&err, ERR_INTERNAL, "plugin type=\"%s\" failed (%s): %s", type,
-			      op->adding && !op->undoing ? "add" : "delete",
-			      text ? text : result->error_output_length ? result->error_output : "netplugin failed");
+		              op->adding && !op->undoing ? "add" : "delete",
+		              text                          ? text
+		              : result->error_output_length ? result->error_output
+		                                            : "netplugin failed");
 	if (op->err.code == ERR_NONE)
 		op->err = err;
 }
@@ -251,27 +254,27 @@ static void start_plugin(struct cni_op *op, const char *binary, const struct jso
 	json_write(&text, input);
 	const char *path = getenv("PATH");
 	const char *environment[] = {
-		arena_printf(op->arena, "PATH=%s", path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"),
-		arena_printf(op->arena, "CNI_COMMAND=%s", deleting ? "DEL" : "ADD"),
-		arena_printf(op->arena, "CNI_CONTAINERID=%s", attachment->container_id),
-		arena_printf(op->arena, "CNI_NETNS=%s", attachment->network_path ? attachment->network_path : ""),
-		arena_printf(op->arena, "CNI_IFNAME=%s", interface_name),
-		arena_printf(op->arena, "CNI_PATH=%s", op->binary_path),
-		arena_printf(op->arena,
-			     "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s;"
-			     "K8S_POD_INFRA_CONTAINER_ID=%s;K8S_POD_UID=%s",
-			     attachment->pod_namespace, attachment->pod_name, attachment->container_id,
-			     attachment->pod_uid),
-		NULL,
+	        arena_printf(op->arena, "PATH=%s", path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"),
+	        arena_printf(op->arena, "CNI_COMMAND=%s", deleting ? "DEL" : "ADD"),
+	        arena_printf(op->arena, "CNI_CONTAINERID=%s", attachment->container_id),
+	        arena_printf(op->arena, "CNI_NETNS=%s", attachment->network_path ? attachment->network_path : ""),
+	        arena_printf(op->arena, "CNI_IFNAME=%s", interface_name),
+	        arena_printf(op->arena, "CNI_PATH=%s", op->binary_path),
+	        arena_printf(op->arena,
+	                     "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s;"
+	                     "K8S_POD_INFRA_CONTAINER_ID=%s;K8S_POD_UID=%s",
+	                     attachment->pod_namespace, attachment->pod_name, attachment->container_id,
+	                     attachment->pod_uid),
+	        NULL,
 	};
 	struct process_config config = {
-		.argv = (const char *const[]){binary, NULL},
-		.environment = environment,
-		.stdin_data = strbuf_text(&text),
-		.stdin_length = text.length,
-		.timeout_ns = PLUGIN_TIMEOUT_NS,
-		.on_exit = on_plugin_exit,
-		.context = op,
+	        .argv = (const char *const[]){binary, NULL},
+	        .environment = environment,
+	        .stdin_data = strbuf_text(&text),
+	        .stdin_length = text.length,
+	        .timeout_ns = PLUGIN_TIMEOUT_NS,
+	        .on_exit = on_plugin_exit,
+	        .context = op,
 	};
 	struct process *process;
 	struct err err = ERR_INIT;
@@ -285,7 +288,8 @@ static void start_plugin(struct cni_op *op, const char *binary, const struct jso
 static void missing_plugin(struct cni_op *op, const char *type)
 {
 	if (op->err.code == ERR_NONE)
-		(void)err_set(&op->err, ERR_NOT_FOUND, "failed to find plugin \"%s\" in path [%s]", type, op->binary_path);
+		(void)err_set(&op->err, ERR_NOT_FOUND, "failed to find plugin \"%s\" in path [%s]", type,
+		              op->binary_path);
 	if (op->adding)
 		op->undoing = true;
 	op->position--;
@@ -297,11 +301,13 @@ static void step_loopback(struct cni_op *op)
 	struct json *list = NULL;
 	const char *binary = find_binary(op, "loopback");
 	if (!binary || json_parse(op->arena, LOOPBACK_LIST, strlen(LOOPBACK_LIST), NULL, &list, NULL) < 0) {
-		(void)err_set(&op->err, ERR_NOT_FOUND, "failed to find plugin \"loopback\" in path [%s]", op->binary_path);
+		(void)err_set(&op->err, ERR_NOT_FOUND, "failed to find plugin \"loopback\" in path [%s]",
+		              op->binary_path);
 		cni_op_finish(op);
 		return;
 	}
-	struct json *input = cni_plugin_input(op->arena, list, json_get(list, "plugins")->items[0], &op->attachment, NULL);
+	struct json *input =
+	        cni_plugin_input(op->arena, list, json_get(list, "plugins")->items[0], &op->attachment, NULL);
 	start_plugin(op, binary, input, "lo");
 }
 
@@ -323,7 +329,7 @@ static void cni_op_step(struct cni_op *op)
 		return;
 	}
 	start_plugin(op, binary, cni_plugin_input(op->arena, op->list, plugin, &op->attachment, op->result),
-		     op->attachment.interface_name);
+	             op->attachment.interface_name);
 }
 
 static void copy_attachment(struct cni_op *op, const struct cni_attachment *from)
@@ -336,31 +342,32 @@ static void copy_attachment(struct cni_op *op, const struct cni_attachment *from
 		ports[index].host_ip = arena_strdup(arena, from->ports[index].host_ip);
 	}
 	op->attachment = (struct cni_attachment){
-		.container_id = arena_strdup(arena, from->container_id),
-		.network_path = arena_strdup(arena, from->network_path),
-		.interface_name = arena_strdup(arena, from->interface_name),
-		.pod_namespace = arena_strdup(arena, from->pod_namespace),
-		.pod_name = arena_strdup(arena, from->pod_name),
-		.pod_uid = arena_strdup(arena, from->pod_uid),
-		.ports = ports,
-		.port_count = from->port_count,
+	        .container_id = arena_strdup(arena, from->container_id),
+	        .network_path = arena_strdup(arena, from->network_path),
+	        .interface_name = arena_strdup(arena, from->interface_name),
+	        .pod_namespace = arena_strdup(arena, from->pod_namespace),
+	        .pod_name = arena_strdup(arena, from->pod_name),
+	        .pod_uid = arena_strdup(arena, from->pod_uid),
+	        .ports = ports,
+	        .port_count = from->port_count,
 	};
 }
 
 static void cni_op_begin(struct loop *loop, const struct cni_config *config, const struct cni_attachment *attachment,
-			 bool adding, cni_done_fn *done, void *context)
+                         bool adding, cni_done_fn *done, void *context)
 {
 	struct cni_op *op = NEW(struct cni_op);
 	*op = (struct cni_op){
-		.loop = loop,
-		.arena = arena_new(0),
-		.binary_path = xstrdup(config->binary_path),
-		.adding = adding,
-		.done = done,
-		.context = context,
+	        .loop = loop,
+	        .arena = arena_new(0),
+	        .binary_path = xstrdup(config->binary_path),
+	        .adding = adding,
+	        .done = done,
+	        .context = context,
 	};
 	copy_attachment(op, attachment);
-	if (json_parse(op->arena, attachment->list_text, strlen(attachment->list_text), NULL, &op->list, &op->err) < 0) {
+	if (json_parse(op->arena, attachment->list_text, strlen(attachment->list_text), NULL, &op->list, &op->err) <
+	    0) {
 		cni_op_finish(op);
 		return;
 	}
@@ -369,19 +376,19 @@ static void cni_op_begin(struct loop *loop, const struct cni_config *config, con
 		op->position = (int)json_get(op->list, "plugins")->length - 1;
 		if (attachment->result_text)
 			(void)json_parse(op->arena, attachment->result_text, strlen(attachment->result_text), NULL,
-					 &op->result, NULL);
+			                 &op->result, NULL);
 	}
 	cni_op_step(op);
 }
 
 void cni_add(struct loop *loop, const struct cni_config *config, const struct cni_attachment *attachment,
-	     cni_done_fn *done, void *context)
+             cni_done_fn *done, void *context)
 {
 	cni_op_begin(loop, config, attachment, true, done, context);
 }
 
 void cni_delete(struct loop *loop, const struct cni_config *config, const struct cni_attachment *attachment,
-		cni_done_fn *done, void *context)
+                cni_done_fn *done, void *context)
 {
 	cni_op_begin(loop, config, attachment, false, done, context);
 }
@@ -392,7 +399,7 @@ size_t cni_result_addresses(struct arena *arena, const char *result_text, const 
 	size_t count = 0;
 	if (!result_text || json_parse(arena, result_text, strlen(result_text), NULL, &result, NULL) < 0)
 		return 0;
-	json_for_each_item(entry, json_get(result, "ips")) {
+	json_for_each_item (entry, json_get(result, "ips")) {
 		const char *address = json_get_text(entry, "address");
 		if (address && count < capacity)
 			ret_addresses[count++] = arena_strndup(arena, address, strcspn(address, "/"));

@@ -44,15 +44,15 @@ typedef void cni_done_fn(void *context, const char *result_text, const struct er
 // Brings the loopback up and runs ADD through the list. On failure everything is undone by DEL. The attachment is
 // copied. done comes exactly once, never from inside.
 void cni_add(struct loop *loop, const struct cni_config *config, const struct cni_attachment *attachment,
-	     cni_done_fn *done, void *context);
+             cni_done_fn *done, void *context);
 // Runs DEL through the list backwards; result_text is NULL. All plugins are run whatever one of them says; the first
 // error is given.
 void cni_delete(struct loop *loop, const struct cni_config *config, const struct cni_attachment *attachment,
-		cni_done_fn *done, void *context);
+                cni_done_fn *done, void *context);
 
 // The addresses of a result, without prefix lengths, in order.
 size_t cni_result_addresses(struct arena *arena, const char *result_text, const char **ret_addresses, size_t capacity);
 
 // The configuration that one plugin gets on its standard input.
 struct json *cni_plugin_input(struct arena *arena, const struct json *list, const struct json *plugin,
-			      const struct cni_attachment *attachment, const struct json *previous_result);
+                              const struct cni_attachment *attachment, const struct json *previous_result);

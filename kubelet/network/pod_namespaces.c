@@ -69,7 +69,7 @@ static void keep(const char *own, const char *path)
 static void become_namespaces(const struct pod_namespaces *namespaces)
 {
 	int flags = (namespaces->network_path ? CLONE_NEWNET : 0) | (namespaces->ipc_path ? CLONE_NEWIPC : 0) |
-		    (namespaces->uts_path ? CLONE_NEWUTS : 0);
+	            (namespaces->uts_path ? CLONE_NEWUTS : 0);
 	if (unshare(flags) < 0)
 		_exit(errno);
 	if (namespaces->uts_path && sethostname(namespaces->hostname, strlen(namespaces->hostname)) < 0)
@@ -88,7 +88,7 @@ static int prepare_directory(struct err *err)
 }
 
 void pod_namespaces_create(struct loop *loop, const struct pod_namespaces *namespaces,
-			   void (*done)(void *context, const struct err *err), void *context)
+                           void (*done)(void *context, const struct err *err), void *context)
 {
 	struct create_op *op = NEW(struct create_op);
 	*op = (struct create_op){.done = done, .context = context};

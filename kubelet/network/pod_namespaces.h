@@ -17,9 +17,10 @@ struct pod_namespaces {
 	const char *hostname; // for the UTS namespace
 };
 
-// Makes them in a child process, in place of half-made ones. done comes exactly once, never from inside. Texts are borrowed until then.
+// Makes them in a child process, in place of half-made ones. done comes exactly once, never from inside. Texts are
+// borrowed until then.
 void pod_namespaces_create(struct loop *loop, const struct pod_namespaces *namespaces,
-			   void (*done)(void *context, const struct err *err), void *context);
+                           void (*done)(void *context, const struct err *err), void *context);
 
 // Unmounts and removes the files; harmless when they are gone.
 void pod_namespaces_remove(const struct pod_namespaces *namespaces);

@@ -38,7 +38,7 @@ struct node_agent {
 	struct rest_call *lease_call;
 	bool lease_missing;
 	bool was_ready;
-	bool again; // woken while a call was under way
+	bool again;     // woken while a call was under way
 	char *compared; // the status sent last, without heartbeat
 	char *comparing;
 	struct arena *sent_arena;
@@ -95,8 +95,8 @@ static void on_images(void *context, const struct runtime_image_info *images, si
 	agent->image_count = count;
 	for (size_t index = 0; index < count; index++)
 		agent->images[index] = (struct node_image){.reference = xstrdup(images[index].reference),
-							   .digest = xstrdup(images[index].digest),
-							   .size_bytes = images[index].size_bytes};
+		                                           .digest = xstrdup(images[index].digest),
+		                                           .size_bytes = images[index].size_bytes};
 }
 
 static void refresh_images(struct node_agent *agent, bool ready)
@@ -126,14 +126,14 @@ static void fill_view(struct node_agent *agent, struct arena *arena, struct node
 		trouble = arena_printf(arena, "container runtime is down: %s", trouble);
 	refresh_images(agent, ready);
 	*view = (struct node_view){
-		.kubelet = kubelet,
-		.facts = node_facts_read(arena, kubelet->config->root_directory),
-		.runtime_version = kubelet->runtime->operations->version(kubelet->runtime),
-		.trouble = trouble,
-		.images = agent->images,
-		.image_count = agent->image_count,
-		.previous = agent->sent,
-		.now_ns = loop_realtime_ns(kubelet->loop),
+	        .kubelet = kubelet,
+	        .facts = node_facts_read(arena, kubelet->config->root_directory),
+	        .runtime_version = kubelet->runtime->operations->version(kubelet->runtime),
+	        .trouble = trouble,
+	        .images = agent->images,
+	        .image_count = agent->image_count,
+	        .previous = agent->sent,
+	        .now_ns = loop_realtime_ns(kubelet->loop),
 	};
 }
 
@@ -143,12 +143,14 @@ static void note_readiness(struct node_agent *agent, const struct node_view *vie
 	if (ready == agent->was_ready)
 		return;
 	agent->was_ready = ready;
-	const struct event_target target = {
-		.api_version = "v1", .kind = "Node", .namespace_name = "", .name = agent->kubelet->node_name,
-		.uid = agent->kubelet->node_name};
+	const struct event_target target = {.api_version = "v1",
+	                                    .kind = "Node",
+	                                    .namespace_name = "",
+	                                    .name = agent->kubelet->node_name,
+	                                    .uid = agent->kubelet->node_name};
 	log_info("Node readiness changed", kv_bool("ready", ready), kv_str("why", ready ? "" : view->trouble));
 	event_record(agent->kubelet->events, &target, "Normal", ready ? "NodeReady" : "NodeNotReady",
-		     "Node %s status is now: %s", agent->kubelet->node_name, ready ? "NodeReady" : "NodeNotReady");
+	             "Node %s status is now: %s", agent->kubelet->node_name, ready ? "NodeReady" : "NodeNotReady");
 }
 
 static char *text_of(const struct json *value)
@@ -183,7 +185,7 @@ static void on_registered(void *context, const struct rest_response *response)
 	const char *uid = response->err.code == ERR_NONE ? object_uid(response->object) : NULL;
 	if (!uid) {
 		log_warning("Could not register the node", kv_str("node", agent->kubelet->node_name),
-			    kv_err(&response->err));
+		            kv_err(&response->err));
 		finish_call(agent, RETRY_NS);
 		return;
 	}
@@ -204,12 +206,12 @@ static void patch_labels(struct node_agent *agent)
 	json_set(arena, json_ensure_object(arena, patch, "metadata"), "labels", json_path(node, "metadata", "labels"));
 	AUTO_FREE char *body = text_of(patch);
 	struct rest_request request = {
-		.method = "PATCH",
-		.resource = nodes(),
-		.name = agent->kubelet->node_name,
-		.body_type = REST_STRATEGIC_MERGE_PATCH,
-		.body = body,
-		.body_length = strlen(body),
+	        .method = "PATCH",
+	        .resource = nodes(),
+	        .name = agent->kubelet->node_name,
+	        .body_type = REST_STRATEGIC_MERGE_PATCH,
+	        .body = body,
+	        .body_length = strlen(body),
 	};
 	agent->call = rest_start(agent->kubelet->client, &request, on_registered, agent);
 }
@@ -229,9 +231,10 @@ static void register_node(struct node_agent *agent, struct arena *arena, const s
 	api_time_format(view->now_ns, now);
 	AUTO_FREE char *body = text_of(node_object_build(arena, view, now));
 	struct rest_request request = {
-		.method = "POST", .resource = nodes(), .body = body, .body_length = strlen(body)};
+	        .method = "POST", .resource = nodes(), .body = body, .body_length = strlen(body)};
 	if (!agent->kubelet->config->register_node)
-		request = (struct rest_request){.method = "GET", .resource = nodes(), .name = agent->kubelet->node_name};
+		request =
+		        (struct rest_request){.method = "GET", .resource = nodes(), .name = agent->kubelet->node_name};
 	agent->call = rest_start(agent->kubelet->client, &request, on_posted, agent);
 }
 
@@ -276,13 +279,13 @@ static void send_status(struct node_agent *agent, const struct node_view *view)
 	agent->sent = status;
 	agent->comparing = TAKE(compared);
 	struct rest_request request = {
-		.method = "PATCH",
-		.resource = nodes(),
-		.name = agent->kubelet->node_name,
-		.subresource = "status",
-		.body_type = REST_STRATEGIC_MERGE_PATCH,
-		.body = body,
-		.body_length = strlen(body),
+	        .method = "PATCH",
+	        .resource = nodes(),
+	        .name = agent->kubelet->node_name,
+	        .subresource = "status",
+	        .body_type = REST_STRATEGIC_MERGE_PATCH,
+	        .body = body,
+	        .body_length = strlen(body),
 	};
 	agent->call = rest_start(agent->kubelet->client, &request, on_status_sent, agent);
 }
@@ -334,24 +337,24 @@ static void on_lease_timer(struct loop_timer *timer)
 	char now[API_TIME_BYTES];
 	api_micro_time_format(loop_realtime_ns(agent->kubelet->loop), now);
 	AUTO_FREE char *spec =
-		xasprintf("\"spec\":{\"holderIdentity\":\"%s\",\"leaseDurationSeconds\":%lld,\"renewTime\":\"%s\"}", name,
-			  (long long)agent->kubelet->config->lease_duration_seconds, now);
-	AUTO_FREE char *body =
-		agent->lease_missing
-			? xasprintf("{\"apiVersion\":\"coordination.k8s.io/v1\",\"kind\":\"Lease\",\"metadata\":{\"name\":\"%s\","
-				    "\"namespace\":\"kube-node-lease\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":"
-				    "\"Node\",\"name\":\"%s\",\"uid\":\"%s\"}]},%s}",
-				    name, name, agent->uid, spec)
-			: xasprintf("{%s}", spec);
+	        xasprintf("\"spec\":{\"holderIdentity\":\"%s\",\"leaseDurationSeconds\":%lld,\"renewTime\":\"%s\"}",
+	                  name, (long long)agent->kubelet->config->lease_duration_seconds, now);
+	AUTO_FREE char *body = agent->lease_missing ? xasprintf("{\"apiVersion\":\"coordination.k8s.io/"
+	                                                        "v1\",\"kind\":\"Lease\",\"metadata\":{\"name\":\"%s\","
+	                                                        "\"namespace\":\"kube-node-lease\",\"ownerReferences\":"
+	                                                        "[{\"apiVersion\":\"v1\",\"kind\":"
+	                                                        "\"Node\",\"name\":\"%s\",\"uid\":\"%s\"}]},%s}",
+	                                                        name, name, agent->uid, spec)
+	                                            : xasprintf("{%s}", spec);
 	struct rest_request request = {
-		.method = agent->lease_missing ? "POST" : "PATCH",
-		.resource = schema_find_resource("coordination.k8s.io", "v1", "leases"),
-		.namespace_name = "kube-node-lease",
-		.name = agent->lease_missing ? NULL : name,
-		.body_type = agent->lease_missing ? REST_JSON : REST_MERGE_PATCH,
-		.body = body,
-		.body_length = strlen(body),
-		.timeout_ns = LEASE_PERIOD_NS,
+	        .method = agent->lease_missing ? "POST" : "PATCH",
+	        .resource = schema_find_resource("coordination.k8s.io", "v1", "leases"),
+	        .namespace_name = "kube-node-lease",
+	        .name = agent->lease_missing ? NULL : name,
+	        .body_type = agent->lease_missing ? REST_JSON : REST_MERGE_PATCH,
+	        .body = body,
+	        .body_length = strlen(body),
+	        .timeout_ns = LEASE_PERIOD_NS,
 	};
 	agent->lease_call = rest_start(agent->kubelet->client, &request, on_lease, agent);
 }

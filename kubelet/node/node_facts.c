@@ -55,18 +55,18 @@ struct node_facts node_facts_read(struct arena *arena, const char *root_director
 	struct utsname names;
 	uname(&names);
 	struct node_facts facts = {
-		.cpus = sysconf(_SC_NPROCESSORS_ONLN),
-		.memory_bytes = meminfo_bytes(strbuf_text(&meminfo), "MemTotal:"),
-		.memory_available_bytes = meminfo_bytes(strbuf_text(&meminfo), "MemAvailable:"),
-		.storage_bytes = (int64_t)(storage.f_blocks * storage.f_frsize),
-		.storage_available_bytes = (int64_t)(storage.f_bavail * storage.f_frsize),
-		.inodes = (int64_t)storage.f_files,
-		.inodes_available = (int64_t)storage.f_favail,
-		.max_pids = strtoll(first_line(arena, "/proc/sys/kernel/pid_max"), NULL, 10),
-		.machine_id = first_line(arena, "/etc/machine-id"),
-		.boot_id = first_line(arena, "/proc/sys/kernel/random/boot_id"),
-		.kernel_version = arena_strdup(arena, names.release),
-		.os_image = os_image(arena),
+	        .cpus = sysconf(_SC_NPROCESSORS_ONLN),
+	        .memory_bytes = meminfo_bytes(strbuf_text(&meminfo), "MemTotal:"),
+	        .memory_available_bytes = meminfo_bytes(strbuf_text(&meminfo), "MemAvailable:"),
+	        .storage_bytes = (int64_t)(storage.f_blocks * storage.f_frsize),
+	        .storage_available_bytes = (int64_t)(storage.f_bavail * storage.f_frsize),
+	        .inodes = (int64_t)storage.f_files,
+	        .inodes_available = (int64_t)storage.f_favail,
+	        .max_pids = strtoll(first_line(arena, "/proc/sys/kernel/pid_max"), NULL, 10),
+	        .machine_id = first_line(arena, "/etc/machine-id"),
+	        .boot_id = first_line(arena, "/proc/sys/kernel/random/boot_id"),
+	        .kernel_version = arena_strdup(arena, names.release),
+	        .os_image = os_image(arena),
 	};
 	facts.system_uuid = first_known(first_line(arena, "/sys/class/dmi/id/product_uuid"), facts.machine_id);
 	const char *load = first_line(arena, "/proc/loadavg"); // "0.1 0.1 0.1 1/123 4711"
@@ -103,7 +103,7 @@ char *node_address_guess(struct arena *arena)
 	for (const struct ifaddrs *one = addresses; one; one = one->ifa_next) {
 		char text[INET_ADDRSTRLEN];
 		bool usable = one->ifa_addr && one->ifa_addr->sa_family == AF_INET && (one->ifa_flags & IFF_UP) &&
-			      !(one->ifa_flags & IFF_LOOPBACK);
+		              !(one->ifa_flags & IFF_LOOPBACK);
 		if (!usable)
 			continue;
 		inet_ntop(AF_INET, &((const struct sockaddr_in *)one->ifa_addr)->sin_addr, text, sizeof(text));

@@ -35,8 +35,8 @@ static void set_resources(struct arena *arena, struct json *target, const struct
 	json_set_text(arena, target, "memory", arena_printf(arena, "%lldKi", (long long)(memory / 1024)));
 	json_set_text(arena, target, "pods", arena_printf(arena, "%lld", (long long)view->kubelet->config->max_pods));
 	json_set_text(arena, target, "ephemeral-storage",
-		      allocatable ? arena_printf(arena, "%lld", (long long)storage)
-				  : arena_printf(arena, "%lldKi", (long long)(storage / 1024)));
+	              allocatable ? arena_printf(arena, "%lld", (long long)storage)
+	                          : arena_printf(arena, "%lldKi", (long long)(storage / 1024)));
 	json_set_text(arena, target, "hugepages-2Mi", "0");
 	json_set_text(arena, target, "hugepages-1Gi", "0");
 }
@@ -45,7 +45,7 @@ static void set_resources(struct arena *arena, struct json *target, const struct
 
 static const char *former_transition(const struct node_view *view, const char *type, const char *status)
 {
-	json_for_each_item(condition, json_get(view->previous, "conditions")) {
+	json_for_each_item (condition, json_get(view->previous, "conditions")) {
 		const char *former_type = json_get_text(condition, "type");
 		const char *former_status = json_get_text(condition, "status");
 		if (former_type && former_status && !strcmp(former_type, type) && !strcmp(former_status, status))
@@ -62,7 +62,7 @@ struct condition {
 };
 
 static void add_condition(struct arena *arena, struct json *conditions, const struct node_view *view,
-			  const char *heartbeat, const struct condition *row)
+                          const char *heartbeat, const struct condition *row)
 {
 	struct json *condition = json_object(arena);
 	const char *status = row->holds ? "True" : "False";
@@ -78,22 +78,23 @@ static void add_condition(struct arena *arena, struct json *conditions, const st
 	json_append(arena, conditions, condition);
 }
 
-static void set_conditions(struct arena *arena, struct json *status, const struct node_view *view, const char *heartbeat)
+static void set_conditions(struct arena *arena, struct json *status, const struct node_view *view,
+                           const char *heartbeat)
 {
 	const struct node_facts *facts = &view->facts;
 	bool memory = facts->memory_available_bytes < RESERVED_MEBIBYTES * MEBIBYTE;
 	bool disk = facts->storage_available_bytes < facts->storage_bytes / 100 * (100 - STORAGE_PERCENT) ||
-		    (facts->inodes && facts->inodes_available < facts->inodes / 100 * MIN_INODE_PERCENT);
+	            (facts->inodes && facts->inodes_available < facts->inodes / 100 * MIN_INODE_PERCENT);
 	bool pids = facts->max_pids && facts->processes > facts->max_pids / 100 * (100 - MIN_PID_PERCENT);
 	const struct condition rows[] = {
-		{"MemoryPressure", memory, memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
-		 memory ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available"},
-		{"DiskPressure", disk, disk ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
-		 disk ? "kubelet has disk pressure" : "kubelet has no disk pressure"},
-		{"PIDPressure", pids, pids ? "KubeletHasInsufficientPID" : "KubeletHasSufficientPID",
-		 pids ? "kubelet has insufficient PID available" : "kubelet has sufficient PID available"},
-		{"Ready", !view->trouble, view->trouble ? "KubeletNotReady" : "KubeletReady",
-		 view->trouble ? view->trouble : "kubelet is posting ready status"},
+	        {"MemoryPressure", memory, memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
+	         memory ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available"},
+	        {"DiskPressure", disk, disk ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
+	         disk ? "kubelet has disk pressure" : "kubelet has no disk pressure"},
+	        {"PIDPressure", pids, pids ? "KubeletHasInsufficientPID" : "KubeletHasSufficientPID",
+	         pids ? "kubelet has insufficient PID available" : "kubelet has sufficient PID available"},
+	        {"Ready", !view->trouble, view->trouble ? "KubeletNotReady" : "KubeletReady",
+	         view->trouble ? view->trouble : "kubelet is posting ready status"},
 	};
 	struct json *conditions = json_array(arena);
 	for (size_t index = 0; index < ARRAY_SIZE(rows); index++)
@@ -117,16 +118,11 @@ static void set_node_info(struct arena *arena, struct json *status, const struct
 		const char *key;
 		const char *value;
 	} rows[] = {
-		{"machineID", view->facts.machine_id},
-		{"systemUUID", view->facts.system_uuid},
-		{"bootID", view->facts.boot_id},
-		{"kernelVersion", view->facts.kernel_version},
-		{"osImage", view->facts.os_image},
-		{"containerRuntimeVersion", view->runtime_version},
-		{"kubeletVersion", CARAVEL_VERSION},
-		{"kubeProxyVersion", ""},
-		{"operatingSystem", "linux"},
-		{"architecture", ARCHITECTURE},
+	        {"machineID", view->facts.machine_id}, {"systemUUID", view->facts.system_uuid},
+	        {"bootID", view->facts.boot_id},       {"kernelVersion", view->facts.kernel_version},
+	        {"osImage", view->facts.os_image},     {"containerRuntimeVersion", view->runtime_version},
+	        {"kubeletVersion", CARAVEL_VERSION},   {"kubeProxyVersion", ""},
+	        {"operatingSystem", "linux"},          {"architecture", ARCHITECTURE},
 	};
 	struct json *info = json_ensure_object(arena, status, "nodeInfo");
 	for (size_t index = 0; index < ARRAY_SIZE(rows); index++)
@@ -141,9 +137,11 @@ static void set_images(struct arena *arena, struct json *status, const struct no
 		struct json *entry = json_object(arena);
 		struct json *names = json_ensure_array(arena, entry, "names");
 		const char *colon = strrchr(image->reference, ':');
-		size_t length = colon && !strchr(colon, '/') ? (size_t)(colon - image->reference) : strlen(image->reference);
+		size_t length =
+		        colon && !strchr(colon, '/') ? (size_t)(colon - image->reference) : strlen(image->reference);
 		json_append(arena, names,
-			    json_string(arena, arena_printf(arena, "%.*s@%s", (int)length, image->reference, image->digest)));
+		            json_string(arena,
+		                        arena_printf(arena, "%.*s@%s", (int)length, image->reference, image->digest)));
 		json_append(arena, names, json_string(arena, image->reference));
 		json_set_integer(arena, entry, "sizeBytes", image->size_bytes);
 		json_append(arena, images, entry);
@@ -162,7 +160,7 @@ struct json *node_status_build(struct arena *arena, const struct node_view *view
 	add_address(arena, addresses, "Hostname", view->kubelet->node_name);
 	struct json *endpoints = json_ensure_object(arena, status, "daemonEndpoints");
 	json_set_integer(arena, json_ensure_object(arena, endpoints, "kubeletEndpoint"), "Port",
-			 view->kubelet->config->port);
+	                 view->kubelet->config->port);
 	set_node_info(arena, status, view);
 	set_images(arena, status, view);
 	return status;
@@ -198,8 +196,8 @@ static void set_labels(struct arena *arena, struct json *labels, const struct no
 		const char *equals = strchr(own->items[index], '=');
 		if (equals)
 			json_set_text(arena, labels,
-				      arena_strndup(arena, own->items[index], (size_t)(equals - own->items[index])),
-				      equals + 1);
+			              arena_strndup(arena, own->items[index], (size_t)(equals - own->items[index])),
+			              equals + 1);
 	}
 }
 
@@ -212,7 +210,7 @@ struct json *node_object_build(struct arena *arena, const struct node_view *view
 	json_set_text(arena, metadata, "name", view->kubelet->node_name);
 	set_labels(arena, json_ensure_object(arena, metadata, "labels"), view);
 	json_set_text(arena, json_ensure_object(arena, metadata, "annotations"),
-		      "volumes.kubernetes.io/controller-managed-attach-detach", "true");
+	              "volumes.kubernetes.io/controller-managed-attach-detach", "true");
 	struct json *spec = json_ensure_object(arena, node, "spec");
 	const struct string_list *taints = &view->kubelet->config->taints;
 	for (size_t index = 0; index < taints->count; index++)

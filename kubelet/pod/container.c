@@ -80,7 +80,7 @@ static void link_log(const struct pod_container *container, const char *log_path
 	const char *logs = pod->kubelet->config->pod_logs_directory;
 	AUTO_FREE char *folder = xasprintf("%.*s/containers", (int)(strrchr(logs, '/') - logs), logs);
 	AUTO_FREE char *link = xasprintf("%s/%s_%s_%s-%s.log", folder, pod->name, pod->namespace_name, container->name,
-					 container->run.id);
+	                                 container->run.id);
 	if (file_make_folders(folder, 0755, NULL) == 0 && symlink(log_path, link) < 0 && errno != EEXIST)
 		log_v(2, "Could not link a log", kv_str("path", link), kv_str("err", strerror(errno)));
 }
@@ -89,8 +89,8 @@ static void unlink_log(const struct pod_container *container, const struct conta
 {
 	const struct pod *pod = container->pod;
 	const char *logs = pod->kubelet->config->pod_logs_directory;
-	AUTO_FREE char *link = xasprintf("%.*s/containers/%s_%s_%s-%s.log", (int)(strrchr(logs, '/') - logs), logs, pod->name,
-					 pod->namespace_name, container->name, run->id);
+	AUTO_FREE char *link = xasprintf("%.*s/containers/%s_%s_%s-%s.log", (int)(strrchr(logs, '/') - logs), logs,
+	                                 pod->name, pod->namespace_name, container->name, run->id);
 	unlink(link);
 }
 
@@ -114,8 +114,9 @@ static void on_removed(void *context, const struct err *err)
 	struct remove_op *op = context;
 	struct pod_container *container = op->container;
 	if (err) {
-		log_error("Could not remove a container", kv_obj("pod", container->pod->namespace_name, container->pod->name),
-			  kv_str("container", container->name), kv_str("id", op->id), kv_err(err));
+		log_error("Could not remove a container",
+		          kv_obj("pod", container->pod->namespace_name, container->pod->name),
+		          kv_str("container", container->name), kv_str("id", op->id), kv_err(err));
 		loop_timer_start(container->pod->kubelet->loop, &op->retry, REMOVE_RETRY_NS, on_remove_retry);
 		return;
 	}
@@ -130,7 +131,7 @@ static void remove_begin(struct remove_op *op)
 	struct pod *pod = op->container->pod;
 	struct runtime *runtime = pod->kubelet->runtime;
 	const char *directory =
-		arena_printf(arena, "%s/%s", pod_container_directory(arena, pod, op->container->name), op->id);
+	        arena_printf(arena, "%s/%s", pod_container_directory(arena, pod, op->container->name), op->id);
 	runtime->operations->container_remove(runtime, op->id, directory, on_removed, op);
 }
 
@@ -167,7 +168,7 @@ static void fail_before_run(struct container_start *start, const char *reason, c
 	container_set_waiting(container, reason, message);
 	container->retry_at_ns = now_ns(container) + CONFIG_RETRY_NS;
 	log_error("Could not start a container", kv_obj("pod", container->pod->namespace_name, container->pod->name),
-		  kv_str("container", container->name), kv_str("reason", reason), kv_str("err", message));
+	          kv_str("container", container->name), kv_str("reason", reason), kv_str("err", message));
 	start_free(start);
 	back_to_rest(container);
 }
@@ -190,12 +191,12 @@ static void begin_run(struct container_start *start)
 		backoff_advance(&container->crash_backoff, now_ns(container));
 	}
 	container->run = (struct container_run){
-		.created_at_ns = loop_realtime_ns(container->pod->kubelet->loop),
-		.image = xstrdup(start->image->reference),
-		.image_id = xasprintf("%.*s@%s", (int)strcspn(start->image->reference, "@"), start->image->reference,
-				      start->image->digest),
-		.stop_signal = *start->image->stop_signal ? xstrdup(start->image->stop_signal) : NULL,
-		.restart = container->restart_count,
+	        .created_at_ns = loop_realtime_ns(container->pod->kubelet->loop),
+	        .image = xstrdup(start->image->reference),
+	        .image_id = xasprintf("%.*s@%s", (int)strcspn(start->image->reference, "@"), start->image->reference,
+	                              start->image->digest),
+	        .stop_signal = *start->image->stop_signal ? xstrdup(start->image->stop_signal) : NULL,
+	        .restart = container->restart_count,
 	};
 	new_id(container->run.id);
 	container->has_run = true;
@@ -221,8 +222,8 @@ static void on_started(void *context, const struct runtime_start_result *result)
 	struct pod_container *container = start->container;
 	struct pod *pod = container->pod;
 	if (result->err.code != ERR_NONE && result->stage != RUNTIME_STAGE_START) {
-		const char *reason = result->stage == RUNTIME_STAGE_CONFIG ? "CreateContainerConfigError"
-									     : "CreateContainerError";
+		const char *reason =
+		        result->stage == RUNTIME_STAGE_CONFIG ? "CreateContainerConfigError" : "CreateContainerError";
 		pod_event(pod, container, "Warning", "Failed", "Error: %s", result->err.message);
 		take_back_run(container);
 		pod_record_container(container);
@@ -242,8 +243,8 @@ static void on_started(void *context, const struct runtime_start_result *result)
 		return;
 	}
 	pod_event(pod, container, "Normal", "Started", "Started container %s", container->name);
-	log_v(2, "Container started", kv_obj("pod", pod->namespace_name, pod->name), kv_str("container", container->name),
-	      kv_str("id", container->run.id));
+	log_v(2, "Container started", kv_obj("pod", pod->namespace_name, pod->name),
+	      kv_str("container", container->name), kv_str("id", container->run.id));
 	pod_record_container(container);
 	container_adopt(container, result->pid);
 }
@@ -269,13 +270,14 @@ static int make_files(struct container_start *start, struct container_inputs *in
 	struct arena *arena = start->arena;
 	const char *directory = pod_container_directory(arena, pod, container->name);
 	inputs->termination_log = arena_printf(arena, "%s/termination-log", directory);
-	inputs->log_path = pod_log_path(arena, pod, container->name, container->restart_count + (container->has_run ? 1 : 0));
+	inputs->log_path =
+	        pod_log_path(arena, pod, container->name, container->restart_count + (container->has_run ? 1 : 0));
 	int result = pod_files_write(pod, err);
 	if (result == 0)
 		result = file_make_folders(directory, 0755, err);
 	if (result == 0)
-		result = file_make_folders(arena_printf(arena, "%s/%s", pod_log_directory(arena, pod), container->name), 0755,
-					   err);
+		result = file_make_folders(arena_printf(arena, "%s/%s", pod_log_directory(arena, pod), container->name),
+		                           0755, err);
 	if (result < 0)
 		return result;
 	AUTO_CLOSE int fd = open(inputs->termination_log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -293,9 +295,10 @@ static void collect_services(struct container_start *start, struct environment_s
 	if (!informer)
 		return;
 	const struct core_v1_service **items =
-		ARENA_ARRAY(start->arena, const struct core_v1_service *, informer_count(informer) + 1);
+	        ARENA_ARRAY(start->arena, const struct core_v1_service *, informer_count(informer) + 1);
 	size_t cursor = 0;
-	for (struct api_object *object; (object = informer_next(informer, &cursor)) && services->count < MAX_SERVICES;) {
+	for (struct api_object *object;
+	     (object = informer_next(informer, &cursor)) && services->count < MAX_SERVICES;) {
 		bool is_master = !strcmp(object->namespace_name, "default") && !strcmp(object->name, "kubernetes");
 		if (is_master || (links && !strcmp(object->namespace_name, pod->namespace_name)))
 			items[services->count++] = object->view;
@@ -367,7 +370,8 @@ static void on_image(void *context, const struct image_result *result)
 		start->image = runtime_image_ref(result->image);
 		start->bundle = object_bundle_new(container->pod->namespace_name);
 		environment_references(container->spec, start->bundle);
-		object_bundle_fetch(container->pod->kubelet->objects, start->bundle, OBJECT_MAX_AGE_NS, on_objects, start);
+		object_bundle_fetch(container->pod->kubelet->objects, start->bundle, OBJECT_MAX_AGE_NS, on_objects,
+		                    start);
 		return;
 	}
 	container_set_waiting(container, result->reason, result->message);
@@ -383,7 +387,8 @@ void container_begin(struct pod_container *container)
 	*start = (struct container_start){.container = container, .arena = arena_new(0)};
 	container->start = start;
 	container->state = CONTAINER_STARTING;
-	image_ensure(container->pod, container, container->spec->image, container->spec->image_pull_policy, on_image, start);
+	image_ensure(container->pod, container, container->spec->image, container->spec->image_pull_policy, on_image,
+	             start);
 }
 
 // --- end ----------------------------------------------------------------------------------------
@@ -401,12 +406,12 @@ static char *termination_message(const struct pod_container *container, int exit
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	const struct pod *pod = container->pod;
 	const char *policy = container->spec->termination_message_policy;
-	char *message = read_message_file(arena_printf(
-		arena, "%s/termination-log", pod_container_directory(arena, pod, container->name)));
+	char *message = read_message_file(
+	        arena_printf(arena, "%s/termination-log", pod_container_directory(arena, pod, container->name)));
 	if (message || !exit_code || !policy || strcmp(policy, "FallbackToLogsOnError"))
 		return message;
 	return log_reader_tail(pod_log_path(arena, pod, container->name, container->run.restart), FALLBACK_LINES,
-			       FALLBACK_BYTES);
+	                       FALLBACK_BYTES);
 }
 
 static const char *end_reason(const struct pod_container *container, int exit_code)
@@ -443,8 +448,8 @@ void container_ended(struct pod_container *container, int exit_code, int64_t fin
 	struct plan_container view = {.restart = container->restart_policy, .exit_code = exit_code};
 	if (!pod->terminating && plan_restarts(&view) && container->retry_at_ns > now_ns(container))
 		pod_event(pod, container, "Warning", "BackOff",
-			  "Back-off restarting failed container %s in pod %s_%s(%s)", container->name, pod->name,
-			  pod->namespace_name, pod->uid);
+		          "Back-off restarting failed container %s in pod %s_%s(%s)", container->name, pod->name,
+		          pod->namespace_name, pod->uid);
 	pod_wake(pod);
 }
 
@@ -487,8 +492,8 @@ void container_stop(struct pod_container *container, int64_t grace_ns, const cha
 		pod_event(pod, container, "Normal", "Killing", "%s", why);
 	if (!container->stopping && grace_ns > 0)
 		runtime->operations->container_kill(runtime, container->run.id,
-						    container->run.stop_signal ? container->run.stop_signal : "TERM", false,
-						    on_signalled, NULL);
+		                                    container->run.stop_signal ? container->run.stop_signal : "TERM",
+		                                    false, on_signalled, NULL);
 	container->stopping = true;
 	if (grace_ns > 0)
 		loop_timer_start(pod->kubelet->loop, &container->kill_timer, grace_ns, on_kill_timer);

@@ -30,11 +30,12 @@ struct field_facts pod_field_facts(const struct pod *pod)
 {
 	bool host = pod_uses_host_network(pod);
 	return (struct field_facts){
-		.pod_ips = host ? (const char *const *)&pod->kubelet->node_ip : (const char *const *)pod->sandbox.addresses,
-		.pod_ip_count = host ? 1 : pod->sandbox.address_count,
-		.host_ip = pod->kubelet->node_ip,
-		.node_milli_cpu = sysconf(_SC_NPROCESSORS_ONLN) * 1000,
-		.node_memory_bytes = pod->kubelet->node_memory_bytes,
+	        .pod_ips = host ? (const char *const *)&pod->kubelet->node_ip
+	                        : (const char *const *)pod->sandbox.addresses,
+	        .pod_ip_count = host ? 1 : pod->sandbox.address_count,
+	        .host_ip = pod->kubelet->node_ip,
+	        .node_milli_cpu = sysconf(_SC_NPROCESSORS_ONLN) * 1000,
+	        .node_memory_bytes = pod->kubelet->node_memory_bytes,
 	};
 }
 
@@ -59,13 +60,13 @@ static const char *const *plain_list(struct arena *arena, const struct string_ar
 // --- mounts --------------------------------------------------------------------------------
 
 static void add_mount(struct build *build, const char *host_path, const char *container_path, bool read_only,
-		      enum runtime_propagation propagation)
+                      enum runtime_propagation propagation)
 {
 	struct runtime_mount *mounts = (struct runtime_mount *)build->config->mounts;
 	mounts[build->config->mount_count++] = (struct runtime_mount){.host_path = host_path,
-								      .container_path = container_path,
-								      .read_only = read_only,
-								      .propagation = propagation};
+	                                                              .container_path = container_path,
+	                                                              .read_only = read_only,
+	                                                              .propagation = propagation};
 }
 
 static enum runtime_propagation propagation_of(const struct core_v1_volume_mount *mount)
@@ -77,11 +78,11 @@ static enum runtime_propagation propagation_of(const struct core_v1_volume_mount
 	return RUNTIME_PROPAGATION_PRIVATE;
 }
 
-static int bind_sub_path(struct build *build, const struct core_v1_volume_mount *mount, size_t index, const char *sub_path,
-			 const char **host_path, struct err *err)
+static int bind_sub_path(struct build *build, const struct core_v1_volume_mount *mount, size_t index,
+                         const char *sub_path, const char **host_path, struct err *err)
 {
-	const char *target = arena_printf(build->arena, "%s/volume-subpaths/%s/%s/%zu", build->pod->directory, mount->name,
-					  build->inputs->container->name, index);
+	const char *target = arena_printf(build->arena, "%s/volume-subpaths/%s/%s/%zu", build->pod->directory,
+	                                  mount->name, build->inputs->container->name, index);
 	int result = mounts_bind_sub_path(*host_path, sub_path, target, err);
 	if (result == 0)
 		*host_path = target;
@@ -94,17 +95,17 @@ static int add_volume_mounts(struct build *build, struct err *err)
 		const struct core_v1_volume_mount *mount = &build->spec->volume_mounts.items[index];
 		const char *host_path = pod_volumes_path(build->arena, build->pod, mount->name);
 		if (!host_path)
-			return err_set(err, ERR_INVALID, "cannot find volume \"%s\" to mount into container \"%s\"", mount->name,
-				       build->inputs->container->name);
+			return err_set(err, ERR_INVALID, "cannot find volume \"%s\" to mount into container \"%s\"",
+			               mount->name, build->inputs->container->name);
 		const char *sub_path = mount->sub_path && *mount->sub_path ? mount->sub_path : NULL;
 		if (mount->sub_path_expr && *mount->sub_path_expr)
 			sub_path = environment_expand(&build->environment, build->arena, mount->sub_path_expr);
 		if (sub_path && bind_sub_path(build, mount, index, sub_path, &host_path, err) < 0)
 			return -err->code;
 		const char *path = *mount->mount_path == '/' ? mount->mount_path
-							      : arena_printf(build->arena, "/%s", mount->mount_path);
+		                                             : arena_printf(build->arena, "/%s", mount->mount_path);
 		add_mount(build, host_path, path, mount->read_only || pod_volumes_is_read_only(build->pod, mount->name),
-			  propagation_of(mount));
+		          propagation_of(mount));
 	}
 	return 0;
 }
@@ -122,27 +123,29 @@ static void add_own_mounts(struct build *build)
 	const struct pod *pod = build->pod;
 	struct arena *arena = build->arena;
 	const char *message_path = build->spec->termination_message_path && *build->spec->termination_message_path
-					   ? build->spec->termination_message_path
-					   : "/dev/termination-log";
+	                                   ? build->spec->termination_message_path
+	                                   : "/dev/termination-log";
 	const struct {
 		const char *host_path;
 		const char *container_path;
 	} rows[OWN_MOUNTS] = {
-		{arena_printf(arena, "%s/etc-hosts", pod->directory), "/etc/hosts"},
-		{arena_printf(arena, "%s/resolv.conf", pod->directory), "/etc/resolv.conf"},
-		{arena_printf(arena, "%s/hostname", pod->directory), "/etc/hostname"},
-		{pod->view->spec.host_ipc ? "/dev/shm" : arena_printf(arena, "%s/sandbox/shm", pod->directory), "/dev/shm"},
-		{build->inputs->termination_log, message_path},
+	        {arena_printf(arena, "%s/etc-hosts", pod->directory), "/etc/hosts"},
+	        {arena_printf(arena, "%s/resolv.conf", pod->directory), "/etc/resolv.conf"},
+	        {arena_printf(arena, "%s/hostname", pod->directory), "/etc/hostname"},
+	        {pod->view->spec.host_ipc ? "/dev/shm" : arena_printf(arena, "%s/sandbox/shm", pod->directory),
+	         "/dev/shm"},
+	        {build->inputs->termination_log, message_path},
 	};
 	for (size_t index = 0; index < OWN_MOUNTS; index++)
 		if (!mounts_path(build, rows[index].container_path))
-			add_mount(build, rows[index].host_path, rows[index].container_path, false, RUNTIME_PROPAGATION_PRIVATE);
+			add_mount(build, rows[index].host_path, rows[index].container_path, false,
+			          RUNTIME_PROPAGATION_PRIVATE);
 }
 
 static int build_mounts(struct build *build, struct err *err)
 {
 	build->config->mounts =
-		ARENA_ARRAY(build->arena, struct runtime_mount, build->spec->volume_mounts.count + OWN_MOUNTS);
+	        ARENA_ARRAY(build->arena, struct runtime_mount, build->spec->volume_mounts.count + OWN_MOUNTS);
 	int result = add_volume_mounts(build, err);
 	if (result == 0)
 		add_own_mounts(build);
@@ -183,12 +186,13 @@ static void build_security(struct build *build)
 	struct runtime_container_config *config = build->config;
 	config->privileged = own && is_true(own->privileged);
 	config->read_only_root = own && is_true(own->read_only_root_filesystem);
-	config->allow_privilege_escalation = !own || !own->allow_privilege_escalation || *own->allow_privilege_escalation;
+	config->allow_privilege_escalation =
+	        !own || !own->allow_privilege_escalation || *own->allow_privilege_escalation;
 	config->unmask_proc = own && own->proc_mount && !strcmp(own->proc_mount, "Unmasked");
 	config->run_as_user = first_number(own ? own->run_as_user : NULL, pods ? pods->run_as_user : NULL);
 	config->run_as_group = first_number(own ? own->run_as_group : NULL, pods ? pods->run_as_group : NULL);
-	config->run_as_non_root = own && own->run_as_non_root ? *own->run_as_non_root
-							      : pods && is_true(pods->run_as_non_root);
+	config->run_as_non_root =
+	        own && own->run_as_non_root ? *own->run_as_non_root : pods && is_true(pods->run_as_non_root);
 	if (own && own->capabilities) {
 		config->add_capabilities = plain_list(build->arena, &own->capabilities->add);
 		config->drop_capabilities = plain_list(build->arena, &own->capabilities->drop);
@@ -209,8 +213,8 @@ static void build_namespaces(struct build *build)
 	if (is_true(pod->view->spec.share_process_namespace) && !config->host_pid)
 		config->pid_namespace = arena_printf(build->arena, "/proc/%d/ns/pid", pod->sandbox.pid);
 	config->hostname = pod_uses_host_network(pod)
-				   ? pod->kubelet->node_name
-				   : pod_host_name(build->arena, pod->view, pod->kubelet->config->cluster_domain);
+	                           ? pod->kubelet->node_name
+	                           : pod_host_name(build->arena, pod->view, pod->kubelet->config->cluster_domain);
 }
 
 static void build_resources(struct build *build)
@@ -232,13 +236,13 @@ static void build_labels(struct build *build)
 	const struct pod *pod = build->pod;
 	struct runtime_label *labels = ARENA_ARRAY(build->arena, struct runtime_label, MAX_LABELS);
 	const struct runtime_label rows[] = {
-		{"io.kubernetes.pod.name", pod->name},
-		{"io.kubernetes.pod.namespace", pod->namespace_name},
-		{"io.kubernetes.pod.uid", pod->uid},
-		{"io.kubernetes.container.name", build->inputs->container->name},
-		{"io.kubernetes.container.restartCount",
-		 arena_printf(build->arena, "%d", build->inputs->container->run.restart)},
-		{"dev.caravel.container.type", "container"},
+	        {"io.kubernetes.pod.name", pod->name},
+	        {"io.kubernetes.pod.namespace", pod->namespace_name},
+	        {"io.kubernetes.pod.uid", pod->uid},
+	        {"io.kubernetes.container.name", build->inputs->container->name},
+	        {"io.kubernetes.container.restartCount",
+	         arena_printf(build->arena, "%d", build->inputs->container->run.restart)},
+	        {"dev.caravel.container.type", "container"},
 	};
 	memcpy(labels, rows, sizeof(rows));
 	build->config->labels = labels;
@@ -246,27 +250,27 @@ static void build_labels(struct build *build)
 }
 
 int container_config_build(struct arena *arena, const struct container_inputs *inputs,
-			   struct runtime_container_config *ret_config, struct err *err)
+                           struct runtime_container_config *ret_config, struct err *err)
 {
 	const struct pod_container *container = inputs->container;
 	struct build build = {
-		.arena = arena,
-		.inputs = inputs,
-		.pod = container->pod,
-		.spec = container->spec,
-		.security = container->spec->security_context,
-		.pod_security = container->pod->view->spec.security_context,
-		.config = ret_config,
+	        .arena = arena,
+	        .inputs = inputs,
+	        .pod = container->pod,
+	        .spec = container->spec,
+	        .security = container->spec->security_context,
+	        .pod_security = container->pod->view->spec.security_context,
+	        .config = ret_config,
 	};
 	struct field_facts facts = pod_field_facts(container->pod);
 	*ret_config = (struct runtime_container_config){.image = inputs->image};
 	int result = environment_build(arena, container->pod->view, container->spec, &facts, &inputs->services,
-				       inputs->bundle, &build.environment, err);
+	                               inputs->bundle, &build.environment, err);
 	if (result < 0)
 		return result;
 	ret_config->id = container->run.id;
 	ret_config->directory = arena_printf(
-		arena, "%s/%s", pod_container_directory(arena, container->pod, container->name), container->run.id);
+	        arena, "%s/%s", pod_container_directory(arena, container->pod, container->name), container->run.id);
 	ret_config->command = expanded_list(&build, &container->spec->command);
 	ret_config->arguments = expanded_list(&build, &container->spec->args);
 	ret_config->environment = environment_list(&build.environment, arena);

@@ -17,7 +17,7 @@ struct container_inputs {
 
 // Everything is in the arena or borrowed from the inputs. Also makes what mounts need on the node (sub paths).
 NODISCARD int container_config_build(struct arena *arena, const struct container_inputs *inputs,
-				     struct runtime_container_config *ret_config, struct err *err);
+                                     struct runtime_container_config *ret_config, struct err *err);
 
 // The facts of a pod that its fields may refer to.
 struct field_facts pod_field_facts(const struct pod *pod);

@@ -8,7 +8,6 @@
 #include <ctype.h>
 #include <string.h>
 
-
 // --- references --------------------------------------------------------------------------
 
 static bool is_true(const bool *flag)
@@ -22,19 +21,19 @@ void environment_references(const struct core_v1_container *container, struct ob
 		const struct core_v1_env_from_source *source = &container->env_from.items[index];
 		if (source->config_map_ref)
 			object_bundle_add(bundle, OBJECT_CONFIG_MAP, source->config_map_ref->name,
-					  is_true(source->config_map_ref->optional));
+			                  is_true(source->config_map_ref->optional));
 		if (source->secret_ref)
 			object_bundle_add(bundle, OBJECT_SECRET, source->secret_ref->name,
-					  is_true(source->secret_ref->optional));
+			                  is_true(source->secret_ref->optional));
 	}
 	for (size_t index = 0; index < container->env.count; index++) {
 		const struct core_v1_env_var_source *source = container->env.items[index].value_from;
 		if (source && source->config_map_key_ref)
 			object_bundle_add(bundle, OBJECT_CONFIG_MAP, source->config_map_key_ref->name,
-					  is_true(source->config_map_key_ref->optional));
+			                  is_true(source->config_map_key_ref->optional));
 		if (source && source->secret_key_ref)
 			object_bundle_add(bundle, OBJECT_SECRET, source->secret_key_ref->name,
-					  is_true(source->secret_key_ref->optional));
+			                  is_true(source->secret_key_ref->optional));
 	}
 }
 
@@ -54,7 +53,7 @@ static void set_variable(struct arena *arena, struct string_map *map, const char
 }
 
 static void add_port(struct arena *arena, struct string_map *map, const char *prefix, const char *address,
-		     const struct core_v1_service_port *port)
+                     const struct core_v1_service_port *port)
 {
 	const char *protocol = port->protocol ? port->protocol : "TCP";
 	char *lower = arena_strdup(arena, protocol);
@@ -64,7 +63,7 @@ static void add_port(struct arena *arena, struct string_map *map, const char *pr
 	const char *number = arena_printf(arena, "%d", port->port);
 	bool is_v6 = strchr(address, ':') != NULL;
 	set_variable(arena, map, base,
-		     arena_printf(arena, is_v6 ? "%s://[%s]:%s" : "%s://%s:%s", lower, address, number));
+	             arena_printf(arena, is_v6 ? "%s://[%s]:%s" : "%s://%s:%s", lower, address, number));
 	set_variable(arena, map, arena_printf(arena, "%s_PROTO", base), lower);
 	set_variable(arena, map, arena_printf(arena, "%s_PORT", base), number);
 	set_variable(arena, map, arena_printf(arena, "%s_ADDR", base), address);
@@ -79,20 +78,21 @@ static void add_service(struct arena *arena, struct string_map *map, const struc
 	const struct core_v1_service_port *first = &service->spec.ports.items[0];
 	set_variable(arena, map, arena_printf(arena, "%s_SERVICE_HOST", prefix), address);
 	set_variable(arena, map, arena_printf(arena, "%s_SERVICE_PORT", prefix),
-		     arena_printf(arena, "%d", first->port));
+	             arena_printf(arena, "%d", first->port));
 	for (size_t index = 0; index < service->spec.ports.count; index++) {
 		const struct core_v1_service_port *port = &service->spec.ports.items[index];
 		if (port->name && *port->name)
-			set_variable(arena, map,
-				     arena_printf(arena, "%s_SERVICE_PORT_%s", prefix, variable_name(arena, port->name)),
-				     arena_printf(arena, "%d", port->port));
+			set_variable(
+			        arena, map,
+			        arena_printf(arena, "%s_SERVICE_PORT_%s", prefix, variable_name(arena, port->name)),
+			        arena_printf(arena, "%d", port->port));
 	}
 	bool is_v6 = strchr(address, ':') != NULL;
 	char *protocol = arena_strdup(arena, first->protocol ? first->protocol : "TCP");
 	for (char *at = protocol; *at; at++)
 		*at = (char)tolower((unsigned char)*at);
 	set_variable(arena, map, arena_printf(arena, "%s_PORT", prefix),
-		     arena_printf(arena, is_v6 ? "%s://[%s]:%d" : "%s://%s:%d", protocol, address, first->port));
+	             arena_printf(arena, is_v6 ? "%s://[%s]:%d" : "%s://%s:%d", protocol, address, first->port));
 	for (size_t index = 0; index < service->spec.ports.count; index++)
 		add_port(arena, map, prefix, address, &service->spec.ports.items[index]);
 }
@@ -139,9 +139,10 @@ static void add_source(struct build *build, const struct core_v1_env_from_source
 	struct arena *arena = build->environment->arena;
 	const char *prefix = source->prefix ? source->prefix : "";
 	const struct api_object *object =
-		source->config_map_ref ? object_bundle_get(build->bundle, OBJECT_CONFIG_MAP, source->config_map_ref->name)
-		: source->secret_ref   ? object_bundle_get(build->bundle, OBJECT_SECRET, source->secret_ref->name)
-				       : NULL;
+	        source->config_map_ref
+	                ? object_bundle_get(build->bundle, OBJECT_CONFIG_MAP, source->config_map_ref->name)
+	        : source->secret_ref ? object_bundle_get(build->bundle, OBJECT_SECRET, source->secret_ref->name)
+	                             : NULL;
 	if (!object)
 		return; // optional: the fetch would have failed otherwise
 	if (source->config_map_ref) {
@@ -158,19 +159,19 @@ static void add_source(struct build *build, const struct core_v1_env_from_source
 }
 
 static int config_map_value(struct build *build, const struct core_v1_config_map_key_selector *selector,
-			    const char **ret_value, struct err *err)
+                            const char **ret_value, struct err *err)
 {
 	const struct api_object *object = object_bundle_get(build->bundle, OBJECT_CONFIG_MAP, selector->name);
 	const struct core_v1_config_map *map = object ? object->view : NULL;
 	*ret_value = map ? string_map_get(&map->data, selector->key) : NULL;
 	if (!*ret_value && !is_true(selector->optional))
 		return err_set(err, ERR_INVALID, "couldn't find key %s in ConfigMap %s/%s", selector->key,
-			       build->pod->metadata.namespace, selector->name);
+		               build->pod->metadata.namespace, selector->name);
 	return 0;
 }
 
-static int secret_value(struct build *build, const struct core_v1_secret_key_selector *selector,
-			const char **ret_value, struct err *err)
+static int secret_value(struct build *build, const struct core_v1_secret_key_selector *selector, const char **ret_value,
+                        struct err *err)
 {
 	const struct api_object *object = object_bundle_get(build->bundle, OBJECT_SECRET, selector->name);
 	const struct core_v1_secret *secret = object ? object->view : NULL;
@@ -178,13 +179,13 @@ static int secret_value(struct build *build, const struct core_v1_secret_key_sel
 	*ret_value = bytes ? bytes_text(build->environment->arena, bytes) : NULL;
 	if (!*ret_value && !is_true(selector->optional))
 		return err_set(err, ERR_INVALID, "couldn't find key %s in Secret %s/%s", selector->key,
-			       build->pod->metadata.namespace, selector->name);
+		               build->pod->metadata.namespace, selector->name);
 	return 0;
 }
 
 // *ret_value NULL: the variable is left out.
 static int source_value(struct build *build, const struct core_v1_env_var_source *source, const char **ret_value,
-			struct err *err)
+                        struct err *err)
 {
 	struct arena *arena = build->environment->arena;
 	*ret_value = NULL;
@@ -192,7 +193,7 @@ static int source_value(struct build *build, const struct core_v1_env_var_source
 		return field_value(arena, build->pod, build->facts, source->field_ref->field_path, ret_value, err);
 	if (source->resource_field_ref)
 		return resource_field_value(arena, build->pod, build->container->name, source->resource_field_ref,
-					    build->facts, ret_value, err);
+		                            build->facts, ret_value, err);
 	if (source->config_map_key_ref)
 		return config_map_value(build, source->config_map_key_ref, ret_value, err);
 	if (source->secret_key_ref)
@@ -201,15 +202,12 @@ static int source_value(struct build *build, const struct core_v1_env_var_source
 }
 
 int environment_build(struct arena *arena, const struct core_v1_pod *pod, const struct core_v1_container *container,
-		      const struct field_facts *facts, const struct environment_services *services,
-		      const struct object_bundle *bundle, struct environment *ret_environment, struct err *err)
+                      const struct field_facts *facts, const struct environment_services *services,
+                      const struct object_bundle *bundle, struct environment *ret_environment, struct err *err)
 {
 	*ret_environment = (struct environment){.arena = arena};
-	struct build build = {.environment = ret_environment,
-			      .pod = pod,
-			      .container = container,
-			      .facts = facts,
-			      .bundle = bundle};
+	struct build build = {
+	        .environment = ret_environment, .pod = pod, .container = container, .facts = facts, .bundle = bundle};
 	for (size_t index = 0; index < services->count; index++)
 		add_service(arena, &build.services, services->items[index]);
 	for (size_t index = 0; index < container->env_from.count; index++)

@@ -21,9 +21,9 @@ struct environment_services {
 void environment_references(const struct core_v1_container *container, struct object_bundle *bundle);
 
 NODISCARD int environment_build(struct arena *arena, const struct core_v1_pod *pod,
-				const struct core_v1_container *container, const struct field_facts *facts,
-				const struct environment_services *services, const struct object_bundle *bundle,
-				struct environment *ret_environment, struct err *err);
+                                const struct core_v1_container *container, const struct field_facts *facts,
+                                const struct environment_services *services, const struct object_bundle *bundle,
+                                struct environment *ret_environment, struct err *err);
 
 // $(VAR) by this environment.
 const char *environment_expand(const struct environment *environment, struct arena *arena, const char *text);

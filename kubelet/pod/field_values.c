@@ -82,20 +82,20 @@ static const char *or_empty(const char *text)
 }
 
 static const char *plain_field(struct arena *arena, const struct core_v1_pod *pod, const struct field_facts *facts,
-			       const char *path)
+                               const char *path)
 {
 	const struct {
 		const char *path;
 		const char *value;
 	} rows[] = {
-		{"metadata.name", or_empty(pod->metadata.name)},
-		{"metadata.namespace", or_empty(pod->metadata.namespace)},
-		{"metadata.uid", or_empty(pod->metadata.uid)},
-		{"spec.nodeName", or_empty(pod->spec.node_name)},
-		{"spec.serviceAccountName", or_empty(pod->spec.service_account_name)},
-		{"status.hostIP", or_empty(facts->host_ip)},
-		{"status.hostIPs", or_empty(facts->host_ip)},
-		{"status.podIP", facts->pod_ip_count ? facts->pod_ips[0] : ""},
+	        {"metadata.name", or_empty(pod->metadata.name)},
+	        {"metadata.namespace", or_empty(pod->metadata.namespace)},
+	        {"metadata.uid", or_empty(pod->metadata.uid)},
+	        {"spec.nodeName", or_empty(pod->spec.node_name)},
+	        {"spec.serviceAccountName", or_empty(pod->spec.service_account_name)},
+	        {"status.hostIP", or_empty(facts->host_ip)},
+	        {"status.hostIPs", or_empty(facts->host_ip)},
+	        {"status.podIP", facts->pod_ip_count ? facts->pod_ips[0] : ""},
 	};
 	for (size_t index = 0; index < ARRAY_SIZE(rows); index++)
 		if (!strcmp(rows[index].path, path))
@@ -106,7 +106,7 @@ static const char *plain_field(struct arena *arena, const struct core_v1_pod *po
 }
 
 int field_value(struct arena *arena, const struct core_v1_pod *pod, const struct field_facts *facts, const char *path,
-		const char **ret_value, struct err *err)
+                const char **ret_value, struct err *err)
 {
 	const char *key;
 	const char *value = plain_field(arena, pod, facts, path);
@@ -138,11 +138,11 @@ static const struct core_v1_container *find_container(const struct core_v1_pod *
 }
 
 int resource_field_value(struct arena *arena, const struct core_v1_pod *pod, const char *default_container,
-			 const struct core_v1_resource_field_selector *selector, const struct field_facts *facts,
-			 const char **ret_value, struct err *err)
+                         const struct core_v1_resource_field_selector *selector, const struct field_facts *facts,
+                         const char **ret_value, struct err *err)
 {
-	const char *name = selector->container_name && *selector->container_name ? selector->container_name
-									       : default_container;
+	const char *name =
+	        selector->container_name && *selector->container_name ? selector->container_name : default_container;
 	const struct core_v1_container *container = name ? find_container(pod, name) : NULL;
 	if (!container)
 		return err_set(err, ERR_INVALID, "container %s not found", or_empty(name));
@@ -170,7 +170,7 @@ int resource_field_value(struct arena *arena, const struct core_v1_pod *pod, con
 // --- $(VAR) -------------------------------------------------------------------------------
 
 const char *expand_references(struct arena *arena, const char *text,
-			      const char *(*lookup)(void *context, const char *name), void *context)
+                              const char *(*lookup)(void *context, const char *name), void *context)
 {
 	if (!strchr(text, '$'))
 		return text;

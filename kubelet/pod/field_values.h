@@ -17,13 +17,13 @@ struct field_facts {
 
 // "metadata.labels['a']", "status.podIP", …; whole maps come as sorted key="value" lines.
 NODISCARD int field_value(struct arena *arena, const struct core_v1_pod *pod, const struct field_facts *facts,
-			  const char *path, const char **ret_value, struct err *err);
+                          const char *path, const char **ret_value, struct err *err);
 
 // "limits.cpu" & co. of a container, divided and rounded up.
 NODISCARD int resource_field_value(struct arena *arena, const struct core_v1_pod *pod, const char *default_container,
-				   const struct core_v1_resource_field_selector *selector,
-				   const struct field_facts *facts, const char **ret_value, struct err *err);
+                                   const struct core_v1_resource_field_selector *selector,
+                                   const struct field_facts *facts, const char **ret_value, struct err *err);
 
 // Replaces $(NAME) by what `lookup` gives; NULL leaves the text as it is; "$$" is a dollar.
 const char *expand_references(struct arena *arena, const char *text,
-			      const char *(*lookup)(void *context, const char *name), void *context);
+                              const char *(*lookup)(void *context, const char *name), void *context);

@@ -41,8 +41,8 @@ static void fail(struct ensure_op *op, const char *reason, const char *format, .
 	AUTO_FREE char *message = xvasprintf(format, args);
 	va_end(args);
 	if (op->container) {
-		pod_event(op->pod, op->container, "Warning", !strcmp(reason, "ErrImageNeverPull") ? reason : "Failed", "%s",
-			  message);
+		pod_event(op->pod, op->container, "Warning", !strcmp(reason, "ErrImageNeverPull") ? reason : "Failed",
+		          "%s", message);
 		if (!strcmp(reason, "ErrImagePull"))
 			pod_event(op->pod, op->container, "Warning", "Failed", "Error: ErrImagePull");
 	}
@@ -56,14 +56,14 @@ static void announce(struct ensure_op *op, const struct runtime_image *image)
 	if (!op->container)
 		return;
 	if (!op->pulled) {
-		pod_event(op->pod, op->container, "Normal", "Pulled", "Container image \"%s\" already present on machine",
-			  op->reference);
+		pod_event(op->pod, op->container, "Normal", "Pulled",
+		          "Container image \"%s\" already present on machine", op->reference);
 		return;
 	}
 	double seconds = (double)(loop_now_ns(op->pod->kubelet->loop) - op->pull_began_ns) / NSEC_PER_SEC;
 	pod_event(op->pod, op->container, "Normal", "Pulled",
-		  "Successfully pulled image \"%s\" in %.3fs (%.3fs including waiting). Image size: %lld bytes.",
-		  op->reference, seconds, seconds, (long long)image->size_bytes);
+	          "Successfully pulled image \"%s\" in %.3fs (%.3fs including waiting). Image size: %lld bytes.",
+	          op->reference, seconds, seconds, (long long)image->size_bytes);
 }
 
 static void on_pulled(void *context, const struct err *err)
@@ -123,22 +123,23 @@ static bool is_valid_reference(const char *text)
 static void on_invalid(struct loop_task *task)
 {
 	struct ensure_op *op = container_of(task, struct ensure_op, invalid_task);
-	fail(op, "InvalidImageName", "Failed to apply default image tag \"%s\": couldn't parse image name: invalid reference format",
+	fail(op, "InvalidImageName",
+	     "Failed to apply default image tag \"%s\": couldn't parse image name: invalid reference format",
 	     op->reference);
 }
 
 void image_ensure(struct pod *pod, struct pod_container *container, const char *reference, const char *policy,
-		  void (*done)(void *context, const struct image_result *result), void *context)
+                  void (*done)(void *context, const struct image_result *result), void *context)
 {
 	struct ensure_op *op = NEW(struct ensure_op);
 	*op = (struct ensure_op){
-		.pod = pod,
-		.container = container,
-		.reference = xstrdup(reference ? reference : ""),
-		.always = policy && !strcmp(policy, "Always"),
-		.never = policy && !strcmp(policy, "Never"),
-		.done = done,
-		.context = context,
+	        .pod = pod,
+	        .container = container,
+	        .reference = xstrdup(reference ? reference : ""),
+	        .always = policy && !strcmp(policy, "Always"),
+	        .never = policy && !strcmp(policy, "Never"),
+	        .done = done,
+	        .context = context,
 	};
 	if (is_valid_reference(op->reference))
 		look(op);

@@ -15,4 +15,4 @@ struct image_result {
 // `container` NULL: the pod's infrastructure image, without events. done comes exactly once, never from inside; pod and
 // container must live until then.
 void image_ensure(struct pod *pod, struct pod_container *container, const char *reference, const char *policy,
-		  void (*done)(void *context, const struct image_result *result), void *context);
+                  void (*done)(void *context, const struct image_result *result), void *context);

@@ -103,16 +103,16 @@ static void remove_mirror(struct mirror *mirror, const struct api_object *object
 {
 	char body[256];
 	snprintf(body, sizeof(body),
-		 "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"gracePeriodSeconds\":0,"
-		 "\"preconditions\":{\"uid\":\"%s\"}}",
-		 object->uid);
+	         "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"gracePeriodSeconds\":0,"
+	         "\"preconditions\":{\"uid\":\"%s\"}}",
+	         object->uid);
 	struct rest_request request = {
-		.method = "DELETE",
-		.resource = object->resource,
-		.namespace_name = object->namespace_name,
-		.name = object->name,
-		.body = body,
-		.body_length = strlen(body),
+	        .method = "DELETE",
+	        .resource = object->resource,
+	        .namespace_name = object->namespace_name,
+	        .name = object->name,
+	        .body = body,
+	        .body_length = strlen(body),
 	};
 	start_call(mirror, object->key, &request);
 }
@@ -150,11 +150,11 @@ static void make_mirror(struct mirror *mirror, const struct pod *pod)
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(MAX_BODY_BYTES);
 	json_write(&text, body);
 	struct rest_request request = {
-		.method = "POST",
-		.resource = pod->object->resource,
-		.namespace_name = pod->namespace_name,
-		.body = strbuf_text(&text),
-		.body_length = text.length,
+	        .method = "POST",
+	        .resource = pod->object->resource,
+	        .namespace_name = pod->namespace_name,
+	        .body = strbuf_text(&text),
+	        .body_length = text.length,
 	};
 	start_call(mirror, pod->object->key, &request);
 }

@@ -19,8 +19,8 @@ static const struct {
 	const char *plural;
 	const char *singular;
 } kinds[OBJECT_CACHE_KIND_COUNT_] = {
-	[OBJECT_CONFIG_MAP] = {"configmaps", "configmap"},
-	[OBJECT_SECRET] = {"secrets", "secret"},
+        [OBJECT_CONFIG_MAP] = {"configmaps", "configmap"},
+        [OBJECT_SECRET] = {"secrets", "secret"},
 };
 
 struct object_cache {
@@ -61,7 +61,7 @@ static void entry_free(void *value)
 	struct waiter *waiter;
 	if (entry->call)
 		rest_cancel(entry->call);
-	list_for_each(waiter, &entry->waiters, node)
+	list_for_each (waiter, &entry->waiters, node)
 		free(waiter);
 	api_object_unref(entry->object);
 	free(entry->name);
@@ -114,13 +114,13 @@ void object_bundle_add(struct object_bundle *bundle, enum object_cache_kind kind
 		}
 	}
 	bundle->items = arena_realloc(bundle->arena, bundle->items, bundle->count * sizeof(*bundle->items),
-				      (bundle->count + 1) * sizeof(*bundle->items));
+	                              (bundle->count + 1) * sizeof(*bundle->items));
 	bundle->items[bundle->count++] = (struct object_reference){
-		.kind = kind, .name = arena_strdup(bundle->arena, name), .optional = optional};
+	        .kind = kind, .name = arena_strdup(bundle->arena, name), .optional = optional};
 }
 
 const struct api_object *object_bundle_get(const struct object_bundle *bundle, enum object_cache_kind kind,
-					   const char *name)
+                                           const char *name)
 {
 	for (size_t index = 0; bundle && index < bundle->count; index++)
 		if (bundle->items[index].kind == kind && !strcmp(bundle->items[index].name, name))
@@ -153,11 +153,12 @@ static void on_answer(void *context, const struct rest_response *response)
 	entry->call = NULL;
 	entry->err = response->err;
 	if (entry->err.code == ERR_NONE)
-		(void)api_object_new(schema_find_resource("", "v1", kinds[entry->kind].plural), response->object, &object,
-				     &entry->err);
+		(void)api_object_new(schema_find_resource("", "v1", kinds[entry->kind].plural), response->object,
+		                     &object, &entry->err);
 	if (entry->err.code == ERR_NOT_FOUND) { // in the words of the kubelet's own look-ups
 		err_clear(&entry->err);
-		(void)err_set(&entry->err, ERR_NOT_FOUND, "%s \"%s\" not found", kinds[entry->kind].singular, entry->name);
+		(void)err_set(&entry->err, ERR_NOT_FOUND, "%s \"%s\" not found", kinds[entry->kind].singular,
+		              entry->name);
 	}
 	bool definite = entry->err.code == ERR_NONE || entry->err.code == ERR_NOT_FOUND;
 	entry->fetched_at_ns = definite ? loop_now_ns(entry->cache->loop) : 0;
@@ -168,7 +169,7 @@ static void on_answer(void *context, const struct rest_response *response)
 		entry->err = ERR_INIT; // the apiserver is away: what is known serves on
 	}
 	struct waiter *waiter;
-	list_for_each(waiter, &entry->waiters, node) {
+	list_for_each (waiter, &entry->waiters, node) {
 		list_remove(&waiter->node);
 		give(entry, waiter->reference, waiter->op);
 		if (--waiter->op->waiting == 0)
@@ -178,7 +179,7 @@ static void on_answer(void *context, const struct rest_response *response)
 }
 
 static struct entry *entry_get(struct object_cache *cache, const char *namespace_name,
-			       const struct object_reference *reference)
+                               const struct object_reference *reference)
 {
 	AUTO_FREE char *key = xasprintf("%s/%s/%s", kinds[reference->kind].plural, namespace_name, reference->name);
 	struct entry *entry = hashmap_get(cache->entries, key);
@@ -197,10 +198,10 @@ static void ask(struct entry *entry, const char *namespace_name, const char *nam
 	if (entry->call)
 		return;
 	struct rest_request request = {
-		.method = "GET",
-		.resource = schema_find_resource("", "v1", kinds[entry->kind].plural),
-		.namespace_name = namespace_name,
-		.name = name,
+	        .method = "GET",
+	        .resource = schema_find_resource("", "v1", kinds[entry->kind].plural),
+	        .namespace_name = namespace_name,
+	        .name = name,
 	};
 	entry->call = rest_start(entry->cache->client, &request, on_answer, entry);
 }
@@ -217,7 +218,7 @@ static void forget_unused(struct object_cache *cache)
 }
 
 void object_bundle_fetch(struct object_cache *cache, struct object_bundle *bundle, int64_t max_age_ns,
-			 void (*done)(void *context, const struct err *err), void *context)
+                         void (*done)(void *context, const struct err *err), void *context)
 {
 	struct fetch_op *op = NEW(struct fetch_op);
 	*op = (struct fetch_op){.done = done, .context = context};
@@ -227,7 +228,7 @@ void object_bundle_fetch(struct object_cache *cache, struct object_bundle *bundl
 		if (!cache->client) {
 			if (op->err.code == ERR_NONE && !reference->optional)
 				(void)err_set(&op->err, ERR_UNAVAILABLE, "%s \"%s\" can't be had without an API server",
-					      kinds[reference->kind].singular, reference->name);
+				              kinds[reference->kind].singular, reference->name);
 			continue;
 		}
 		struct entry *entry = entry_get(cache, bundle->namespace_name, reference);

@@ -40,10 +40,10 @@ struct object_bundle *object_bundle_free(struct object_bundle *bundle);
 void object_bundle_add(struct object_bundle *bundle, enum object_cache_kind kind, const char *name, bool optional);
 // NULL: not asked for, or not there.
 const struct api_object *object_bundle_get(const struct object_bundle *bundle, enum object_cache_kind kind,
-					   const char *name);
+                                           const char *name);
 
 // Fetches all that are older than `max_age_ns`. `err` is given when one that isn't optional could not be had
 // ("configmap \"x\" not found"). done comes exactly once, never from inside; the bundle stays the caller's and must
 // live until then.
 void object_bundle_fetch(struct object_cache *cache, struct object_bundle *bundle, int64_t max_age_ns,
-			 void (*done)(void *context, const struct err *err), void *context);
+                         void (*done)(void *context, const struct err *err), void *context);

@@ -19,7 +19,7 @@ void container_run_done(struct container_run *run)
 }
 
 void pod_event(const struct pod *pod, const struct pod_container *container, const char *type, const char *reason,
-	       const char *message_format, ...)
+               const char *message_format, ...)
 {
 	if (!pod->kubelet->events)
 		return;
@@ -30,12 +30,12 @@ void pod_event(const struct pod *pod, const struct pod_container *container, con
 	const char *folder = container && container->kind != CONTAINER_REGULAR ? "initContainers" : "containers";
 	AUTO_FREE char *field_path = container ? xasprintf("spec.%s{%s}", folder, container->name) : NULL;
 	struct event_target target = {
-		.api_version = "v1",
-		.kind = "Pod",
-		.namespace_name = pod->namespace_name,
-		.name = pod->name,
-		.uid = pod->origin == POD_FROM_FILE && pod->mirror_uid ? pod->mirror_uid : pod->uid,
-		.field_path = field_path,
+	        .api_version = "v1",
+	        .kind = "Pod",
+	        .namespace_name = pod->namespace_name,
+	        .name = pod->name,
+	        .uid = pod->origin == POD_FROM_FILE && pod->mirror_uid ? pod->mirror_uid : pod->uid,
+	        .field_path = field_path,
 	};
 	event_record(pod->kubelet->events, &target, type, reason, "%s", message);
 }
@@ -67,8 +67,8 @@ char *pod_container_directory(struct arena *arena, const struct pod *pod, const 
 
 char *pod_log_directory(struct arena *arena, const struct pod *pod)
 {
-	return arena_printf(arena, "%s/%s_%s_%s", pod->kubelet->config->pod_logs_directory, pod->namespace_name, pod->name,
-			    pod->uid);
+	return arena_printf(arena, "%s/%s_%s_%s", pod->kubelet->config->pod_logs_directory, pod->namespace_name,
+	                    pod->name, pod->uid);
 }
 
 char *pod_log_path(struct arena *arena, const struct pod *pod, const char *container_name, int restart)

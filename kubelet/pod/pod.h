@@ -25,8 +25,8 @@ enum { CONTAINER_ID_BYTES = 65, POD_MAX_ADDRESSES = 4 };
 // One run of a container.
 struct container_run {
 	char id[CONTAINER_ID_BYTES];
-	int64_t created_at_ns; // wall clock
-	int64_t started_at_ns; // 0: not started
+	int64_t created_at_ns;  // wall clock
+	int64_t started_at_ns;  // 0: not started
 	int64_t finished_at_ns; // 0: runs
 	int exit_code;
 	char *reason;  // "Completed", "Error", "OOMKilled", …; NULL while it runs
@@ -34,13 +34,13 @@ struct container_run {
 	char *image;
 	char *image_id;
 	char *stop_signal; // the image's; NULL: TERM
-	int restart; // its number, in the log's name
+	int restart;       // its number, in the log's name
 };
 void container_run_done(struct container_run *run);
 
 struct pod_container {
 	struct pod *pod;
-	size_t index; // in pod->containers
+	size_t index;                         // in pod->containers
 	const struct core_v1_container *spec; // of the pod's present object
 	char *name;
 	enum container_kind kind;
@@ -69,7 +69,7 @@ struct pod_container {
 	bool must_restart;
 	const char *restart_reason;
 	struct probe_set *probes; // while running
-	unsigned removing; // leftovers of ended runs that are being removed
+	unsigned removing;        // leftovers of ended runs that are being removed
 };
 
 struct pod_sandbox {
@@ -114,11 +114,11 @@ struct pod {
 	struct pod_volumes *volumes; // while they are being made or kept up
 
 	bool terminating;
-	int64_t grace_ns; // for stops from now on
-	const char *end_reason;  // the kubelet ended it: status.reason ("DeadlineExceeded"); NULL otherwise
+	int64_t grace_ns;       // for stops from now on
+	const char *end_reason; // the kubelet ended it: status.reason ("DeadlineExceeded"); NULL otherwise
 	const char *end_message;
-	bool finished; // nothing left on the node
-	bool deleting; // the API object's removal was asked for
+	bool finished;         // nothing left on the node
+	bool deleting;         // the API object's removal was asked for
 	int64_t started_at_ns; // wall clock: seen first by the kubelet
 
 	struct loop_timer sync_timer;
@@ -127,8 +127,8 @@ struct pod {
 	bool frozen; // had run its course before this kubelet knew it: its status is left alone
 
 	// The status as it was sent last, and the call that carries the next one.
-	char *mirror_uid; // of a static pod's object in the API; NULL: none
-	char *sent_status;    // text; NULL: none yet
+	char *mirror_uid;  // of a static pod's object in the API; NULL: none
+	char *sent_status; // text; NULL: none yet
 	char *sending_status;
 	struct json *status; // last computed, in status_arena
 	struct arena *status_arena;
@@ -141,7 +141,7 @@ struct pod {
 
 // "namespace/name(uid)" would be upstream's; events are about the object.
 void pod_event(const struct pod *pod, const struct pod_container *container, const char *type, const char *reason,
-	       const char *message_format, ...) PRINTF_LIKE(5, 6);
+               const char *message_format, ...) PRINTF_LIKE(5, 6);
 
 // Looks at the pod again in a later turn. Cheap; any number of times.
 void pod_wake(struct pod *pod);

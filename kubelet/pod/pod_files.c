@@ -38,15 +38,15 @@ static const char *full_name(struct arena *arena, const struct core_v1_pod *pod,
 {
 	if (!has_text(pod->spec.subdomain))
 		return NULL;
-	return arena_printf(arena, "%s.%s.%s.svc.%s", short_name(arena, pod), pod->spec.subdomain, pod->metadata.namespace,
-			    cluster_domain);
+	return arena_printf(arena, "%s.%s.%s.svc.%s", short_name(arena, pod), pod->spec.subdomain,
+	                    pod->metadata.namespace, cluster_domain);
 }
 
 char *pod_host_name(struct arena *arena, const struct core_v1_pod *pod, const char *cluster_domain)
 {
 	const char *full = pod->spec.set_hostname_as_fqdn && *pod->spec.set_hostname_as_fqdn
-				   ? full_name(arena, pod, cluster_domain)
-				   : NULL;
+	                           ? full_name(arena, pod, cluster_domain)
+	                           : NULL;
 	return arena_strdup(arena, full ? full : short_name(arena, pod));
 }
 
@@ -67,7 +67,7 @@ static void write_aliases(struct strbuf *out, const struct core_v1_pod *pod)
 }
 
 void pod_hosts_text(struct strbuf *out, const struct core_v1_pod *pod, const char *const *addresses,
-		    size_t address_count, const char *cluster_domain, const char *node_hosts)
+                    size_t address_count, const char *cluster_domain, const char *node_hosts)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	if (node_hosts) {
@@ -76,16 +76,16 @@ void pod_hosts_text(struct strbuf *out, const struct core_v1_pod *pod, const cha
 		return;
 	}
 	strbuf_append_text(out, "# Kubernetes-managed hosts file.\n"
-				"127.0.0.1\tlocalhost\n"
-				"::1\tlocalhost ip6-localhost ip6-loopback\n"
-				"fe00::0\tip6-localnet\n"
-				"fe00::0\tip6-mcastprefix\n"
-				"fe00::1\tip6-allnodes\n"
-				"fe00::2\tip6-allrouters\n");
+	                        "127.0.0.1\tlocalhost\n"
+	                        "::1\tlocalhost ip6-localhost ip6-loopback\n"
+	                        "fe00::0\tip6-localnet\n"
+	                        "fe00::0\tip6-mcastprefix\n"
+	                        "fe00::1\tip6-allnodes\n"
+	                        "fe00::2\tip6-allrouters\n");
 	const char *full = full_name(arena, pod, cluster_domain);
 	for (size_t index = 0; index < address_count; index++)
 		strbuf_printf(out, "%s\t%s%s%s\n", addresses[index], full ? full : "", full ? "\t" : "",
-			      short_name(arena, pod));
+		              short_name(arena, pod));
 	write_aliases(out, pod);
 }
 
@@ -137,7 +137,8 @@ static void parse_node_line(struct dns_lists *lists, char *line, bool with_serve
 static void add_node(struct dns_lists *lists, const char *text, bool with_servers)
 {
 	char *save = NULL;
-	for (char *line = strtok_r(arena_strdup(lists->arena, text), "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+	for (char *line = strtok_r(arena_strdup(lists->arena, text), "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
 		parse_node_line(lists, line, with_servers);
 }
 
@@ -148,7 +149,7 @@ static void add_cluster(struct dns_lists *lists, const struct core_v1_pod *pod, 
 	if (has_text(settings->cluster_domain)) {
 		const char *domain = settings->cluster_domain;
 		const char *names[] = {arena_printf(lists->arena, "%s.svc.%s", pod->metadata.namespace, domain),
-				       arena_printf(lists->arena, "svc.%s", domain), domain};
+		                       arena_printf(lists->arena, "svc.%s", domain), domain};
 		for (size_t index = 0; index < ARRAY_SIZE(names); index++)
 			add_unique(lists->searches, &lists->search_count, MAX_SEARCHES, names[index]);
 	}
@@ -164,7 +165,7 @@ static void add_pod(struct dns_lists *lists, const struct core_v1_pod_dns_config
 		add_unique(lists->searches, &lists->search_count, MAX_SEARCHES, config->searches.items[index]);
 	for (size_t index = 0; index < config->options.count; index++)
 		string_map_set(lists->arena, &lists->options, config->options.items[index].name,
-			       config->options.items[index].value ? config->options.items[index].value : "");
+		               config->options.items[index].value ? config->options.items[index].value : "");
 }
 
 void pod_resolv_conf_text(struct strbuf *out, const struct core_v1_pod *pod, const struct dns_settings *settings)
@@ -173,7 +174,7 @@ void pod_resolv_conf_text(struct strbuf *out, const struct core_v1_pod *pod, con
 	struct dns_lists lists = {.arena = arena};
 	const char *policy = has_text(pod->spec.dns_policy) ? pod->spec.dns_policy : "ClusterFirst";
 	bool cluster = !strcmp(policy, "ClusterFirstWithHostNet") ||
-		       (!strcmp(policy, "ClusterFirst") && !pod->spec.host_network);
+	               (!strcmp(policy, "ClusterFirst") && !pod->spec.host_network);
 	if (cluster && settings->cluster_dns_count)
 		add_cluster(&lists, pod, settings);
 	else if (strcmp(policy, "None"))
@@ -188,7 +189,7 @@ void pod_resolv_conf_text(struct strbuf *out, const struct core_v1_pod *pod, con
 		strbuf_printf(out, "nameserver %s\n", lists.servers[index]);
 	for (size_t index = 0; index < lists.options.count; index++)
 		strbuf_printf(out, "%s%s%s%s", index ? " " : "options ", lists.options.entries[index].key,
-			      *lists.options.entries[index].value ? ":" : "", lists.options.entries[index].value);
+		              *lists.options.entries[index].value ? ":" : "", lists.options.entries[index].value);
 	if (lists.options.count)
 		strbuf_append_char(out, '\n');
 }
@@ -223,24 +224,24 @@ int pod_files_write(const struct pod *pod, struct err *err)
 	if (pod_uses_host_network(pod))
 		read_node_file("/etc/hosts", &node_file);
 	pod_hosts_text(&text, pod->view, (const char *const *)pod->sandbox.addresses, pod->sandbox.address_count,
-		       config->cluster_domain, pod_uses_host_network(pod) ? strbuf_text(&node_file) : NULL);
+	               config->cluster_domain, pod_uses_host_network(pod) ? strbuf_text(&node_file) : NULL);
 	int result = write_in_place(arena_printf(arena, "%s/etc-hosts", pod->directory), &text, err);
 	strbuf_clear(&node_file);
 	strbuf_clear(&text);
 	if (*config->resolv_conf)
 		read_node_file(config->resolv_conf, &node_file);
 	struct dns_settings settings = {
-		.cluster_dns = config->cluster_dns.items,
-		.cluster_dns_count = config->cluster_dns.count,
-		.cluster_domain = config->cluster_domain,
-		.node_resolv_conf = strbuf_text(&node_file),
+	        .cluster_dns = config->cluster_dns.items,
+	        .cluster_dns_count = config->cluster_dns.count,
+	        .cluster_domain = config->cluster_domain,
+	        .node_resolv_conf = strbuf_text(&node_file),
 	};
 	pod_resolv_conf_text(&text, pod->view, &settings);
 	if (result == 0)
 		result = write_in_place(arena_printf(arena, "%s/resolv.conf", pod->directory), &text, err);
 	strbuf_clear(&text);
 	strbuf_printf(&text, "%s\n",
-		      pod_uses_host_network(pod) ? pod->kubelet->node_name
-						  : pod_host_name(arena, pod->view, config->cluster_domain));
+	              pod_uses_host_network(pod) ? pod->kubelet->node_name
+	                                         : pod_host_name(arena, pod->view, config->cluster_domain));
 	return result < 0 ? result : write_in_place(arena_printf(arena, "%s/hostname", pod->directory), &text, err);
 }

@@ -11,12 +11,12 @@ char *pod_host_name(struct arena *arena, const struct core_v1_pod *pod, const ch
 
 // `node_hosts`: the node's own file, for pods in its network; else NULL.
 void pod_hosts_text(struct strbuf *out, const struct core_v1_pod *pod, const char *const *addresses,
-		    size_t address_count, const char *cluster_domain, const char *node_hosts);
+                    size_t address_count, const char *cluster_domain, const char *node_hosts);
 
 struct dns_settings {
 	const char *const *cluster_dns;
 	size_t cluster_dns_count;
-	const char *cluster_domain; // "" = none
+	const char *cluster_domain;   // "" = none
 	const char *node_resolv_conf; // the node's file as text
 };
 void pod_resolv_conf_text(struct strbuf *out, const struct core_v1_pod *pod, const struct dns_settings *settings);

@@ -198,7 +198,7 @@ static void run_is_over(struct pod_manager *manager, struct pod_container *conta
 }
 
 static const struct runtime_container *find_listed(const struct runtime_container *containers, size_t count,
-						   const char *id)
+                                                   const char *id)
 {
 	for (size_t index = 0; index < count; index++)
 		if (!strcmp(containers[index].id, id))
@@ -222,10 +222,10 @@ static void remove_leftovers(struct pod_container *container)
 }
 
 static void reconcile_pod(struct pod_manager *manager, struct pod *pod, const struct runtime_container *containers,
-			  size_t count)
+                          size_t count)
 {
 	const struct runtime_container *pause =
-		pod->sandbox.state == PART_READY ? find_listed(containers, count, pod->sandbox.id) : NULL;
+	        pod->sandbox.state == PART_READY ? find_listed(containers, count, pod->sandbox.id) : NULL;
 	bool network = !pod->sandbox.network_path || mounts_is_mount_point(pod->sandbox.network_path);
 	if (pause)
 		pod->sandbox.pid = pause->pid;
@@ -262,10 +262,11 @@ static void remove_strays(struct pod_manager *manager, const struct runtime_cont
 	for (size_t index = 0; index < count; index++) {
 		if (find_run(manager, containers[index].id) || find_sandbox(manager, containers[index].id))
 			continue;
-		AUTO_FREE char *directory = xasprintf("%s/strays/%s", manager->kubelet->config->root_directory,
-						      containers[index].id);
+		AUTO_FREE char *directory =
+		        xasprintf("%s/strays/%s", manager->kubelet->config->root_directory, containers[index].id);
 		log_info("Removing a container that belongs to no pod", kv_str("id", containers[index].id));
-		runtime->operations->container_remove(runtime, containers[index].id, directory, on_stray_removed, manager);
+		runtime->operations->container_remove(runtime, containers[index].id, directory, on_stray_removed,
+		                                      manager);
 	}
 }
 
@@ -276,7 +277,8 @@ static void remove_stray_cgroups(struct pod_manager *manager)
 	const char *root = manager->kubelet->config->cgroup_root;
 	const char **names = ARENA_ARRAY(arena, const char *, MAX_CGROUPS);
 	for (size_t folder = 0; folder < ARRAY_SIZE(folders); folder++) {
-		const char *parent = arena_printf(arena, "%s/kubepods%s", strcmp(root, "/") ? root : "", folders[folder]);
+		const char *parent =
+		        arena_printf(arena, "%s/kubepods%s", strcmp(root, "/") ? root : "", folders[folder]);
 		size_t count = cgroup_list(arena, parent, names, MAX_CGROUPS);
 		for (size_t index = 0; index < count; index++) {
 			if (strncmp(names[index], "pod", 3) || hashmap_get(manager->pods, names[index] + 3))
@@ -348,16 +350,16 @@ struct pod_manager *pod_manager_new(struct kubelet *kubelet)
 {
 	struct pod_manager *manager = NEW(struct pod_manager);
 	*manager = (struct pod_manager){
-		.kubelet = kubelet,
-		.pods = hashmap_new(NULL),
-		.api_synced = !kubelet->client,
-		.static_synced = !*kubelet->config->static_pod_path,
+	        .kubelet = kubelet,
+	        .pods = hashmap_new(NULL),
+	        .api_synced = !kubelet->client,
+	        .static_synced = !*kubelet->config->static_pod_path,
 	};
 	struct runtime_listener listener = {
-		.on_exit = on_exit_event,
-		.on_oom = on_oom_event,
-		.on_ready_changed = on_ready_changed,
-		.context = manager,
+	        .on_exit = on_exit_event,
+	        .on_oom = on_oom_event,
+	        .on_ready_changed = on_ready_changed,
+	        .context = manager,
 	};
 	kubelet->runtime->operations->set_listener(kubelet->runtime, &listener);
 	load_records(manager);

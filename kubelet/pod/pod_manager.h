@@ -28,7 +28,8 @@ bool pod_manager_is_open(const struct pod_manager *manager);
 void pod_manager_forget(struct pod_manager *manager, struct pod *pod);
 
 // NULL = none. `uid` may be NULL; with several pods of a name, the one that isn't ending.
-struct pod *pod_manager_find(struct pod_manager *manager, const char *namespace_name, const char *name, const char *uid);
+struct pod *pod_manager_find(struct pod_manager *manager, const char *namespace_name, const char *name,
+                             const char *uid);
 // Iterates all; start with *cursor = 0.
 struct pod *pod_manager_next(struct pod_manager *manager, struct hashmap_cursor *cursor);
 size_t pod_manager_count(const struct pod_manager *manager);

@@ -60,9 +60,9 @@ size_t plan_next_init(const struct plan_input *input)
 	for (size_t index = 0; index < input->container_count; index++) {
 		const struct plan_container *container = &input->containers[index];
 		bool done = container->kind == CONTAINER_REGULAR ||
-			    (container->kind == CONTAINER_INIT && container->state == CONTAINER_EXITED &&
-			     container->exit_code == 0) ||
-			    (container->kind == CONTAINER_SIDECAR && container->started);
+		            (container->kind == CONTAINER_INIT && container->state == CONTAINER_EXITED &&
+		             container->exit_code == 0) ||
+		            (container->kind == CONTAINER_SIDECAR && container->started);
 		if (!done)
 			return index;
 	}
@@ -162,8 +162,8 @@ static void run_containers(const struct plan_input *input, struct pod_plan *plan
 	for (size_t index = 0; index < input->container_count; index++) {
 		const struct plan_container *container = &input->containers[index];
 		bool due = container->kind == CONTAINER_SIDECAR ? index <= next_init
-			   : container->kind == CONTAINER_INIT	? index == next_init
-								: next_init == input->container_count;
+		           : container->kind == CONTAINER_INIT  ? index == next_init
+		                                                : next_init == input->container_count;
 		if (due)
 			start_when_due(input, plan, index);
 	}

@@ -38,11 +38,11 @@ struct plan_container {
 	enum container_kind kind;
 	enum container_state state;
 	enum restart_policy restart;
-	bool stopping;      // a stop is under way
-	bool removing;      // what an earlier run left is still being removed
-	bool started;       // runs and its startup probe, if any, has passed
-	bool must_restart;  // its liveness or startup probe has failed for good
-	int exit_code;      // EXITED
+	bool stopping;       // a stop is under way
+	bool removing;       // what an earlier run left is still being removed
+	bool started;        // runs and its startup probe, if any, has passed
+	bool must_restart;   // its liveness or startup probe has failed for good
+	int exit_code;       // EXITED
 	int64_t retry_at_ns; // not to be started before
 };
 

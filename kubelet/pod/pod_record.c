@@ -52,7 +52,8 @@ static struct json *read_record(struct arena *arena, const char *path)
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(MAX_RECORD_BYTES);
 	struct json *value = NULL;
 	struct err err = ERR_INIT;
-	if (file_read(path, &text, &err) == 0 && json_parse(arena, strbuf_text(&text), text.length, NULL, &value, &err) == 0)
+	if (file_read(path, &text, &err) == 0 &&
+	    json_parse(arena, strbuf_text(&text), text.length, NULL, &value, &err) == 0)
 		return value;
 	if (err.code != ERR_NOT_FOUND)
 		log_error("Could not read a record", kv_str("path", path), kv_err(&err));
@@ -140,7 +141,7 @@ static void load_sandbox(struct arena *arena, struct pod *pod)
 	sandbox->network_list = take_text(record, "networkList");
 	sandbox->network_result = take_text(record, "networkResult");
 	json_get_integer(record, "createdAt", &sandbox->created_at_ns);
-	json_for_each_item(address, json_get(record, "addresses"))
+	json_for_each_item (address, json_get(record, "addresses"))
 		if (json_text(address) && sandbox->address_count < POD_MAX_ADDRESSES)
 			sandbox->addresses[sandbox->address_count++] = xstrdup(json_text(address));
 }

@@ -14,7 +14,7 @@ enum {
 };
 
 static const char *const qos_names[] = {
-	[QOS_GUARANTEED] = "Guaranteed", [QOS_BURSTABLE] = "Burstable", [QOS_BEST_EFFORT] = "BestEffort"};
+        [QOS_GUARANTEED] = "Guaranteed", [QOS_BURSTABLE] = "Burstable", [QOS_BEST_EFFORT] = "BestEffort"};
 
 const char *qos_class_to_string(enum qos_class class)
 {
@@ -41,8 +41,10 @@ static void tally(struct qos_tally *tally, const struct core_v1_container *conta
 		bool limited = is_set(limits, resources[index]);
 		bool requested = is_set(requests, resources[index]);
 		tally->any |= limited || requested;
-		tally->guaranteed &= limited && (!requested || quantity_text_milli_value(string_map_get(limits, resources[index])) ==
-								quantity_text_milli_value(string_map_get(requests, resources[index])));
+		tally->guaranteed &=
+		        limited &&
+		        (!requested || quantity_text_milli_value(string_map_get(limits, resources[index])) ==
+		                               quantity_text_milli_value(string_map_get(requests, resources[index])));
 	}
 }
 
@@ -61,7 +63,7 @@ enum qos_class pod_qos_class(const struct core_v1_pod *pod)
 char *pod_cgroup_path(struct arena *arena, const char *root, enum qos_class class, const char *uid)
 {
 	static const char *const folders[] = {
-		[QOS_GUARANTEED] = "", [QOS_BURSTABLE] = "/burstable", [QOS_BEST_EFFORT] = "/besteffort"};
+	        [QOS_GUARANTEED] = "", [QOS_BURSTABLE] = "/burstable", [QOS_BEST_EFFORT] = "/besteffort"};
 	return arena_printf(arena, "%s/kubepods%s/pod%s", strcmp(root, "/") ? root : "", folders[class], uid);
 }
 
@@ -87,10 +89,11 @@ static int64_t requested_milli_cpu(const struct core_v1_container *container)
 struct cgroup_limits container_cgroup_limits(const struct core_v1_container *container)
 {
 	return (struct cgroup_limits){
-		.cpu_shares = cpu_milli_to_shares(requested_milli_cpu(container)),
-		.cpu_quota_us = milli_to_quota_us(quantity_text_milli_value(string_map_get(&container->resources.limits, "cpu"))),
-		.cpu_period_us = PERIOD_US,
-		.memory_limit_bytes = quantity_text_value(string_map_get(&container->resources.limits, "memory")),
+	        .cpu_shares = cpu_milli_to_shares(requested_milli_cpu(container)),
+	        .cpu_quota_us = milli_to_quota_us(
+	                quantity_text_milli_value(string_map_get(&container->resources.limits, "cpu"))),
+	        .cpu_period_us = PERIOD_US,
+	        .memory_limit_bytes = quantity_text_value(string_map_get(&container->resources.limits, "memory")),
 	};
 }
 
@@ -123,22 +126,25 @@ struct cgroup_limits pod_cgroup_limits(const struct core_v1_pod *pod)
 		struct pod_sum one = {.cpu_limited = true, .memory_limited = true};
 		add_container(&one, init);
 		bool sidecar = init->restart_policy && !strcmp(init->restart_policy, "Always");
-		sum.request_milli = sidecar ? sum.request_milli + one.request_milli : larger(sum.request_milli, one.request_milli);
-		sum.limit_milli = sidecar ? sum.limit_milli + one.limit_milli : larger(sum.limit_milli, one.limit_milli);
-		sum.limit_bytes = sidecar ? sum.limit_bytes + one.limit_bytes : larger(sum.limit_bytes, one.limit_bytes);
+		sum.request_milli =
+		        sidecar ? sum.request_milli + one.request_milli : larger(sum.request_milli, one.request_milli);
+		sum.limit_milli =
+		        sidecar ? sum.limit_milli + one.limit_milli : larger(sum.limit_milli, one.limit_milli);
+		sum.limit_bytes =
+		        sidecar ? sum.limit_bytes + one.limit_bytes : larger(sum.limit_bytes, one.limit_bytes);
 		sum.cpu_limited &= one.cpu_limited;
 		sum.memory_limited &= one.memory_limited;
 	}
 	return (struct cgroup_limits){
-		.cpu_shares = cpu_milli_to_shares(sum.request_milli),
-		.cpu_quota_us = sum.cpu_limited ? milli_to_quota_us(sum.limit_milli) : 0,
-		.cpu_period_us = PERIOD_US,
-		.memory_limit_bytes = sum.memory_limited ? sum.limit_bytes : 0,
+	        .cpu_shares = cpu_milli_to_shares(sum.request_milli),
+	        .cpu_quota_us = sum.cpu_limited ? milli_to_quota_us(sum.limit_milli) : 0,
+	        .cpu_period_us = PERIOD_US,
+	        .memory_limit_bytes = sum.memory_limited ? sum.limit_bytes : 0,
 	};
 }
 
 int64_t container_oom_score_adj(const struct core_v1_container *container, enum qos_class class,
-				int64_t node_memory_bytes)
+                                int64_t node_memory_bytes)
 {
 	if (class == QOS_GUARANTEED)
 		return -997;

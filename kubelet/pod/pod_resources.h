@@ -28,5 +28,5 @@ struct cgroup_limits container_cgroup_limits(const struct core_v1_container *con
 struct cgroup_limits pod_cgroup_limits(const struct core_v1_pod *pod);
 
 int64_t container_oom_score_adj(const struct core_v1_container *container, enum qos_class class,
-				int64_t node_memory_bytes);
+                                int64_t node_memory_bytes);
 int64_t cpu_milli_to_shares(int64_t milli);

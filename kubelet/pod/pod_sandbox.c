@@ -95,7 +95,9 @@ static void note_error(struct sandbox_op *op, const struct err *err)
 static void postpone(struct pod_sandbox *sandbox, int64_t now_ns)
 {
 	int64_t delay_ns = sandbox->backoff.delay_ns * 2;
-	sandbox->backoff.delay_ns = delay_ns < FIRST_RETRY_NS ? FIRST_RETRY_NS : delay_ns > MAX_RETRY_NS ? MAX_RETRY_NS : delay_ns;
+	sandbox->backoff.delay_ns = delay_ns < FIRST_RETRY_NS ? FIRST_RETRY_NS
+	                            : delay_ns > MAX_RETRY_NS ? MAX_RETRY_NS
+	                                                      : delay_ns;
 	sandbox->retry_at_ns = now_ns + sandbox->backoff.delay_ns;
 }
 
@@ -111,14 +113,15 @@ size_t pod_sandbox_ports(struct arena *arena, const struct core_v1_pod *pod, str
 		for (size_t port = 0; port < ports->count; port++) {
 			if (ports->items[port].host_port <= 0)
 				continue;
-			char *protocol = arena_strdup(arena, ports->items[port].protocol ? ports->items[port].protocol : "TCP");
+			char *protocol =
+			        arena_strdup(arena, ports->items[port].protocol ? ports->items[port].protocol : "TCP");
 			for (char *at = protocol; *at; at++)
 				*at = (char)(*at | 0x20);
 			(*ret_ports)[count++] = (struct cni_port_mapping){
-				.host_port = ports->items[port].host_port,
-				.container_port = ports->items[port].container_port,
-				.protocol = protocol,
-				.host_ip = ports->items[port].host_ip,
+			        .host_port = ports->items[port].host_port,
+			        .container_port = ports->items[port].container_port,
+			        .protocol = protocol,
+			        .host_ip = ports->items[port].host_ip,
 			};
 		}
 	}
@@ -129,14 +132,14 @@ static void fill_attachment(struct sandbox_op *op, struct cni_attachment *attach
 {
 	const struct pod *pod = op->pod;
 	*attachment = (struct cni_attachment){
-		.list_text = pod->sandbox.network_list,
-		.container_id = pod->sandbox.id,
-		.network_path = pod->sandbox.network_path,
-		.interface_name = "eth0",
-		.pod_namespace = pod->namespace_name,
-		.pod_name = pod->name,
-		.pod_uid = pod->uid,
-		.result_text = pod->sandbox.network_result,
+	        .list_text = pod->sandbox.network_list,
+	        .container_id = pod->sandbox.id,
+	        .network_path = pod->sandbox.network_path,
+	        .interface_name = "eth0",
+	        .pod_namespace = pod->namespace_name,
+	        .pod_name = pod->name,
+	        .pod_uid = pod->uid,
+	        .result_text = pod->sandbox.network_result,
 	};
 	struct cni_port_mapping *ports;
 	attachment->port_count = pod_sandbox_ports(op->arena, pod->view, &ports);
@@ -164,12 +167,15 @@ static void on_branch(struct sandbox_op *op, const struct err *err)
 	if (op->err.code == ERR_NONE) {
 		pod->sandbox.state = PART_READY;
 		pod->sandbox.backoff.delay_ns = 0;
-		log_v(2, "Sandbox is ready", kv_obj("pod", pod->namespace_name, pod->name), kv_str("id", pod->sandbox.id));
+		log_v(2, "Sandbox is ready", kv_obj("pod", pod->namespace_name, pod->name),
+		      kv_str("id", pod->sandbox.id));
 	} else {
 		pod->sandbox.state = PART_BROKEN;
 		postpone(&pod->sandbox, loop_now_ns(pod->kubelet->loop));
-		pod_event(pod, NULL, "Warning", "FailedCreatePodSandBox", "Failed to create pod sandbox: %s", op->err.message);
-		log_error("Could not create the sandbox", kv_obj("pod", pod->namespace_name, pod->name), kv_err(&op->err));
+		pod_event(pod, NULL, "Warning", "FailedCreatePodSandBox", "Failed to create pod sandbox: %s",
+		          op->err.message);
+		log_error("Could not create the sandbox", kv_obj("pod", pod->namespace_name, pod->name),
+		          kv_err(&op->err));
 	}
 	pod_record_sandbox(pod);
 	op_free(op);
@@ -213,7 +219,7 @@ static void add_sysctls(struct sandbox_op *op)
 	struct runtime_label *sysctls = ARENA_ARRAY(op->arena, struct runtime_label, security->sysctls.count);
 	for (size_t index = 0; index < security->sysctls.count; index++)
 		sysctls[index] = (struct runtime_label){.key = security->sysctls.items[index].name,
-							.value = security->sysctls.items[index].value};
+		                                        .value = security->sysctls.items[index].value};
 	op->config.sysctls = sysctls;
 	op->config.sysctl_count = security->sysctls.count;
 }
@@ -224,25 +230,26 @@ static void start_pause(struct sandbox_op *op)
 	struct runtime *runtime = pod->kubelet->runtime;
 	struct runtime_mount *shm = ARENA_NEW(op->arena, struct runtime_mount);
 	*shm = (struct runtime_mount){.host_path = pod->view->spec.host_ipc ? "/dev/shm" : shm_path(op->arena, pod),
-				      .container_path = "/dev/shm"};
+	                              .container_path = "/dev/shm"};
 	op->config = (struct runtime_container_config){
-		.id = pod->sandbox.id,
-		.directory = pause_directory(op->arena, pod),
-		.labels = ARENA_ARRAY(op->arena, struct runtime_label, 8),
-		.image = op->image,
-		.mounts = shm,
-		.mount_count = 1,
-		.hostname = pod->sandbox.uts_path ? op->namespaces.hostname : NULL,
-		.network_namespace = pod->sandbox.network_path,
-		.ipc_namespace = pod->sandbox.ipc_path,
-		.uts_namespace = pod->sandbox.uts_path,
-		.host_pid = pod->view->spec.host_pid,
-		.read_only_root = true,
-		.run_as_user = -1,
-		.run_as_group = -1,
-		.cgroup_path = pod_cgroup_path(op->arena, pod->kubelet->config->cgroup_root, pod_qos_class(pod->view), pod->uid),
-		.cpu_shares = 2,
-		.oom_score_adj = -998,
+	        .id = pod->sandbox.id,
+	        .directory = pause_directory(op->arena, pod),
+	        .labels = ARENA_ARRAY(op->arena, struct runtime_label, 8),
+	        .image = op->image,
+	        .mounts = shm,
+	        .mount_count = 1,
+	        .hostname = pod->sandbox.uts_path ? op->namespaces.hostname : NULL,
+	        .network_namespace = pod->sandbox.network_path,
+	        .ipc_namespace = pod->sandbox.ipc_path,
+	        .uts_namespace = pod->sandbox.uts_path,
+	        .host_pid = pod->view->spec.host_pid,
+	        .read_only_root = true,
+	        .run_as_user = -1,
+	        .run_as_group = -1,
+	        .cgroup_path = pod_cgroup_path(op->arena, pod->kubelet->config->cgroup_root, pod_qos_class(pod->view),
+	                                       pod->uid),
+	        .cpu_shares = 2,
+	        .oom_score_adj = -998,
 	};
 	add_label(op, "io.kubernetes.pod.name", pod->name);
 	add_label(op, "io.kubernetes.pod.namespace", pod->namespace_name);
@@ -258,7 +265,7 @@ static void on_pause_image(void *context, const struct image_result *result)
 	struct err err = ERR_INIT;
 	if (!result->image)
 		(void)err_set(&err, ERR_INTERNAL, "failed to get sandbox image \"%s\": %s",
-			      op->pod->kubelet->config->infra_image, result->message);
+		              op->pod->kubelet->config->infra_image, result->message);
 	op->image = runtime_image_ref(result->image);
 	// The namespaces must be there first: this branch waits in them.
 	if (err.code == ERR_NONE && op->err.code == ERR_NONE)
@@ -338,9 +345,9 @@ static int prepare(struct sandbox_op *op, struct err *err)
 		result = make_shm(op, err);
 	struct cgroup_limits limits = pod_cgroup_limits(pod->view);
 	if (result == 0)
-		result = cgroup_make(pod_cgroup_path(op->arena, pod->kubelet->config->cgroup_root, pod_qos_class(pod->view),
-						     pod->uid),
-				     &limits, err);
+		result = cgroup_make(pod_cgroup_path(op->arena, pod->kubelet->config->cgroup_root,
+		                                     pod_qos_class(pod->view), pod->uid),
+		                     &limits, err);
 	return result;
 }
 
@@ -357,10 +364,10 @@ void pod_sandbox_start(struct pod *pod)
 		return;
 	}
 	op->namespaces = (struct pod_namespaces){
-		.network_path = pod->sandbox.network_path,
-		.ipc_path = pod->sandbox.ipc_path,
-		.uts_path = pod->sandbox.uts_path,
-		.hostname = pod_host_name(op->arena, pod->view, pod->kubelet->config->cluster_domain),
+	        .network_path = pod->sandbox.network_path,
+	        .ipc_path = pod->sandbox.ipc_path,
+	        .uts_path = pod->sandbox.uts_path,
+	        .hostname = pod_host_name(op->arena, pod->view, pod->kubelet->config->cluster_domain),
 	};
 	pod_namespaces_create(pod->kubelet->loop, &op->namespaces, on_namespaces, op);
 }
@@ -374,7 +381,7 @@ void pod_sandbox_lost(struct pod *pod, const char *why)
 	log_warning("Sandbox was lost", kv_obj("pod", pod->namespace_name, pod->name), kv_str("why", why));
 	if (!pod->terminating)
 		pod_event(pod, NULL, "Normal", "SandboxChanged",
-			  "Pod sandbox changed, it will be killed and re-created.");
+		          "Pod sandbox changed, it will be killed and re-created.");
 	pod_wake(pod);
 }
 
@@ -391,7 +398,8 @@ static void on_torn_down(struct work *work)
 		sandbox->state = PART_BROKEN;
 		postpone(sandbox, loop_now_ns(pod->kubelet->loop));
 		pod_event(pod, NULL, "Warning", "FailedKillPod", "error killing pod: %s", op->err.message);
-		log_error("Could not remove the sandbox", kv_obj("pod", pod->namespace_name, pod->name), kv_err(&op->err));
+		log_error("Could not remove the sandbox", kv_obj("pod", pod->namespace_name, pod->name),
+		          kv_err(&op->err));
 	}
 	pod_record_sandbox(pod);
 	op_free(op);
@@ -440,21 +448,22 @@ void pod_sandbox_stop(struct pod *pod)
 	pod->sandbox.state = PART_WORKING;
 	pod_record_sandbox(pod); // not ready any more, whatever happens to us
 	op->namespaces = (struct pod_namespaces){
-		.network_path = pod->sandbox.network_path,
-		.ipc_path = pod->sandbox.ipc_path,
-		.uts_path = pod->sandbox.uts_path,
+	        .network_path = pod->sandbox.network_path,
+	        .ipc_path = pod->sandbox.ipc_path,
+	        .uts_path = pod->sandbox.uts_path,
 	};
 	op->config.cgroup_path =
-		pod_cgroup_path(op->arena, pod->kubelet->config->cgroup_root, pod_qos_class(pod->view), pod->uid);
+	        pod_cgroup_path(op->arena, pod->kubelet->config->cgroup_root, pod_qos_class(pod->view), pod->uid);
 	bool has_network = pod->sandbox.network_path && pod->sandbox.network_list;
 	op->waiting = has_network ? 2 : 1;
-	runtime->operations->container_remove(runtime, pod->sandbox.id, pause_directory(op->arena, pod), on_pause_removed,
-					      op);
+	runtime->operations->container_remove(runtime, pod->sandbox.id, pause_directory(op->arena, pod),
+	                                      on_pause_removed, op);
 	if (has_network) {
 		struct cni_attachment attachment;
 		fill_attachment(op, &attachment);
 		if (!mounts_is_mount_point(pod->sandbox.network_path))
-			attachment.network_path = NULL; // gone with a restart of the machine: DEL frees the address alone
+			attachment.network_path =
+			        NULL; // gone with a restart of the machine: DEL frees the address alone
 		cni_delete(pod->kubelet->loop, &pod->kubelet->cni, &attachment, on_network_deleted, op);
 	}
 }

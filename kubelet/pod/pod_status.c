@@ -23,31 +23,31 @@ struct build {
 };
 
 void pod_plan_fill(const struct pod *pod, int64_t monotonic_ns, struct plan_container *containers,
-		   struct plan_input *ret_input)
+                   struct plan_input *ret_input)
 {
 	for (size_t index = 0; index < pod->container_count; index++) {
 		const struct pod_container *container = &pod->containers[index];
 		containers[index] = (struct plan_container){
-			.kind = container->kind,
-			.state = container->state,
-			.restart = container->restart_policy,
-			.stopping = container->stopping,
-			.removing = container->removing > 0,
-			.started = container->state == CONTAINER_RUNNING && container->started,
-			.must_restart = container->must_restart,
-			.exit_code = container->run.exit_code,
-			.retry_at_ns = container->retry_at_ns,
+		        .kind = container->kind,
+		        .state = container->state,
+		        .restart = container->restart_policy,
+		        .stopping = container->stopping,
+		        .removing = container->removing > 0,
+		        .started = container->state == CONTAINER_RUNNING && container->started,
+		        .must_restart = container->must_restart,
+		        .exit_code = container->run.exit_code,
+		        .retry_at_ns = container->retry_at_ns,
 		};
 	}
 	*ret_input = (struct plan_input){
-		.now_ns = monotonic_ns,
-		.terminating = pod->terminating,
-		.volumes = pod->refreshing ? PART_WORKING : pod->volumes_state,
-		.sandbox = pod->sandbox.state,
-		.volumes_retry_at_ns = pod->volumes_retry_at_ns,
-		.sandbox_retry_at_ns = pod->sandbox.retry_at_ns,
-		.containers = containers,
-		.container_count = pod->container_count,
+	        .now_ns = monotonic_ns,
+	        .terminating = pod->terminating,
+	        .volumes = pod->refreshing ? PART_WORKING : pod->volumes_state,
+	        .sandbox = pod->sandbox.state,
+	        .volumes_retry_at_ns = pod->volumes_retry_at_ns,
+	        .sandbox_retry_at_ns = pod->sandbox.retry_at_ns,
+	        .containers = containers,
+	        .container_count = pod->container_count,
 	};
 }
 
@@ -108,11 +108,12 @@ static struct json *crash_loop(struct build *build, const struct pod_container *
 {
 	int64_t seconds = container->crash_backoff.delay_ns / NSEC_PER_SEC;
 	const char *delay = seconds < 60 ? arena_printf(build->arena, "%llds", (long long)seconds)
-					 : arena_printf(build->arena, "%lldm%llds", (long long)(seconds / 60),
-							(long long)(seconds % 60));
+	                                 : arena_printf(build->arena, "%lldm%llds", (long long)(seconds / 60),
+	                                                (long long)(seconds % 60));
 	return waiting_state(build, "CrashLoopBackOff",
-			     arena_printf(build->arena, "back-off %s restarting failed container=%s pod=%s_%s(%s)", delay,
-					  container->name, build->pod->name, build->pod->namespace_name, build->pod->uid));
+	                     arena_printf(build->arena, "back-off %s restarting failed container=%s pod=%s_%s(%s)",
+	                                  delay, container->name, build->pod->name, build->pod->namespace_name,
+	                                  build->pod->uid));
 }
 
 // state and lastState.
@@ -146,7 +147,7 @@ static void set_states(struct build *build, const struct pod_container *containe
 	}
 	json_set(arena, status, "state", state);
 	json_set(arena, status, "lastState",
-		 last && last->finished_at_ns ? terminated_state(build, last) : json_object(arena));
+	         last && last->finished_at_ns ? terminated_state(build, last) : json_object(arena));
 }
 
 static bool is_ready(const struct build *build, const struct pod_container *container)
@@ -165,7 +166,8 @@ static struct json *container_status(struct build *build, const struct pod_conta
 	json_set_bool(arena, status, "ready", is_ready(build, container));
 	json_set_integer(arena, status, "restartCount", container->restart_count);
 	bool known = container->has_run && container->state != CONTAINER_STARTING;
-	json_set_text(arena, status, "image", known && container->run.image ? container->run.image : container->spec->image);
+	json_set_text(arena, status, "image",
+	              known && container->run.image ? container->run.image : container->spec->image);
 	json_set_text(arena, status, "imageID", known && container->run.image_id ? container->run.image_id : "");
 	if (known)
 		json_set_text(arena, status, "containerID", arena_printf(arena, "containerd://%s", container->run.id));
@@ -182,7 +184,8 @@ static void set_container_statuses(struct build *build, struct json *status)
 {
 	struct arena *arena = build->arena;
 	const struct pod *pod = build->pod;
-	const struct pod_container **sorted = ARENA_ARRAY(arena, const struct pod_container *, pod->container_count + 1);
+	const struct pod_container **sorted =
+	        ARENA_ARRAY(arena, const struct pod_container *, pod->container_count + 1);
 	struct json *init = json_array(arena);
 	size_t count = 0;
 	for (size_t index = 0; index < pod->container_count; index++) {
@@ -247,7 +250,7 @@ static const char *compute_phase(const struct build *build)
 
 static const char *former_transition(const struct build *build, const char *type, const char *status)
 {
-	json_for_each_item(condition, json_get(build->previous, "conditions")) {
+	json_for_each_item (condition, json_get(build->previous, "conditions")) {
 		const char *former_type = json_get_text(condition, "type");
 		const char *former_status = json_get_text(condition, "status");
 		if (former_type && former_status && !strcmp(former_type, type) && !strcmp(former_status, status))
@@ -261,7 +264,7 @@ static const char *former_transition(const struct build *build, const char *type
 }
 
 static void add_condition(struct build *build, struct json *conditions, const char *type, bool holds,
-			  const char *reason, const char *message)
+                          const char *reason, const char *message)
 {
 	struct arena *arena = build->arena;
 	const char *status = holds ? "True" : "False";
@@ -281,14 +284,15 @@ static void add_condition(struct build *build, struct json *conditions, const ch
 
 // "[a b]" of the containers that don't pass.
 static const char *names_of(struct build *build, bool (*passes)(const struct build *, const struct pod_container *),
-			    bool init)
+                            bool init)
 {
 	const char *names = NULL;
 	for (size_t index = 0; index < build->pod->container_count; index++) {
 		const struct pod_container *container = &build->pod->containers[index];
 		bool counts = init ? container->kind != CONTAINER_REGULAR : container->kind != CONTAINER_INIT;
 		if (counts && !passes(build, container))
-			names = arena_printf(build->arena, "%s%s%s", names ? names : "", names ? " " : "", container->name);
+			names = arena_printf(build->arena, "%s%s%s", names ? names : "", names ? " " : "",
+			                     container->name);
 	}
 	return names;
 }
@@ -309,17 +313,21 @@ static const char *gate_trouble(const struct build *build)
 				status = pod->status.conditions.items[index].status;
 		if (!status)
 			return arena_printf(build->arena,
-					    "corresponding condition of pod readiness gate \"%s\" does not exist.", type);
+			                    "corresponding condition of pod readiness gate \"%s\" does not exist.",
+			                    type);
 		if (strcmp(status, "True"))
 			return arena_printf(build->arena,
-					    "the status of pod readiness gate \"%s\" is not \"True\", but %s", type, status);
+			                    "the status of pod readiness gate \"%s\" is not \"True\", but %s", type,
+			                    status);
 	}
 	return NULL;
 }
 
 static const char *terminal_reason(const struct build *build)
 {
-	return !strcmp(build->phase, "Succeeded") ? "PodCompleted" : !strcmp(build->phase, "Failed") ? "PodFailed" : NULL;
+	return !strcmp(build->phase, "Succeeded") ? "PodCompleted"
+	       : !strcmp(build->phase, "Failed")  ? "PodFailed"
+	                                          : NULL;
 }
 
 static void set_conditions(struct build *build, struct json *status)
@@ -334,7 +342,7 @@ static void set_conditions(struct build *build, struct json *status)
 	bool succeeded = !strcmp(build->phase, "Succeeded");
 	if (uninitialized && !succeeded)
 		add_condition(build, conditions, "Initialized", false, "ContainersNotInitialized",
-			      arena_printf(arena, "containers with incomplete status: [%s]", uninitialized));
+		              arena_printf(arena, "containers with incomplete status: [%s]", uninitialized));
 	else
 		add_condition(build, conditions, "Initialized", true, succeeded ? "PodCompleted" : NULL, NULL);
 
@@ -343,7 +351,10 @@ static void set_conditions(struct build *build, struct json *status)
 	const char *gates = gate_trouble(build);
 	const char *reason = ended ? ended : unready ? "ContainersNotReady" : NULL;
 	const char *ready_reason = reason ? reason : gates ? "ReadinessGatesNotReady" : NULL;
-	add_condition(build, conditions, "Ready", !ready_reason, ready_reason, ended ? NULL : unready ? message : gates);
+	add_condition(build, conditions, "Ready", !ready_reason, ready_reason,
+	              ended     ? NULL
+	              : unready ? message
+	                        : gates);
 	add_condition(build, conditions, "ContainersReady", !reason, reason, ended ? NULL : message);
 	add_condition(build, conditions, "PodScheduled", true, NULL, NULL);
 	json_set(arena, status, "conditions", conditions);
@@ -381,11 +392,12 @@ static void set_addresses(struct build *build, struct json *status)
 }
 
 struct json *pod_status_build(struct arena *arena, const struct pod *pod, const struct json *previous, int64_t now_ns,
-			      int64_t monotonic_ns)
+                              int64_t monotonic_ns)
 {
 	struct build build = {
-		.arena = arena, .pod = pod, .previous = previous, .now_ns = now_ns, .monotonic_ns = monotonic_ns};
-	pod_plan_fill(pod, monotonic_ns, ARENA_ARRAY(arena, struct plan_container, pod->container_count + 1), &build.plan);
+	        .arena = arena, .pod = pod, .previous = previous, .now_ns = now_ns, .monotonic_ns = monotonic_ns};
+	pod_plan_fill(pod, monotonic_ns, ARENA_ARRAY(arena, struct plan_container, pod->container_count + 1),
+	              &build.plan);
 	build.phase = compute_phase(&build);
 	struct json *status = json_object(arena);
 	json_set_text(arena, status, "phase", build.phase);

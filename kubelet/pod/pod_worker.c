@@ -72,12 +72,14 @@ static void container_init(struct pod *pod, size_t index, const struct core_v1_c
 	if (is_init && policy == RESTART_ALWAYS)
 		policy = RESTART_ON_FAILURE; // done once it has succeeded
 	*container = (struct pod_container){
-		.pod = pod,
-		.index = index,
-		.spec = spec,
-		.name = xstrdup(spec->name),
-		.kind = sidecar ? CONTAINER_SIDECAR : is_init ? CONTAINER_INIT : CONTAINER_REGULAR,
-		.restart_policy = sidecar ? RESTART_ALWAYS : policy,
+	        .pod = pod,
+	        .index = index,
+	        .spec = spec,
+	        .name = xstrdup(spec->name),
+	        .kind = sidecar   ? CONTAINER_SIDECAR
+	                : is_init ? CONTAINER_INIT
+	                          : CONTAINER_REGULAR,
+	        .restart_policy = sidecar ? RESTART_ALWAYS : policy,
 	};
 }
 
@@ -95,8 +97,9 @@ static void make_containers(struct pod *pod)
 
 static int64_t grace_of(const struct core_v1_pod *pod)
 {
-	const int64_t *seconds = pod->metadata.deletion_grace_period_seconds ? pod->metadata.deletion_grace_period_seconds
-									     : pod->spec.termination_grace_period_seconds;
+	const int64_t *seconds = pod->metadata.deletion_grace_period_seconds
+	                                 ? pod->metadata.deletion_grace_period_seconds
+	                                 : pod->spec.termination_grace_period_seconds;
 	int64_t grace = seconds ? *seconds : DEFAULT_GRACE_SECONDS;
 	return (grace < 0 ? 1 : grace) * NSEC_PER_SEC;
 }
@@ -119,7 +122,8 @@ static void note_deletion(struct pod *pod)
 	if (!pod->terminating || grace < pod->grace_ns)
 		pod->grace_ns = grace;
 	if (!pod->terminating)
-		log_info("Pod is being deleted", kv_obj("pod", pod->namespace_name, pod->name), kv_str("podUID", pod->uid));
+		log_info("Pod is being deleted", kv_obj("pod", pod->namespace_name, pod->name),
+		         kv_str("podUID", pod->uid));
 	begin_termination(pod);
 }
 
@@ -132,15 +136,15 @@ struct pod *pod_worker_new(struct kubelet *kubelet, struct api_object *object, e
 {
 	struct pod *pod = NEW(struct pod);
 	*pod = (struct pod){
-		.kubelet = kubelet,
-		.uid = xstrdup(object->uid),
-		.namespace_name = xstrdup(object->namespace_name),
-		.name = xstrdup(object->name),
-		.directory = xasprintf("%s/pods/%s", kubelet->config->root_directory, object->uid),
-		.origin = origin,
-		.object = api_object_ref(object),
-		.view = object->view,
-		.started_at_ns = loop_realtime_ns(kubelet->loop),
+	        .kubelet = kubelet,
+	        .uid = xstrdup(object->uid),
+	        .namespace_name = xstrdup(object->namespace_name),
+	        .name = xstrdup(object->name),
+	        .directory = xasprintf("%s/pods/%s", kubelet->config->root_directory, object->uid),
+	        .origin = origin,
+	        .object = api_object_ref(object),
+	        .view = object->view,
+	        .started_at_ns = loop_realtime_ns(kubelet->loop),
 	};
 	make_containers(pod);
 	pod->grace_ns = grace_of(pod->view);
@@ -168,7 +172,7 @@ struct pod *pod_worker_new(struct kubelet *kubelet, struct api_object *object, e
 static const struct core_v1_container *find_spec(const struct core_v1_pod *pod, const struct pod_container *container)
 {
 	const struct core_v1_container_array *list =
-		container->kind == CONTAINER_REGULAR ? &pod->spec.containers : &pod->spec.init_containers;
+	        container->kind == CONTAINER_REGULAR ? &pod->spec.containers : &pod->spec.init_containers;
 	for (size_t index = 0; index < list->count; index++)
 		if (!strcmp(list->items[index].name, container->name))
 			return &list->items[index];
@@ -231,11 +235,12 @@ static void on_mounted(struct pod *pod, const struct err *err)
 		pod->volumes_state = PART_BROKEN;
 		int64_t delay = pod->volumes_backoff.delay_ns * 2;
 		pod->volumes_backoff.delay_ns = delay < VOLUME_FIRST_RETRY_NS ? VOLUME_FIRST_RETRY_NS
-						: delay > VOLUME_MAX_RETRY_NS ? VOLUME_MAX_RETRY_NS
-									      : delay;
+		                                : delay > VOLUME_MAX_RETRY_NS ? VOLUME_MAX_RETRY_NS
+		                                                              : delay;
 		pod->volumes_retry_at_ns = now_ns(pod) + pod->volumes_backoff.delay_ns;
 		pod_event(pod, NULL, "Warning", "FailedMount", "%s", err->message);
-		log_error("Could not make the pod's volumes", kv_obj("pod", pod->namespace_name, pod->name), kv_err(err));
+		log_error("Could not make the pod's volumes", kv_obj("pod", pod->namespace_name, pod->name),
+		          kv_err(err));
 	} else {
 		pod->volumes_state = PART_READY;
 		pod->volumes_backoff.delay_ns = 0;
@@ -256,7 +261,8 @@ static void on_unmounted(struct pod *pod, const struct err *err)
 	pod->volumes_state = err ? PART_BROKEN : PART_NONE;
 	if (err) {
 		pod->volumes_retry_at_ns = now_ns(pod) + VOLUME_MAX_RETRY_NS / 60;
-		log_error("Could not remove the pod's volumes", kv_obj("pod", pod->namespace_name, pod->name), kv_err(err));
+		log_error("Could not remove the pod's volumes", kv_obj("pod", pod->namespace_name, pod->name),
+		          kv_err(err));
 	}
 	pod_wake(pod);
 }
@@ -273,7 +279,8 @@ static void start_sandbox(struct pod *pod, size_t index)
 	(void)index;
 	// In a new sandbox everything begins anew; what has run stays as history.
 	for (size_t number = 0; number < pod->container_count; number++)
-		if (pod->containers[number].state == CONTAINER_EXITED && pod->containers[number].kind != CONTAINER_REGULAR)
+		if (pod->containers[number].state == CONTAINER_EXITED &&
+		    pod->containers[number].kind != CONTAINER_REGULAR)
 			pod->containers[number].state = CONTAINER_WAITING;
 	pod_sandbox_start(pod);
 }
@@ -293,10 +300,10 @@ static void stop_container(struct pod *pod, size_t index)
 {
 	struct pod_container *container = &pod->containers[index];
 	AUTO_FREE char *why =
-		pod->terminating || !container->must_restart
-			? xasprintf("Stopping container %s", container->name)
-			: xasprintf("Container %s %s, will be restarted", container->name,
-				    container->restart_reason ? container->restart_reason : "failed liveness probe");
+	        pod->terminating || !container->must_restart
+	                ? xasprintf("Stopping container %s", container->name)
+	                : xasprintf("Container %s %s, will be restarted", container->name,
+	                            container->restart_reason ? container->restart_reason : "failed liveness probe");
 	container_stop(container, pod->grace_ns, why);
 }
 
@@ -310,10 +317,13 @@ static void finish(struct pod *pod, size_t index)
 }
 
 static void (*const actions[])(struct pod *pod, size_t index) = {
-	[PLAN_MOUNT_VOLUMES] = mount_volumes,	  [PLAN_START_SANDBOX] = start_sandbox,
-	[PLAN_START_CONTAINER] = start_container, [PLAN_STOP_CONTAINER] = stop_container,
-	[PLAN_STOP_SANDBOX] = stop_sandbox,	  [PLAN_UNMOUNT_VOLUMES] = unmount_volumes,
-	[PLAN_FINISH] = finish,
+        [PLAN_MOUNT_VOLUMES] = mount_volumes,
+        [PLAN_START_SANDBOX] = start_sandbox,
+        [PLAN_START_CONTAINER] = start_container,
+        [PLAN_STOP_CONTAINER] = stop_container,
+        [PLAN_STOP_SANDBOX] = stop_sandbox,
+        [PLAN_UNMOUNT_VOLUMES] = unmount_volumes,
+        [PLAN_FINISH] = finish,
 };
 
 // --- things that time brings --------------------------------------------------------------------
@@ -333,7 +343,8 @@ static void watch_deadline(struct pod *pod, int64_t *wake_at_ns)
 	if (left_ns > 0)
 		sooner(wake_at_ns, now_ns(pod) + left_ns);
 	else
-		pod_worker_end(pod, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
+		pod_worker_end(pod, "DeadlineExceeded",
+		               "Pod was active on the node longer than the specified deadline");
 }
 
 // ErrImagePull is shown for some seconds, then ImagePullBackOff until the next try.
@@ -348,7 +359,7 @@ static void show_image_backoff(struct pod *pod, struct pod_container *container,
 		return;
 	}
 	AUTO_FREE char *message = xasprintf("Back-off pulling image \"%s\": ErrImagePull: %s", container->spec->image,
-					    container->waiting_message);
+	                                    container->waiting_message);
 	container_set_waiting(container, "ImagePullBackOff", message);
 	pod_event(pod, container, "Normal", "BackOff", "Back-off pulling image \"%s\"", container->spec->image);
 	pod_event(pod, container, "Warning", "Failed", "Error: ImagePullBackOff");
@@ -359,8 +370,8 @@ static void on_refreshed(struct pod *pod, const struct err *err)
 	pod->refreshing = false;
 	pod->refresh_at_ns = now_ns(pod) + REFRESH_NS + (int64_t)random_below(10) * NSEC_PER_SEC;
 	if (err)
-		log_warning("Could not bring the pod's volumes up to date", kv_obj("pod", pod->namespace_name, pod->name),
-			    kv_err(err));
+		log_warning("Could not bring the pod's volumes up to date",
+		            kv_obj("pod", pod->namespace_name, pod->name), kv_err(err));
 	pod_wake(pod);
 }
 

@@ -31,7 +31,7 @@ enum probe_type {
 };
 
 static const char *const type_names[] = {
-	[PROBE_STARTUP] = "Startup", [PROBE_LIVENESS] = "Liveness", [PROBE_READINESS] = "Readiness"};
+        [PROBE_STARTUP] = "Startup", [PROBE_LIVENESS] = "Liveness", [PROBE_READINESS] = "Readiness"};
 
 struct exec_try {
 	struct prober *prober; // NULL: nobody waits any more
@@ -61,9 +61,9 @@ struct probe_set {
 static const struct core_v1_probe *probe_of(const struct prober *prober)
 {
 	const struct core_v1_container *spec = prober->set->container->spec;
-	return prober->type == PROBE_STARTUP	? spec->startup_probe
+	return prober->type == PROBE_STARTUP    ? spec->startup_probe
 	       : prober->type == PROBE_LIVENESS ? spec->liveness_probe
-						: spec->readiness_probe;
+	                                        : spec->readiness_probe;
 }
 
 static struct kubelet *kubelet_of(const struct prober *prober)
@@ -131,8 +131,8 @@ static void on_result(struct prober *prober, bool healthy, const char *message)
 	prober->failures = healthy ? 0 : prober->failures + 1;
 	bool ended = prober->type == PROBE_STARTUP && container->started;
 	if (!healthy)
-		pod_event(container->pod, container, "Warning", "Unhealthy", "%s probe failed: %s", type_names[prober->type],
-			  message);
+		pod_event(container->pod, container, "Warning", "Unhealthy", "%s probe failed: %s",
+		          type_names[prober->type], message);
 	if (healthy && prober->successes >= or_default(probe->success_threshold, 1)) {
 		apply(prober, true);
 		ended |= prober->type == PROBE_STARTUP;
@@ -164,7 +164,7 @@ static void on_exec_done(void *context, int exit_code, const char *error_text)
 		return;
 	char message[128];
 	snprintf(message, sizeof(message), "%s%.80s", exit_code < 0 ? "" : "command exited with a failure code",
-		 exit_code < 0 ? error_text : "");
+	         exit_code < 0 ? error_text : "");
 	on_result(prober, exit_code == 0, message);
 }
 
@@ -179,9 +179,9 @@ static void try_exec(struct prober *prober, const struct core_v1_exec_action *ac
 	struct exec_try *try = NEW(struct exec_try);
 	*try = (struct exec_try){.prober = prober, .runtime = runtime};
 	struct runtime_exec_config config = {
-		.container_id = prober->set->container->run.id,
-		.command = command,
-		.fds = {null_fd, null_fd, null_fd},
+	        .container_id = prober->set->container->run.id,
+	        .command = command,
+	        .fds = {null_fd, null_fd, null_fd},
 	};
 	prober->exec = try;
 	try->exec = runtime->operations->exec_start(runtime, &config, on_exec_done, try);
@@ -192,7 +192,8 @@ static int resolve_port(const struct pod_container *container, const struct int_
 	if (!port->is_string)
 		return port->integer;
 	for (size_t index = 0; index < container->spec->ports.count; index++)
-		if (container->spec->ports.items[index].name && !strcmp(container->spec->ports.items[index].name, port->text))
+		if (container->spec->ports.items[index].name &&
+		    !strcmp(container->spec->ports.items[index].name, port->text))
 			return container->spec->ports.items[index].container_port;
 	return atoi(port->text);
 }
@@ -222,21 +223,22 @@ static void try_http(struct prober *prober, const struct core_v1_http_get_action
 	const char **headers = ARENA_ARRAY(arena, const char *, action->http_headers.count + 1);
 	for (size_t index = 0; index < action->http_headers.count; index++)
 		headers[index] = arena_printf(arena, "%s: %s", action->http_headers.items[index].name,
-					      action->http_headers.items[index].value);
+		                              action->http_headers.items[index].value);
 	if (!prober->client) {
 		struct http_client_config config = {
-			.tls.insecure_skip_verify = true, .user_agent = "kube-probe/1.33", .http1_only = true};
+		        .tls.insecure_skip_verify = true, .user_agent = "kube-probe/1.33", .http1_only = true};
 		prober->client = http_client_new(kubelet_of(prober)->loop, &config);
 	}
 	struct http_call_config call = {
-		.method = "GET",
-		.url = arena_printf(arena, "%s://%s%s%s:%d%s%s", tls ? "https" : "http", is_v6 ? "[" : "", host ? host : "",
-				    is_v6 ? "]" : "", resolve_port(container, &action->port), *path == '/' ? "" : "/", path),
-		.headers = headers,
-		.max_response_bytes = 1 << 20,
-		.timeout_ns = or_default(probe_of(prober)->timeout_seconds, 1) * NSEC_PER_SEC,
-		.on_done = on_http_done,
-		.context = prober,
+	        .method = "GET",
+	        .url = arena_printf(arena, "%s://%s%s%s:%d%s%s", tls ? "https" : "http", is_v6 ? "[" : "",
+	                            host ? host : "", is_v6 ? "]" : "", resolve_port(container, &action->port),
+	                            *path == '/' ? "" : "/", path),
+	        .headers = headers,
+	        .max_response_bytes = 1 << 20,
+	        .timeout_ns = or_default(probe_of(prober)->timeout_seconds, 1) * NSEC_PER_SEC,
+	        .on_done = on_http_done,
+	        .context = prober,
 	};
 	prober->call = http_call_start(prober->client, &call);
 }
@@ -262,10 +264,10 @@ static void try_tcp(struct prober *prober, const struct core_v1_tcp_socket_actio
 {
 	struct pod_container *container = prober->set->container;
 	struct stream_config config = {
-		.host = action->host && *action->host ? action->host : pod_address(container->pod),
-		.port = resolve_port(container, &action->port),
-		.callbacks = {.on_connect = on_tcp_open, .on_data = on_tcp_data, .on_close = on_tcp_close},
-		.context = prober,
+	        .host = action->host && *action->host ? action->host : pod_address(container->pod),
+	        .port = resolve_port(container, &action->port),
+	        .callbacks = {.on_connect = on_tcp_open, .on_data = on_tcp_data, .on_close = on_tcp_close},
+	        .context = prober,
 	};
 	prober->stream = stream_connect(kubelet_of(prober)->loop, &config);
 }
@@ -284,7 +286,7 @@ static void on_period(struct loop_timer *timer)
 	if (!pod_address(container->pod))
 		return;
 	loop_timer_start(kubelet_of(prober)->loop, &prober->deadline,
-			 or_default(probe->timeout_seconds, 1) * NSEC_PER_SEC, on_deadline);
+	                 or_default(probe->timeout_seconds, 1) * NSEC_PER_SEC, on_deadline);
 	if (probe->exec)
 		try_exec(prober, probe->exec);
 	else if (probe->http_get)
@@ -300,7 +302,7 @@ static void on_period(struct loop_timer *timer)
 struct probe_set *probe_set_start(struct pod_container *container)
 {
 	const struct core_v1_probe *probes[PROBE_TYPE_COUNT_] = {
-		container->spec->startup_probe, container->spec->liveness_probe, container->spec->readiness_probe};
+	        container->spec->startup_probe, container->spec->liveness_probe, container->spec->readiness_probe};
 	if (!probes[PROBE_STARTUP] && !probes[PROBE_LIVENESS] && !probes[PROBE_READINESS])
 		return NULL;
 	struct probe_set *set = NEW(struct probe_set);
@@ -310,9 +312,9 @@ struct probe_set *probe_set_start(struct pod_container *container)
 		*prober = (struct prober){.set = set, .type = (enum probe_type)type, .exists = probes[type] != NULL};
 		if (prober->exists)
 			loop_timer_start(container->pod->kubelet->loop, &prober->period,
-					 probes[type]->initial_delay_seconds * NSEC_PER_SEC +
-						 (int64_t)random_below(200) * NSEC_PER_MSEC,
-					 on_period);
+			                 probes[type]->initial_delay_seconds * NSEC_PER_SEC +
+			                         (int64_t)random_below(200) * NSEC_PER_MSEC,
+			                 on_period);
 	}
 	return set;
 }

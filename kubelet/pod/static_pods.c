@@ -76,14 +76,14 @@ static int check(const struct json *value, struct err *err)
 	const struct json *containers = json_path(value, "spec", "containers");
 	if (!json_is(containers, JSON_ARRAY) || !containers->length)
 		return err_set(err, ERR_INVALID, "spec.containers: Required value");
-	json_for_each_item(container, containers)
+	json_for_each_item (container, containers)
 		if (!json_get_text(container, "name") || !json_get_text(container, "image"))
 			return err_set(err, ERR_INVALID, "spec.containers: Required value: name and image");
 	return 0;
 }
 
 int static_pod_decode(const char *path, const char *text, size_t length, const char *node_name,
-		      struct api_object **ret_object, struct err *err)
+                      struct api_object **ret_object, struct err *err)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	struct yaml_document *documents;
@@ -135,8 +135,8 @@ static void read_manifest(struct scan *scan, const char *path)
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(MAX_MANIFEST_BYTES);
 	struct err err = ERR_INIT;
 	struct api_object *object;
-	if (file_read(path, &text, &err) < 0 ||
-	    static_pod_decode(path, strbuf_text(&text), text.length, scan->pods->kubelet->node_name, &object, &err) < 0) {
+	if (file_read(path, &text, &err) < 0 || static_pod_decode(path, strbuf_text(&text), text.length,
+	                                                          scan->pods->kubelet->node_name, &object, &err) < 0) {
 		if (err.code != ERR_NOT_FOUND)
 			log_error("Could not read a static pod's manifest", kv_str("path", path), kv_err(&err));
 		return;
@@ -193,7 +193,7 @@ static void watch(struct static_pods *pods)
 {
 	if (pods->inotify_fd >= 0)
 		inotify_add_watch(pods->inotify_fd, pods->kubelet->config->static_pod_path,
-				  IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_CREATE);
+		                  IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_CREATE);
 }
 
 static void on_timer(struct loop_timer *timer)

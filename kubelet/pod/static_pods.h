@@ -14,4 +14,4 @@ struct static_pods *static_pods_free(struct static_pods *pods);
 
 // One manifest as an object of this node: decoded, defaulted, named and given its uid as upstream does.
 NODISCARD int static_pod_decode(const char *path, const char *text, size_t length, const char *node_name,
-				struct api_object **ret_object, struct err *err);
+                                struct api_object **ret_object, struct err *err);

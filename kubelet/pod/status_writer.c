@@ -26,7 +26,7 @@ static void compute(struct pod *pod)
 {
 	struct arena *arena = arena_new(0);
 	struct json *status = pod_status_build(arena, pod, pod->status, loop_realtime_ns(pod->kubelet->loop),
-					       loop_now_ns(pod->kubelet->loop));
+	                                       loop_now_ns(pod->kubelet->loop));
 	arena_free(pod->status_arena);
 	pod->status_arena = arena;
 	pod->status = status;
@@ -79,16 +79,16 @@ static void delete_object(struct pod *pod)
 {
 	char body[256];
 	snprintf(body, sizeof(body),
-		 "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"gracePeriodSeconds\":0,"
-		 "\"preconditions\":{\"uid\":\"%s\"}}",
-		 pod->uid);
+	         "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"gracePeriodSeconds\":0,"
+	         "\"preconditions\":{\"uid\":\"%s\"}}",
+	         pod->uid);
 	struct rest_request request = {
-		.method = "DELETE",
-		.resource = schema_find_resource("", "v1", "pods"),
-		.namespace_name = pod->namespace_name,
-		.name = pod->name,
-		.body = body,
-		.body_length = strlen(body),
+	        .method = "DELETE",
+	        .resource = schema_find_resource("", "v1", "pods"),
+	        .namespace_name = pod->namespace_name,
+	        .name = pod->name,
+	        .body = body,
+	        .body_length = strlen(body),
 	};
 	pod->delete_call = rest_start(pod->kubelet->client, &request, on_deleted, pod);
 }
@@ -122,14 +122,14 @@ static bool is_busy(const struct pod *pod)
 static void start_status_call(struct pod *pod, char *text)
 {
 	struct rest_request request = {
-		.method = "PATCH",
-		.resource = schema_find_resource("", "v1", "pods"),
-		.namespace_name = pod->namespace_name,
-		.name = pod->name,
-		.subresource = "status",
-		.body_type = REST_STRATEGIC_MERGE_PATCH,
-		.body = text,
-		.body_length = strlen(text),
+	        .method = "PATCH",
+	        .resource = schema_find_resource("", "v1", "pods"),
+	        .namespace_name = pod->namespace_name,
+	        .name = pod->name,
+	        .subresource = "status",
+	        .body_type = REST_STRATEGIC_MERGE_PATCH,
+	        .body = text,
+	        .body_length = strlen(text),
 	};
 	pod->sending_status = text;
 	pod->status_call = rest_start(pod->kubelet->client, &request, on_written, pod);
@@ -147,7 +147,7 @@ static void send_status(struct pod *pod)
 		}
 	}
 	bool last = pod->finished && !pod->deleting && !pod->orphaned && pod->origin == POD_FROM_API &&
-		    pod->view->metadata.deletion_timestamp;
+	            pod->view->metadata.deletion_timestamp;
 	if (last)
 		delete_object(pod);
 }

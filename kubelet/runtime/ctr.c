@@ -19,9 +19,9 @@
 enum { MAX_ARGUMENTS = 48 };
 
 static const unsigned lane_limit[CTR_LANE_COUNT_] = {
-	[CTR_LANE_QUICK] = 8,
-	[CTR_LANE_START] = 4,
-	[CTR_LANE_PULL] = 2,
+        [CTR_LANE_QUICK] = 8,
+        [CTR_LANE_START] = 4,
+        [CTR_LANE_PULL] = 2,
 };
 
 struct ctr_command {
@@ -38,13 +38,13 @@ struct ctr_command {
 };
 
 void ctr_init(struct ctr *ctr, struct loop *loop, const char *address, const char *namespace_name,
-	      const char *lock_path)
+              const char *lock_path)
 {
 	*ctr = (struct ctr){
-		.loop = loop,
-		.address = xstrdup(address),
-		.namespace_name = xstrdup(namespace_name),
-		.lock_fd = lock_path ? open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1,
+	        .loop = loop,
+	        .address = xstrdup(address),
+	        .namespace_name = xstrdup(namespace_name),
+	        .lock_fd = lock_path ? open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1,
 	};
 	for (int lane = 0; lane < CTR_LANE_COUNT_; lane++)
 		list_init(&ctr->waiting[lane]);
@@ -81,9 +81,9 @@ void ctr_done(struct ctr *ctr)
 {
 	struct ctr_command *command;
 	for (int lane = 0; lane < CTR_LANE_COUNT_; lane++)
-		list_for_each(command, &ctr->waiting[lane], node)
+		list_for_each (command, &ctr->waiting[lane], node)
 			command_free(command);
-	list_for_each(command, &ctr->running, node) {
+	list_for_each (command, &ctr->running, node) {
 		if (command->process)
 			process_abandon(command->process);
 		command_free(command);
@@ -117,10 +117,10 @@ static void on_start_failed(struct loop_task *task)
 {
 	struct ctr_command *command = container_of(task, struct ctr_command, failed_task);
 	struct process_result result = {
-		.exit_code = 127,
-		.output = "",
-		.error_output = command->start_error.message,
-		.error_output_length = strlen(command->start_error.message),
+	        .exit_code = 127,
+	        .output = "",
+	        .error_output = command->start_error.message,
+	        .error_output_length = strlen(command->start_error.message),
 	};
 	command_finish(command, &result);
 }
@@ -128,17 +128,17 @@ static void on_start_failed(struct loop_task *task)
 static void command_start(struct ctr_command *command)
 {
 	const char *argv[MAX_ARGUMENTS + 6] = {
-		"ctr", "--address", command->ctr->address, "--namespace", command->ctr->namespace_name,
+	        "ctr", "--address", command->ctr->address, "--namespace", command->ctr->namespace_name,
 	};
 	memcpy(argv + 5, command->arguments, sizeof(command->arguments));
 	struct process_config config = {
-		.argv = argv,
-		.timeout_ns = command->timeout_ns,
-		.max_output_bytes = 16 << 20,
-		.inherit_fds = (const int[]){command->ctr->lock_fd, -1},
-		.survive_parent = command->lane != CTR_LANE_PULL,
-		.on_exit = on_process_exit,
-		.context = command,
+	        .argv = argv,
+	        .timeout_ns = command->timeout_ns,
+	        .max_output_bytes = 16 << 20,
+	        .inherit_fds = (const int[]){command->ctr->lock_fd, -1},
+	        .survive_parent = command->lane != CTR_LANE_PULL,
+	        .on_exit = on_process_exit,
+	        .context = command,
 	};
 	command->ctr->running_count[command->lane]++;
 	list_append(&command->ctr->running, &command->node);
@@ -156,11 +156,11 @@ static void lane_advance(struct ctr *ctr, enum ctr_lane lane)
 }
 
 void ctr_run(struct ctr *ctr, enum ctr_lane lane, int64_t timeout_ns, const char *const *arguments, ctr_done_fn *done,
-	     void *context)
+             void *context)
 {
 	struct ctr_command *command = NEW(struct ctr_command);
 	*command = (struct ctr_command){
-		.ctr = ctr, .lane = lane, .timeout_ns = timeout_ns, .done = done, .context = context};
+	        .ctr = ctr, .lane = lane, .timeout_ns = timeout_ns, .done = done, .context = context};
 	list_init(&command->node);
 	for (size_t index = 0; arguments[index] && index < MAX_ARGUMENTS - 1; index++)
 		command->arguments[index] = xstrdup(arguments[index]);
@@ -197,7 +197,8 @@ int ctr_check(const struct process_result *result, const char *what, struct err 
 	const char *line = last_line(result, &length);
 	if (!length)
 		return err_set(err, ERR_INTERNAL, "%s: ctr ended with code %d", what, result->exit_code);
-	return err_set(err, ctr_is_not_found(result) ? ERR_NOT_FOUND : ERR_INTERNAL, "%s: %.*s", what, (int)length, line);
+	return err_set(err, ctr_is_not_found(result) ? ERR_NOT_FOUND : ERR_INTERNAL, "%s: %.*s", what, (int)length,
+	               line);
 }
 
 bool ctr_is_not_found(const struct process_result *result)

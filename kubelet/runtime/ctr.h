@@ -36,7 +36,7 @@ struct ctr {
 
 // `lock_path` may be NULL.
 void ctr_init(struct ctr *ctr, struct loop *loop, const char *address, const char *namespace_name,
-	      const char *lock_path);
+              const char *lock_path);
 // True when no command of an earlier kubelet runs any more.
 bool ctr_try_lock(struct ctr *ctr);
 // No command runs or waits.
@@ -47,7 +47,7 @@ typedef void ctr_done_fn(void *context, const struct process_result *result);
 
 // `arguments`: after "ctr --address A --namespace N", NULL-terminated, copied. `done` comes exactly once.
 void ctr_run(struct ctr *ctr, enum ctr_lane lane, int64_t timeout_ns, const char *const *arguments, ctr_done_fn *done,
-	     void *context);
+             void *context);
 #define CTR_RUN(ctr, lane, timeout_ns, done, context, ...) \
 	ctr_run((ctr), (lane), (timeout_ns), (const char *const[]){__VA_ARGS__, NULL}, (done), (context))
 

@@ -104,14 +104,15 @@ static void on_created(void *context, const struct process_result *result)
 		return;
 	}
 	ctr_task_begin(op->driver, op->config->id);
-	const char *uri = op->config->log_path
-				  ? arena_printf(op->arena, "binary://%s?log=%s&max-bytes=%lld&max-files=%lld",
-						 op->driver->logger_path, op->config->log_path,
-						 (long long)op->driver->log_max_bytes, (long long)op->driver->log_max_files)
-				  : NULL;
+	const char *uri =
+	        op->config->log_path
+	                ? arena_printf(op->arena, "binary://%s?log=%s&max-bytes=%lld&max-files=%lld",
+	                               op->driver->logger_path, op->config->log_path,
+	                               (long long)op->driver->log_max_bytes, (long long)op->driver->log_max_files)
+	                : NULL;
 	CTR_RUN(&op->driver->ctr, CTR_LANE_START, START_TIMEOUT_NS, on_started, op, "tasks", "start", "--detach",
-		"--pid-file", below(op, "pid"), uri ? "--log-uri" : "--null-io", uri ? uri : op->config->id,
-		uri ? op->config->id : NULL);
+	        "--pid-file", below(op, "pid"), uri ? "--log-uri" : "--null-io", uri ? uri : op->config->id,
+	        uri ? op->config->id : NULL);
 }
 
 static int write_private(const char *path, const char *text, size_t length, struct err *err)
@@ -177,23 +178,22 @@ static int prepare(struct start_op *op, const char *lower, struct err *err)
 		return result;
 	const char *root = below(op, "rootfs");
 	struct rootfs_user user;
-	result = rootfs_resolve_user(op->arena, root, config->image->user, config->run_as_user, config->run_as_group, &user,
-				     err);
+	result = rootfs_resolve_user(op->arena, root, config->image->user, config->run_as_user, config->run_as_group,
+	                             &user, err);
 	if (result < 0)
 		return result;
 	if (config->run_as_non_root && user.uid == 0)
 		return err_set(err, ERR_INVALID,
-			       config->run_as_user == 0
-				       ? "container's runAsUser breaks non-root policy"
-				       : "container has runAsNonRoot and image will run as root");
+		               config->run_as_user == 0 ? "container's runAsUser breaks non-root policy"
+		                                        : "container has runAsNonRoot and image will run as root");
 	struct oci_facts facts = {
-		.root_path = root,
-		.uid = user.uid,
-		.gid = user.gid,
-		.home = user.home,
-		.cgroup_v2 = is_cgroup_v2(),
-		.least_oom_score_adj = least_oom_score_adj(),
-		.host_devices = config->privileged ? host_devices(op->driver) : NULL,
+	        .root_path = root,
+	        .uid = user.uid,
+	        .gid = user.gid,
+	        .home = user.home,
+	        .cgroup_v2 = is_cgroup_v2(),
+	        .least_oom_score_adj = least_oom_score_adj(),
+	        .host_devices = config->privileged ? host_devices(op->driver) : NULL,
 	};
 	merge_groups(op, &user, &facts);
 	struct json *spec;
@@ -209,14 +209,14 @@ static void create(struct start_op *op)
 {
 	const struct runtime_container_config *config = op->config;
 	const char *arguments[2 * MAX_LABELS + 16] = {"containers", "create",
-						      "--runtime",  op->driver->runtime_name,
-						      "--config",   below(op, "spec.json"),
-						      "--label",    CTR_OWNER_LABEL "=true"};
+	                                              "--runtime",  op->driver->runtime_name,
+	                                              "--config",   below(op, "spec.json"),
+	                                              "--label",    CTR_OWNER_LABEL "=true"};
 	size_t count = 8;
 	for (size_t index = 0; index < config->label_count && index < MAX_LABELS; index++) {
 		arguments[count++] = "--label";
 		arguments[count++] =
-			arena_printf(op->arena, "%s=%s", config->labels[index].key, config->labels[index].value);
+		        arena_printf(op->arena, "%s=%s", config->labels[index].key, config->labels[index].value);
 	}
 	arguments[count++] = config->id;
 	ctr_run(&op->driver->ctr, CTR_LANE_QUICK, CREATE_TIMEOUT_NS, arguments, on_created, op);
@@ -235,15 +235,15 @@ static void on_view(void *context, const char *lower, const struct err *view_err
 }
 
 void ctr_container_start(struct runtime *runtime, const struct runtime_container_config *config,
-			 void (*done)(void *context, const struct runtime_start_result *result), void *context)
+                         void (*done)(void *context, const struct runtime_start_result *result), void *context)
 {
 	struct start_op *op = NEW(struct start_op);
 	*op = (struct start_op){
-		.driver = ctr_runtime_of(runtime),
-		.config = config,
-		.arena = arena_new(0),
-		.done = done,
-		.context = context,
+	        .driver = ctr_runtime_of(runtime),
+	        .config = config,
+	        .arena = arena_new(0),
+	        .done = done,
+	        .context = context,
 	};
 	ctr_view_get(op->driver, config->image->chain_id, on_view, op);
 }
@@ -260,7 +260,7 @@ static void on_killed(void *context, const struct process_result *result)
 	struct kill_op *op = context;
 	struct err err = ERR_INIT;
 	bool gone = ctr_is_not_found(result) ||
-		    (result->exit_code && strstr(result->error_output, "process already finished"));
+	            (result->exit_code && strstr(result->error_output, "process already finished"));
 	bool failed = !gone && ctr_check(result, "signal container", &err) < 0;
 	if (op->done)
 		op->done(op->context, failed ? &err : NULL);
@@ -268,12 +268,12 @@ static void on_killed(void *context, const struct process_result *result)
 }
 
 void ctr_container_kill(struct runtime *runtime, const char *id, const char *signal_name, bool all,
-			void (*done)(void *context, const struct err *err), void *context)
+                        void (*done)(void *context, const struct err *err), void *context)
 {
 	struct kill_op *op = NEW(struct kill_op);
 	*op = (struct kill_op){.done = done, .context = context};
 	CTR_RUN(&ctr_runtime_of(runtime)->ctr, CTR_LANE_QUICK, QUICK_TIMEOUT_NS, on_killed, op, "tasks", "kill",
-		"--signal", signal_name, all ? "--all" : id, all ? id : NULL);
+	        "--signal", signal_name, all ? "--all" : id, all ? id : NULL);
 }
 
 // --- remove ------------------------------------------------------------------------------
@@ -339,21 +339,22 @@ static void on_task_deleted(void *context, const struct process_result *result)
 		return;
 	}
 	CTR_RUN(&op->driver->ctr, CTR_LANE_QUICK, QUICK_TIMEOUT_NS, on_container_deleted, op, "containers", "delete",
-		op->id);
+	        op->id);
 }
 
 void ctr_container_remove(struct runtime *runtime, const char *id, const char *directory,
-			  void (*done)(void *context, const struct err *err), void *context)
+                          void (*done)(void *context, const struct err *err), void *context)
 {
 	struct remove_op *op = NEW(struct remove_op);
 	*op = (struct remove_op){
-		.driver = ctr_runtime_of(runtime),
-		.id = xstrdup(id),
-		.directory = xstrdup(directory),
-		.done = done,
-		.context = context,
+	        .driver = ctr_runtime_of(runtime),
+	        .id = xstrdup(id),
+	        .directory = xstrdup(directory),
+	        .done = done,
+	        .context = context,
 	};
-	CTR_RUN(&op->driver->ctr, CTR_LANE_QUICK, QUICK_TIMEOUT_NS, on_task_deleted, op, "tasks", "delete", "--force", id);
+	CTR_RUN(&op->driver->ctr, CTR_LANE_QUICK, QUICK_TIMEOUT_NS, on_task_deleted, op, "tasks", "delete", "--force",
+	        id);
 }
 
 // --- list ----------------------------------------------------------------------------------
@@ -366,7 +367,7 @@ struct list_op {
 };
 
 static void list_op_finish(struct list_op *op, const struct runtime_container *containers, size_t count,
-			   const struct err *err)
+                           const struct err *err)
 {
 	op->done(op->context, containers, count, err);
 	free(op->ids);
@@ -423,14 +424,14 @@ static void on_containers_listed(void *context, const struct process_result *res
 }
 
 void ctr_container_list(struct runtime *runtime,
-			void (*done)(void *context, const struct runtime_container *containers, size_t count,
-				     const struct err *err),
-			void *context)
+                        void (*done)(void *context, const struct runtime_container *containers, size_t count,
+                                     const struct err *err),
+                        void *context)
 {
 	struct list_op *op = NEW(struct list_op);
 	*op = (struct list_op){.driver = ctr_runtime_of(runtime), .done = done, .context = context};
-	CTR_RUN(&op->driver->ctr, CTR_LANE_QUICK, QUICK_TIMEOUT_NS, on_containers_listed, op, "containers", "ls", "--quiet",
-		"labels.\"" CTR_OWNER_LABEL "\"==true");
+	CTR_RUN(&op->driver->ctr, CTR_LANE_QUICK, QUICK_TIMEOUT_NS, on_containers_listed, op, "containers", "ls",
+	        "--quiet", "labels.\"" CTR_OWNER_LABEL "\"==true");
 }
 
 // --- collect -----------------------------------------------------------------------------------
@@ -448,9 +449,10 @@ static void on_collected(void *context, const struct process_result *result)
 }
 
 void ctr_container_collect(struct runtime *runtime, const char *id, void (*done)(void *context, int exit_code),
-			   void *context)
+                           void *context)
 {
 	struct collect_op *op = NEW(struct collect_op);
 	*op = (struct collect_op){.done = done, .context = context};
-	CTR_RUN(&ctr_runtime_of(runtime)->ctr, CTR_LANE_QUICK, QUICK_TIMEOUT_NS, on_collected, op, "tasks", "delete", id);
+	CTR_RUN(&ctr_runtime_of(runtime)->ctr, CTR_LANE_QUICK, QUICK_TIMEOUT_NS, on_collected, op, "tasks", "delete",
+	        id);
 }

@@ -91,7 +91,7 @@ static void on_task_exit(struct ctr_runtime *driver, const struct json *event)
 	const char *container_id = json_get_text(event, "container_id");
 	const char *process_id = json_get_text(event, "id");
 	if (!container_id || (process_id && strcmp(container_id, process_id)))
-		return; // the end of an exec
+		return;        // the end of an exec
 	int64_t exit_code = 0; // absent when 0
 	json_get_integer(event, "exit_status", &exit_code);
 	int64_t exited_at_ns;
@@ -118,8 +118,9 @@ static const struct {
 	const char *topic;
 	void (*handle)(struct ctr_runtime *driver, const struct json *event);
 } topics[] = {
-	{"/images/create", on_image_changed}, {"/images/delete", on_image_changed}, {"/images/update", on_image_changed},
-	{"/tasks/exit", on_task_exit},	      {"/tasks/oom", on_task_oom},
+        {"/images/create", on_image_changed}, {"/images/delete", on_image_changed},
+        {"/images/update", on_image_changed}, {"/tasks/exit", on_task_exit},
+        {"/tasks/oom", on_task_oom},
 };
 
 // "2026-01-02 15:04:05.0 +0000 UTC k8s.io /tasks/exit {…}"
@@ -291,13 +292,13 @@ static void on_relist_timer(struct loop_timer *timer)
 
 void ctr_events_start(struct ctr_runtime *driver)
 {
-	const char *argv[] = {"ctr", "--address", driver->ctr.address, "--namespace", driver->ctr.namespace_name,
-			      "events", NULL};
+	const char *argv[] = {"ctr",    "--address", driver->ctr.address, "--namespace", driver->ctr.namespace_name,
+	                      "events", NULL};
 	struct process_config config = {
-		.argv = argv,
-		.on_line = on_line,
-		.on_exit = on_stream_end,
-		.context = driver,
+	        .argv = argv,
+	        .on_line = on_line,
+	        .on_exit = on_stream_end,
+	        .context = driver,
 	};
 	struct err err = ERR_INIT;
 	hashmap_clear(driver->images); // what changed unheard

@@ -51,14 +51,14 @@ struct runtime_image *runtime_image_unref(struct runtime_image *image)
 char *runtime_normalize_reference(const char *reference)
 {
 	const char *slash = strchr(reference, '/');
-	bool has_host = slash && (memchr(reference, '.', (size_t)(slash - reference)) ||
-				  memchr(reference, ':', (size_t)(slash - reference)) ||
-				  !strncmp(reference, "localhost/", 10));
+	bool has_host =
+	        slash && (memchr(reference, '.', (size_t)(slash - reference)) ||
+	                  memchr(reference, ':', (size_t)(slash - reference)) || !strncmp(reference, "localhost/", 10));
 	const char *last = strrchr(reference, '/');
 	const char *tail = last ? last + 1 : reference;
 	bool tagged = strchr(tail, ':') || strchr(tail, '@');
 	return xasprintf("%s%s%s%s", has_host ? "" : "docker.io/", has_host || slash ? "" : "library/", reference,
-			 tagged ? "" : ":latest");
+	                 tagged ? "" : ":latest");
 }
 
 // --- look-up -------------------------------------------------------------------------
@@ -102,7 +102,7 @@ static void hash_text(const char *text, char out[72])
 static const char *chain_id(struct arena *arena, const struct json *layers)
 {
 	char chain[72] = "";
-	json_for_each_item(layer, layers) {
+	json_for_each_item (layer, layers) {
 		const char *text = json_text(layer);
 		if (!text || strlen(text) >= sizeof(chain))
 			return NULL;
@@ -119,7 +119,7 @@ static const char *const *text_list(struct arena *arena, const struct json *arra
 	size_t count = json_is(array, JSON_ARRAY) ? array->length : 0;
 	const char **texts = ARENA_ARRAY(arena, const char *, count + 1);
 	size_t used = 0;
-	json_for_each_item(item, array)
+	json_for_each_item (item, array)
 		if (json_text(item))
 			texts[used++] = json_text(item);
 	return texts;
@@ -179,10 +179,10 @@ static void on_manifest(void *context, const struct process_result *result);
 // An index names one manifest for each platform.
 static const char *choose_manifest(const struct json *index)
 {
-	json_for_each_item(manifest, json_get(index, "manifests")) {
+	json_for_each_item (manifest, json_get(index, "manifests")) {
 		const struct json *platform = json_get(manifest, "platform");
 		if (!platform || (!strcmp(text_or_empty(platform, "os"), "linux") &&
-				  !strcmp(text_or_empty(platform, "architecture"), IMAGE_ARCHITECTURE)))
+		                  !strcmp(text_or_empty(platform, "architecture"), IMAGE_ARCHITECTURE)))
 			return json_get_text(manifest, "digest");
 	}
 	return NULL;
@@ -203,14 +203,14 @@ static void on_manifest(void *context, const struct process_result *result)
 			return;
 		}
 		(void)err_set(&err, ERR_NOT_FOUND, "image %s has no variant for linux/" IMAGE_ARCHITECTURE,
-			      image->reference);
+		              image->reference);
 		image_op_finish(op, NULL, &err);
 		return;
 	}
 	const struct json *config = json_get(document, "config");
 	int64_t size = 0;
 	json_get_integer(config, "size", &size);
-	json_for_each_item(layer, json_get(document, "layers")) {
+	json_for_each_item (layer, json_get(document, "layers")) {
 		int64_t layer_size = 0;
 		json_get_integer(layer, "size", &layer_size);
 		size += layer_size;
@@ -242,7 +242,7 @@ static void on_found(void *context, const struct process_result *result)
 	if (!digest && wanted && !op->tried_digest) {
 		op->tried_digest = true;
 		CTR_RUN(&op->driver->ctr, CTR_LANE_QUICK, LOOKUP_TIMEOUT_NS, on_found, op, "images", "ls",
-			arena_printf(op->arena, "target.digest==\"%s\"", wanted + 1));
+		        arena_printf(op->arena, "target.digest==\"%s\"", wanted + 1));
 		return;
 	}
 	if (!digest) {
@@ -254,7 +254,7 @@ static void on_found(void *context, const struct process_result *result)
 }
 
 void ctr_image_get(struct runtime *runtime, const char *reference,
-		   void (*done)(void *context, struct runtime_image *image, const struct err *err), void *context)
+                   void (*done)(void *context, struct runtime_image *image, const struct err *err), void *context)
 {
 	struct ctr_runtime *driver = ctr_runtime_of(runtime);
 	AUTO_FREE char *normal = runtime_normalize_reference(reference);
@@ -272,7 +272,7 @@ void ctr_image_get(struct runtime *runtime, const char *reference,
 	op->block->image.references = 1;
 	op->block->image.reference = arena_strdup(op->arena, normal);
 	CTR_RUN(&driver->ctr, CTR_LANE_QUICK, LOOKUP_TIMEOUT_NS, on_found, op, "images", "ls",
-		arena_printf(op->arena, "name==\"%s\"", normal));
+	        arena_printf(op->arena, "name==\"%s\"", normal));
 }
 
 // --- pull -----------------------------------------------------------------------------
@@ -296,12 +296,12 @@ static void on_pulled(void *context, const struct process_result *result)
 }
 
 void ctr_image_pull(struct runtime *runtime, const char *reference, void (*done)(void *context, const struct err *err),
-		    void *context)
+                    void *context)
 {
 	struct pull_op *op = NEW(struct pull_op);
 	*op = (struct pull_op){.done = done, .context = context, .reference = runtime_normalize_reference(reference)};
 	CTR_RUN(&ctr_runtime_of(runtime)->ctr, CTR_LANE_PULL, PULL_TIMEOUT_NS, on_pulled, op, "images", "pull",
-		"--hosts-dir", "/etc/containerd/certs.d", op->reference);
+	        "--hosts-dir", "/etc/containerd/certs.d", op->reference);
 }
 
 // --- list -------------------------------------------------------------------------------
@@ -334,7 +334,7 @@ static bool parse_row(char *line, struct runtime_image_info *ret_info)
 			return false;
 	}
 	*ret_info = (struct runtime_image_info){
-		.reference = fields[0], .digest = fields[2], .size_bytes = parse_size(fields[3], fields[4])};
+	        .reference = fields[0], .digest = fields[2], .size_bytes = parse_size(fields[3], fields[4])};
 	return !strncmp(fields[2], "sha256:", 7);
 }
 
@@ -361,9 +361,9 @@ static void on_listed(void *context, const struct process_result *result)
 }
 
 void ctr_image_list(struct runtime *runtime,
-		    void (*done)(void *context, const struct runtime_image_info *images, size_t count,
-				 const struct err *err),
-		    void *context)
+                    void (*done)(void *context, const struct runtime_image_info *images, size_t count,
+                                 const struct err *err),
+                    void *context)
 {
 	struct list_op *op = NEW(struct list_op);
 	*op = (struct list_op){.done = done, .context = context};

@@ -37,7 +37,7 @@ struct ctr_runtime {
 	struct hashmap *images; // reference → struct runtime_image
 	struct hashmap *views;  // chain id → char * lower directories
 
-	struct list execs;      // struct runtime_exec
+	struct list execs; // struct runtime_exec
 
 	struct process *events;
 	struct loop_timer events_timer;
@@ -78,35 +78,35 @@ int ctr_parse_exit_code(const struct process_result *result);
 
 // ctr_images.c
 void ctr_image_get(struct runtime *runtime, const char *reference,
-		   void (*done)(void *context, struct runtime_image *image, const struct err *err), void *context);
+                   void (*done)(void *context, struct runtime_image *image, const struct err *err), void *context);
 void ctr_image_pull(struct runtime *runtime, const char *reference, void (*done)(void *context, const struct err *err),
-		    void *context);
+                    void *context);
 void ctr_image_list(struct runtime *runtime,
-		    void (*done)(void *context, const struct runtime_image_info *images, size_t count,
-				 const struct err *err),
-		    void *context);
+                    void (*done)(void *context, const struct runtime_image_info *images, size_t count,
+                                 const struct err *err),
+                    void *context);
 
 // ctr_view.c: the layers' directories of an image, kept from containerd's garbage collector.
 void ctr_view_get(struct ctr_runtime *driver, const char *chain_id,
-		  void (*done)(void *context, const char *lower, const struct err *err), void *context);
+                  void (*done)(void *context, const char *lower, const struct err *err), void *context);
 
 // ctr_container.c
 void ctr_container_start(struct runtime *runtime, const struct runtime_container_config *config,
-			 void (*done)(void *context, const struct runtime_start_result *result), void *context);
+                         void (*done)(void *context, const struct runtime_start_result *result), void *context);
 void ctr_container_kill(struct runtime *runtime, const char *id, const char *signal_name, bool all,
-			void (*done)(void *context, const struct err *err), void *context);
+                        void (*done)(void *context, const struct err *err), void *context);
 void ctr_container_remove(struct runtime *runtime, const char *id, const char *directory,
-			  void (*done)(void *context, const struct err *err), void *context);
+                          void (*done)(void *context, const struct err *err), void *context);
 void ctr_container_list(struct runtime *runtime,
-			void (*done)(void *context, const struct runtime_container *containers, size_t count,
-				     const struct err *err),
-			void *context);
+                        void (*done)(void *context, const struct runtime_container *containers, size_t count,
+                                     const struct err *err),
+                        void *context);
 void ctr_container_collect(struct runtime *runtime, const char *id, void (*done)(void *context, int exit_code),
-			   void *context);
+                           void *context);
 
 // ctr_exec.c
 struct runtime_exec *ctr_exec_start(struct runtime *runtime, const struct runtime_exec_config *config,
-				    void (*done)(void *context, int exit_code, const char *error_text), void *context);
+                                    void (*done)(void *context, int exit_code, const char *error_text), void *context);
 void ctr_exec_kill(struct runtime_exec *exec);
 void ctr_exec_resized(struct runtime_exec *exec);
 // Kills every command and tells its owner.

@@ -89,7 +89,7 @@ void ctr_set_ready(struct ctr_runtime *driver, bool ready, const char *reason)
 		CTR_RUN(&driver->ctr, CTR_LANE_QUICK, VERSION_TIMEOUT_NS, on_version, driver, "version");
 	} else {
 		log_warning("Container runtime is not ready", kv_str("address", driver->ctr.address),
-			    kv_str("err", reason));
+		            kv_str("err", reason));
 	}
 	if (driver->listener.on_ready_changed)
 		driver->listener.on_ready_changed(driver->listener.context, ready);
@@ -116,40 +116,40 @@ static void on_lock_timer(struct loop_timer *timer)
 }
 
 static const struct runtime_operations ctr_operations = {
-	.is_idle = ctr_runtime_is_idle,
-	.close = ctr_close,
-	.set_listener = ctr_set_listener,
-	.is_ready = ctr_is_ready,
-	.version = ctr_version,
-	.image_get = ctr_image_get,
-	.image_pull = ctr_image_pull,
-	.image_list = ctr_image_list,
-	.container_start = ctr_container_start,
-	.container_kill = ctr_container_kill,
-	.container_remove = ctr_container_remove,
-	.container_list = ctr_container_list,
-	.container_collect = ctr_container_collect,
-	.exec_start = ctr_exec_start,
-	.exec_kill = ctr_exec_kill,
-	.exec_resized = ctr_exec_resized,
+        .is_idle = ctr_runtime_is_idle,
+        .close = ctr_close,
+        .set_listener = ctr_set_listener,
+        .is_ready = ctr_is_ready,
+        .version = ctr_version,
+        .image_get = ctr_image_get,
+        .image_pull = ctr_image_pull,
+        .image_list = ctr_image_list,
+        .container_start = ctr_container_start,
+        .container_kill = ctr_container_kill,
+        .container_remove = ctr_container_remove,
+        .container_list = ctr_container_list,
+        .container_collect = ctr_container_collect,
+        .exec_start = ctr_exec_start,
+        .exec_kill = ctr_exec_kill,
+        .exec_resized = ctr_exec_resized,
 };
 
 struct runtime *ctr_runtime_new(struct loop *loop, const struct ctr_runtime_config *config)
 {
 	struct ctr_runtime *driver = NEW(struct ctr_runtime);
 	*driver = (struct ctr_runtime){
-		.runtime.operations = &ctr_operations,
-		.loop = loop,
-		.logger_path = xstrdup(config->logger_path),
-		.runtime_name = xstrdup(config->runtime_name),
-		.log_max_bytes = config->log_max_bytes,
-		.log_max_files = config->log_max_files,
-		.version = xstrdup(""),
-		.pool = work_pool_new(WORKER_THREADS),
-		.tasks = hashmap_new(free),
-		.images = hashmap_new(drop_image),
-		.views = hashmap_new(free),
-		.unready_reason = "container runtime status check may not have completed yet",
+	        .runtime.operations = &ctr_operations,
+	        .loop = loop,
+	        .logger_path = xstrdup(config->logger_path),
+	        .runtime_name = xstrdup(config->runtime_name),
+	        .log_max_bytes = config->log_max_bytes,
+	        .log_max_files = config->log_max_files,
+	        .version = xstrdup(""),
+	        .pool = work_pool_new(WORKER_THREADS),
+	        .tasks = hashmap_new(free),
+	        .images = hashmap_new(drop_image),
+	        .views = hashmap_new(free),
+	        .unready_reason = "container runtime status check may not have completed yet",
 	};
 	list_init(&driver->execs);
 	ctr_init(&driver->ctr, loop, config->address, config->namespace_name, config->lock_path);

@@ -62,7 +62,7 @@ static void on_mounts(void *context, const struct process_result *result)
 			return;
 		}
 		(void)err_set(&err, ERR_INTERNAL, "the snapshotter's mounts can't be shared by an overlay: %.100s",
-			      result->output);
+		              result->output);
 	}
 	view_op_finish(op, NULL, &err);
 }
@@ -72,8 +72,8 @@ static void on_labelled(void *context, const struct process_result *result)
 	struct view_op *op = context;
 	struct err err = ERR_INIT;
 	if (ctr_check(result, "keep the image's layers", &err) == 0) {
-		CTR_RUN(&op->driver->ctr, CTR_LANE_QUICK, VIEW_TIMEOUT_NS, on_mounts, op, "snapshots", "mounts", "/rootfs",
-			op->key);
+		CTR_RUN(&op->driver->ctr, CTR_LANE_QUICK, VIEW_TIMEOUT_NS, on_mounts, op, "snapshots", "mounts",
+		        "/rootfs", op->key);
 	} else if (!op->again) {
 		op->again = true;
 		view_op_begin(op);
@@ -92,13 +92,13 @@ static void on_viewed(void *context, const struct process_result *result)
 		return;
 	}
 	CTR_RUN(&op->driver->ctr, CTR_LANE_QUICK, VIEW_TIMEOUT_NS, on_labelled, op, "snapshots", "label", op->key,
-		"containerd.io/gc.root=caravel");
+	        "containerd.io/gc.root=caravel");
 }
 
 static void view_op_begin(struct view_op *op)
 {
 	CTR_RUN(&op->driver->ctr, CTR_LANE_QUICK, VIEW_TIMEOUT_NS, on_viewed, op, "snapshots", "view", op->key,
-		op->chain_id);
+	        op->chain_id);
 }
 
 static void on_cached(struct loop_task *task)
@@ -109,15 +109,15 @@ static void on_cached(struct loop_task *task)
 }
 
 void ctr_view_get(struct ctr_runtime *driver, const char *chain_id,
-		  void (*done)(void *context, const char *lower, const struct err *err), void *context)
+                  void (*done)(void *context, const char *lower, const struct err *err), void *context)
 {
 	struct view_op *op = NEW(struct view_op);
 	*op = (struct view_op){
-		.driver = driver,
-		.chain_id = xstrdup(chain_id),
-		.key = xasprintf("caravel-%s", chain_id),
-		.done = done,
-		.context = context,
+	        .driver = driver,
+	        .chain_id = xstrdup(chain_id),
+	        .key = xasprintf("caravel-%s", chain_id),
+	        .done = done,
+	        .context = context,
 	};
 	if (hashmap_get(driver->views, chain_id))
 		loop_post(driver->loop, &op->cached_task, on_cached);

@@ -14,8 +14,9 @@ enum { MAX_DEVICE_DEPTH = 4 };
 
 static bool is_left_out(const char *name)
 {
-	static const char *const names[] = {".",    "..",   "pts",  "shm",    "fd",  "mqueue", "console", ".udev", ".lxc",
-					    ".lxd-mounts", "null", "zero", "full", "random", "urandom", "tty",    "ptmx"};
+	static const char *const names[] = {".",       "..",     "pts",     "shm",         "fd",   "mqueue",
+	                                    "console", ".udev",  ".lxc",    ".lxd-mounts", "null", "zero",
+	                                    "full",    "random", "urandom", "tty",         "ptmx"};
 	for (size_t index = 0; index < ARRAY_SIZE(names); index++)
 		if (!strcmp(name, names[index]))
 			return true;

@@ -16,29 +16,79 @@
 #include <strings.h>
 
 static const char *const default_capabilities[] = {
-	"CAP_CHOWN",	"CAP_DAC_OVERRIDE", "CAP_FSETID",  "CAP_FOWNER",	   "CAP_MKNOD",	     "CAP_NET_RAW", "CAP_SETGID",
-	"CAP_SETUID",	"CAP_SETFCAP",	    "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",    "CAP_AUDIT_WRITE",
-	NULL,
+        "CAP_CHOWN",
+        "CAP_DAC_OVERRIDE",
+        "CAP_FSETID",
+        "CAP_FOWNER",
+        "CAP_MKNOD",
+        "CAP_NET_RAW",
+        "CAP_SETGID",
+        "CAP_SETUID",
+        "CAP_SETFCAP",
+        "CAP_SETPCAP",
+        "CAP_NET_BIND_SERVICE",
+        "CAP_SYS_CHROOT",
+        "CAP_KILL",
+        "CAP_AUDIT_WRITE",
+        NULL,
 };
 
 static const char *const all_capabilities[] = {
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
-	"CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",
-	"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO",
-	"CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE",
-	"CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE",
-	"CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM",
-	"CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE", NULL,
+        "CAP_CHOWN",
+        "CAP_DAC_OVERRIDE",
+        "CAP_DAC_READ_SEARCH",
+        "CAP_FOWNER",
+        "CAP_FSETID",
+        "CAP_KILL",
+        "CAP_SETGID",
+        "CAP_SETUID",
+        "CAP_SETPCAP",
+        "CAP_LINUX_IMMUTABLE",
+        "CAP_NET_BIND_SERVICE",
+        "CAP_NET_BROADCAST",
+        "CAP_NET_ADMIN",
+        "CAP_NET_RAW",
+        "CAP_IPC_LOCK",
+        "CAP_IPC_OWNER",
+        "CAP_SYS_MODULE",
+        "CAP_SYS_RAWIO",
+        "CAP_SYS_CHROOT",
+        "CAP_SYS_PTRACE",
+        "CAP_SYS_PACCT",
+        "CAP_SYS_ADMIN",
+        "CAP_SYS_BOOT",
+        "CAP_SYS_NICE",
+        "CAP_SYS_RESOURCE",
+        "CAP_SYS_TIME",
+        "CAP_SYS_TTY_CONFIG",
+        "CAP_MKNOD",
+        "CAP_LEASE",
+        "CAP_AUDIT_WRITE",
+        "CAP_AUDIT_CONTROL",
+        "CAP_SETFCAP",
+        "CAP_MAC_OVERRIDE",
+        "CAP_MAC_ADMIN",
+        "CAP_SYSLOG",
+        "CAP_WAKE_ALARM",
+        "CAP_BLOCK_SUSPEND",
+        "CAP_AUDIT_READ",
+        "CAP_PERFMON",
+        "CAP_BPF",
+        "CAP_CHECKPOINT_RESTORE",
+        NULL,
 };
 
 static const char *const masked_paths[] = {
-	"/proc/acpi",	      "/proc/asound",	   "/proc/kcore", "/proc/keys",
-	"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-	"/sys/firmware",      "/sys/devices/virtual/powercap", "/proc/scsi", NULL,
+        "/proc/acpi",          "/proc/asound",
+        "/proc/kcore",         "/proc/keys",
+        "/proc/latency_stats", "/proc/timer_list",
+        "/proc/timer_stats",   "/proc/sched_debug",
+        "/sys/firmware",       "/sys/devices/virtual/powercap",
+        "/proc/scsi",          NULL,
 };
 
 static const char *const readonly_paths[] = {
-	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL,
+        "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL,
 };
 
 struct default_mount {
@@ -50,12 +100,16 @@ struct default_mount {
 };
 
 static const struct default_mount default_mounts[] = {
-	{"/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}, false},
-	{"/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}, false},
-	{"/dev/pts", "devpts", "devpts", {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}, false},
-	{"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}, false},
-	{"/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev"}, true},
-	{"/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime"}, true},
+        {"/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}, false},
+        {"/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}, false},
+        {"/dev/pts",
+         "devpts",
+         "devpts",
+         {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"},
+         false},
+        {"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}, false},
+        {"/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev"}, true},
+        {"/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime"}, true},
 };
 
 static struct json *text_array(struct arena *arena, const char *const *texts)
@@ -77,7 +131,7 @@ static bool listed(const char *const *names, const char *name)
 // --- the process -----------------------------------------------------------------
 
 static int build_args(struct arena *arena, const struct runtime_container_config *config, struct json *process,
-		      struct err *err)
+                      struct err *err)
 {
 	struct json *args = json_array(arena);
 	const char *const *lists[2] = {config->command, config->arguments};
@@ -115,7 +169,7 @@ static void set_variable(struct arena *arena, struct json *environment, const ch
 }
 
 static void build_environment(struct arena *arena, const struct runtime_container_config *config,
-			      const struct oci_facts *facts, struct json *process)
+                              const struct oci_facts *facts, struct json *process)
 {
 	struct json *environment = json_array(arena);
 	set_variable(arena, environment, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -187,7 +241,7 @@ static struct json *build_user(struct arena *arena, const struct oci_facts *fact
 }
 
 static int build_process(struct arena *arena, const struct runtime_container_config *config,
-			 const struct oci_facts *facts, struct json **ret_process, struct err *err)
+                         const struct oci_facts *facts, struct json **ret_process, struct err *err)
 {
 	struct json *process = json_object(arena);
 	if (config->tty)
@@ -197,8 +251,9 @@ static int build_process(struct arena *arena, const struct runtime_container_con
 	if (result < 0)
 		return result;
 	build_environment(arena, config, facts, process);
-	const char *directory = config->working_directory && *config->working_directory ? config->working_directory
-										  : config->image->working_directory;
+	const char *directory = config->working_directory && *config->working_directory
+	                                ? config->working_directory
+	                                : config->image->working_directory;
 	json_set_text(arena, process, "cwd", directory && *directory ? directory : "/");
 	build_capabilities(arena, config, process);
 	json_set_bool(arena, process, "noNewPrivileges", !config->allow_privilege_escalation && !config->privileged);
@@ -236,9 +291,9 @@ static bool is_mounted_over(const struct runtime_container_config *config, const
 static void add_volume_mount(struct arena *arena, struct json *mounts, const struct runtime_mount *volume)
 {
 	static const char *const propagation[] = {
-		[RUNTIME_PROPAGATION_PRIVATE] = "rprivate",
-		[RUNTIME_PROPAGATION_HOST_TO_CONTAINER] = "rslave",
-		[RUNTIME_PROPAGATION_BIDIRECTIONAL] = "rshared",
+	        [RUNTIME_PROPAGATION_PRIVATE] = "rprivate",
+	        [RUNTIME_PROPAGATION_HOST_TO_CONTAINER] = "rslave",
+	        [RUNTIME_PROPAGATION_BIDIRECTIONAL] = "rshared",
 	};
 	struct json *mount = mount_entry(arena, volume->container_path, "bind", volume->host_path);
 	add_option(arena, mount, "rbind");
@@ -272,8 +327,9 @@ static const char *root_propagation(const struct runtime_container_config *confi
 	for (size_t index = 0; index < config->mount_count; index++)
 		if (config->mounts[index].propagation > widest)
 			widest = config->mounts[index].propagation;
-	return widest == RUNTIME_PROPAGATION_BIDIRECTIONAL ? "rshared" :
-	       widest == RUNTIME_PROPAGATION_HOST_TO_CONTAINER ? "rslave" : NULL;
+	return widest == RUNTIME_PROPAGATION_BIDIRECTIONAL       ? "rshared"
+	       : widest == RUNTIME_PROPAGATION_HOST_TO_CONTAINER ? "rslave"
+	                                                         : NULL;
 }
 
 // --- linux ----------------------------------------------------------------------------
@@ -288,7 +344,7 @@ static void add_namespace(struct arena *arena, struct json *namespaces, const ch
 }
 
 static struct json *build_namespaces(struct arena *arena, const struct runtime_container_config *config,
-				     const struct oci_facts *facts)
+                                     const struct oci_facts *facts)
 {
 	struct json *namespaces = json_array(arena);
 	add_namespace(arena, namespaces, "mount", NULL);
@@ -328,7 +384,7 @@ static struct json *build_resources(struct arena *arena, const struct runtime_co
 	}
 	if (config->memory_limit_bytes)
 		json_set_integer(arena, json_ensure_object(arena, resources, "memory"), "limit",
-				 config->memory_limit_bytes);
+		                 config->memory_limit_bytes);
 	return resources;
 }
 
@@ -341,13 +397,14 @@ static void build_paths(struct arena *arena, const struct runtime_container_conf
 }
 
 static struct json *build_linux(struct arena *arena, const struct runtime_container_config *config,
-				const struct oci_facts *facts)
+                                const struct oci_facts *facts)
 {
 	struct json *part = json_object(arena);
 	json_set(arena, part, "namespaces", build_namespaces(arena, config, facts));
 	json_set(arena, part, "resources", build_resources(arena, config));
 	if (config->cgroup_path)
-		json_set_text(arena, part, "cgroupsPath", arena_printf(arena, "%s/%s", config->cgroup_path, config->id));
+		json_set_text(arena, part, "cgroupsPath",
+		              arena_printf(arena, "%s/%s", config->cgroup_path, config->id));
 	if (config->privileged && facts->host_devices)
 		json_set(arena, part, "devices", json_clone(arena, facts->host_devices));
 	if (root_propagation(config))
@@ -360,7 +417,7 @@ static struct json *build_linux(struct arena *arena, const struct runtime_contai
 }
 
 int oci_spec_build(struct arena *arena, const struct runtime_container_config *config, const struct oci_facts *facts,
-		   struct json **ret_spec, struct err *err)
+                   struct json **ret_spec, struct err *err)
 {
 	struct json *spec = json_object(arena);
 	json_set_text(arena, spec, "ociVersion", "1.0.2");

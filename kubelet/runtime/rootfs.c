@@ -86,21 +86,20 @@ int rootfs_mount(const char *directory, const char *lower, struct err *err)
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	const char *target = arena_printf(arena, "%s/rootfs", directory);
 	const char *const names[] = {target, arena_printf(arena, "%s/upper", directory),
-				     arena_printf(arena, "%s/work", directory)};
+	                             arena_printf(arena, "%s/work", directory)};
 	for (size_t index = 0; index < ARRAY_SIZE(names); index++) {
 		int result = make_directory(names[index], 0755, err);
 		if (result < 0)
 			return result;
 	}
-	const char *options =
-		arena_printf(arena, "lowerdir=%s,upperdir=%s,workdir=%s", lower, names[1], names[2]);
+	const char *options = arena_printf(arena, "lowerdir=%s,upperdir=%s,workdir=%s", lower, names[1], names[2]);
 	int error_number;
 	if (strlen(options) <= MAX_MOUNT_OPTIONS) {
 		error_number = mount("overlay", target, "overlay", 0, options) < 0 ? errno : 0;
 	} else {
 		size_t prefix = common_prefix(lower);
 		error_number = mount_from(arena_strndup(arena, lower, prefix), target,
-					  relative_options(arena, lower, prefix, directory));
+		                          relative_options(arena, lower, prefix, directory));
 	}
 	return error_number ? err_set_errno(err, error_number, "mount overlay at %s", target) : 0;
 }
@@ -215,7 +214,7 @@ static void add_memberships(struct arena *arena, char *groups, const char *user_
 }
 
 int rootfs_resolve_user(struct arena *arena, const char *root, const char *image_user, int64_t run_as_user,
-			int64_t run_as_group, struct rootfs_user *ret_user, struct err *err)
+                        int64_t run_as_group, struct rootfs_user *ret_user, struct err *err)
 {
 	char *user_text = arena_strdup(arena, image_user);
 	char *group_text = user_text + strcspn(user_text, ":");
@@ -231,12 +230,14 @@ int rootfs_resolve_user(struct arena *arena, const char *root, const char *image
 	bool numeric = !*user_text || parse_number(user_text, &user.uid);
 	struct account account = find_account(arena_strdup(arena, passwd), numeric ? NULL : user_text, user.uid);
 	if (!numeric && !account.found)
-		return err_set(err, ERR_INVALID, "unable to find user %s: no matching entries in passwd file", user_text);
+		return err_set(err, ERR_INVALID, "unable to find user %s: no matching entries in passwd file",
+		               user_text);
 	if (account.found)
 		user = (struct rootfs_user){.uid = account.uid, .gid = account.gid, .home = account.home};
 	if (*group_text && !parse_number(group_text, &user.gid) &&
 	    !find_group(arena_strdup(arena, groups), group_text, &user.gid))
-		return err_set(err, ERR_INVALID, "unable to find group %s: no matching entries in group file", group_text);
+		return err_set(err, ERR_INVALID, "unable to find group %s: no matching entries in group file",
+		               group_text);
 	if (run_as_group >= 0)
 		user.gid = run_as_group;
 	if (account.found)

@@ -26,4 +26,4 @@ struct rootfs_user {
 // Resolves "", "uid", "name", "uid:gid", "name:group" by the image's passwd and group files, never outside `root`.
 // run_as_user and run_as_group, when not negative, take the place of the image's.
 NODISCARD int rootfs_resolve_user(struct arena *arena, const char *root, const char *image_user, int64_t run_as_user,
-				  int64_t run_as_group, struct rootfs_user *ret_user, struct err *err);
+                                  int64_t run_as_group, struct rootfs_user *ret_user, struct err *err);

@@ -95,10 +95,10 @@ struct runtime_container_config {
 	bool privileged;
 	bool read_only_root;
 	bool allow_privilege_escalation;
-	bool unmask_proc;         // procMount: Unmasked
-	int64_t run_as_user;      // -1: the image's
-	int64_t run_as_group;     // -1: the user's
-	bool run_as_non_root;     // refuse to start as uid 0
+	bool unmask_proc;     // procMount: Unmasked
+	int64_t run_as_user;  // -1: the image's
+	int64_t run_as_group; // -1: the user's
+	bool run_as_non_root; // refuse to start as uid 0
 	const int64_t *supplemental_groups;
 	size_t supplemental_group_count;
 	const char *const *add_capabilities; // "NET_ADMIN" or "ALL"; NULL-terminated or NULL
@@ -174,35 +174,38 @@ struct runtime_operations {
 
 	// NULL image with err unset: the image isn't there.
 	void (*image_get)(struct runtime *runtime, const char *reference,
-			  void (*done)(void *context, struct runtime_image *image, const struct err *err), void *context);
+	                  void (*done)(void *context, struct runtime_image *image, const struct err *err),
+	                  void *context);
 	void (*image_pull)(struct runtime *runtime, const char *reference,
-			   void (*done)(void *context, const struct err *err), void *context);
+	                   void (*done)(void *context, const struct err *err), void *context);
 	void (*image_list)(struct runtime *runtime,
-			   void (*done)(void *context, const struct runtime_image_info *images, size_t count,
-					const struct err *err),
-			   void *context);
+	                   void (*done)(void *context, const struct runtime_image_info *images, size_t count,
+	                                const struct err *err),
+	                   void *context);
 
 	void (*container_start)(struct runtime *runtime, const struct runtime_container_config *config,
-				void (*done)(void *context, const struct runtime_start_result *result), void *context);
-	// Sends a signal ("TERM", "KILL"); `all` reaches every process of the container. A process that is gone is no error.
+	                        void (*done)(void *context, const struct runtime_start_result *result), void *context);
+	// Sends a signal ("TERM", "KILL"); `all` reaches every process of the container. A process that is gone is no
+	// error.
 	void (*container_kill)(struct runtime *runtime, const char *id, const char *signal_name, bool all,
-			       void (*done)(void *context, const struct err *err), void *context);
+	                       void (*done)(void *context, const struct err *err), void *context);
 	// Kills what still runs and removes every trace. `directory` as it was given at the start.
 	void (*container_remove)(struct runtime *runtime, const char *id, const char *directory,
-				 void (*done)(void *context, const struct err *err), void *context);
+	                         void (*done)(void *context, const struct err *err), void *context);
 	// Only containers that carry the driver's own label.
 	void (*container_list)(struct runtime *runtime,
-			       void (*done)(void *context, const struct runtime_container *containers, size_t count,
-					    const struct err *err),
-			       void *context);
+	                       void (*done)(void *context, const struct runtime_container *containers, size_t count,
+	                                    const struct err *err),
+	                       void *context);
 	// The exit code of a stopped container whose end was not heard; -1: not known.
-	void (*container_collect)(struct runtime *runtime, const char *id,
-				  void (*done)(void *context, int exit_code), void *context);
+	void (*container_collect)(struct runtime *runtime, const char *id, void (*done)(void *context, int exit_code),
+	                          void *context);
 
-	// exit_code -1 with a text: it could not be run. RUNTIME_EXEC_CLOSED: the runtime was closed, from inside of close.
+	// exit_code -1 with a text: it could not be run. RUNTIME_EXEC_CLOSED: the runtime was closed, from inside of
+	// close.
 	struct runtime_exec *(*exec_start)(struct runtime *runtime, const struct runtime_exec_config *config,
-					   void (*done)(void *context, int exit_code, const char *error_text),
-					   void *context);
+	                                   void (*done)(void *context, int exit_code, const char *error_text),
+	                                   void *context);
 	void (*exec_kill)(struct runtime_exec *exec);    // done still comes
 	void (*exec_resized)(struct runtime_exec *exec); // the terminal has another size
 };
@@ -215,6 +218,6 @@ struct ctr_runtime_config {
 	const char *runtime_name;   // "io.containerd.runc.v2"
 	int64_t log_max_bytes;      // of each log file; 0: never rotated
 	int64_t log_max_files;
-	const char *lock_path;      // tells of commands that outlived an earlier kubelet; NULL: none
+	const char *lock_path; // tells of commands that outlived an earlier kubelet; NULL: none
 };
 struct runtime *ctr_runtime_new(struct loop *loop, const struct ctr_runtime_config *config);

@@ -31,19 +31,19 @@ static bool is_safe(const char *path)
 }
 
 int payload_add(struct payload *payload, const char *path, const void *data, size_t length, mode_t mode,
-		struct err *err)
+                struct err *err)
 {
 	if (!is_safe(path))
 		return err_set(err, ERR_INVALID, "invalid path: %s", path);
 	struct payload_file file = {
-		.path = arena_strdup(payload->arena, path), .data = data, .length = length, .mode = mode};
+	        .path = arena_strdup(payload->arena, path), .data = data, .length = length, .mode = mode};
 	for (size_t index = 0; index < payload->count; index++)
 		if (!strcmp(payload->files[index].path, path)) {
 			payload->files[index] = file;
 			return 0;
 		}
 	payload->files = arena_realloc(payload->arena, payload->files, payload->count * sizeof(file),
-				       (payload->count + 1) * sizeof(file));
+	                               (payload->count + 1) * sizeof(file));
 	payload->files[payload->count++] = file;
 	return 0;
 }
@@ -54,7 +54,7 @@ uint64_t payload_fingerprint(const struct payload *payload)
 	for (size_t index = 0; index < payload->count; index++) {
 		const struct payload_file *file = &payload->files[index];
 		uint64_t parts[] = {print, fnv64a(file->path, strlen(file->path)), fnv64a(file->data, file->length),
-				    file->mode, file->length};
+		                    file->mode, file->length};
 		print = fnv64a(parts, sizeof(parts));
 	}
 	return print ? print : 1;
@@ -68,7 +68,8 @@ static int write_file(int directory_fd, const struct payload *payload, const str
 		if (mkdirat(directory_fd, folder, 0755) < 0 && errno != EEXIST)
 			return err_set_errno(err, errno, "create folder %s", folder);
 	}
-	AUTO_CLOSE int fd = openat(directory_fd, file->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	AUTO_CLOSE int fd =
+	        openat(directory_fd, file->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_set_errno(err, errno, "create file %s", file->path);
 	size_t done = 0;
@@ -103,7 +104,8 @@ static bool has_top(const struct payload *payload, const char *name)
 {
 	size_t length = strlen(name);
 	for (size_t index = 0; index < payload->count; index++)
-		if (strcspn(payload->files[index].path, "/") == length && !strncmp(payload->files[index].path, name, length))
+		if (strcspn(payload->files[index].path, "/") == length &&
+		    !strncmp(payload->files[index].path, name, length))
 			return true;
 	return false;
 }
@@ -114,7 +116,7 @@ static int link_tops(int directory_fd, const struct payload *payload, struct err
 		char name[256];
 		char target[300];
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(payload->files[index].path, "/"),
-			 payload->files[index].path);
+		         payload->files[index].path);
 		snprintf(target, sizeof(target), DATA_LINK "/%s", name);
 		if (symlinkat(target, directory_fd, name) < 0 && errno != EEXIST)
 			return err_set_errno(err, errno, "link %s", name);

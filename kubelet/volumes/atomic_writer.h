@@ -32,7 +32,7 @@ struct payload {
 
 // Adds or, for the same path, replaces. Data is borrowed. ERR_INVALID for a path that would leave the volume.
 NODISCARD int payload_add(struct payload *payload, const char *path, const void *data, size_t length, mode_t mode,
-			  struct err *err);
+                          struct err *err);
 // Changes when anything of the payload changes.
 uint64_t payload_fingerprint(const struct payload *payload);
 

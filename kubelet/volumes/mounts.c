@@ -58,7 +58,7 @@ static void list_mounts(struct mount_list *list, const char *path)
 		if (strncmp(field, folder, length) || (field[length] && field[length] != '/'))
 			continue;
 		list->paths = arena_realloc(list->arena, list->paths, list->count * sizeof(char *),
-					    (list->count + 1) * sizeof(char *));
+		                            (list->count + 1) * sizeof(char *));
 		list->paths[list->count++] = arena_strdup(list->arena, field);
 	}
 	if (file)

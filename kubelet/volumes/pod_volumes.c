@@ -112,10 +112,13 @@ static int check_host_path(const char *path, const char *type, struct err *err)
 		mode_t format;
 		const char *words;
 	} rows[] = {
-		{"Directory", S_IFDIR, "a directory"},	   {"DirectoryOrCreate", S_IFDIR, "a directory"},
-		{"File", S_IFREG, "a file"},		   {"FileOrCreate", S_IFREG, "a file"},
-		{"Socket", S_IFSOCK, "a socket"},	   {"CharDevice", S_IFCHR, "a character device"},
-		{"BlockDevice", S_IFBLK, "a block device"},
+	        {"Directory", S_IFDIR, "a directory"},
+	        {"DirectoryOrCreate", S_IFDIR, "a directory"},
+	        {"File", S_IFREG, "a file"},
+	        {"FileOrCreate", S_IFREG, "a file"},
+	        {"Socket", S_IFSOCK, "a socket"},
+	        {"CharDevice", S_IFCHR, "a character device"},
+	        {"BlockDevice", S_IFBLK, "a block device"},
 	};
 	struct stat status;
 	int found = stat(path, &status);
@@ -123,7 +126,8 @@ static int check_host_path(const char *path, const char *type, struct err *err)
 		if (strcmp(rows[index].type, type))
 			continue;
 		if (found < 0 || (status.st_mode & S_IFMT) != rows[index].format)
-			return err_set(err, ERR_INVALID, "hostPath type check failed: %s is not %s", path, rows[index].words);
+			return err_set(err, ERR_INVALID, "hostPath type check failed: %s is not %s", path,
+			               rows[index].words);
 	}
 	return 0;
 }
@@ -159,7 +163,8 @@ struct key_source {
 static bool find_data(const struct api_object *object, bool is_secret, const char *key, struct bytes *ret_bytes)
 {
 	const struct core_v1_config_map *map = is_secret ? NULL : object->view;
-	const struct bytes_map *binary = is_secret ? &((const struct core_v1_secret *)object->view)->data : &map->binary_data;
+	const struct bytes_map *binary =
+	        is_secret ? &((const struct core_v1_secret *)object->view)->data : &map->binary_data;
 	const char *text = map ? string_map_get(&map->data, key) : NULL;
 	if (text) {
 		*ret_bytes = (struct bytes){.data = (const uint8_t *)text, .length = strlen(text)};
@@ -174,17 +179,18 @@ static bool find_data(const struct api_object *object, bool is_secret, const cha
 }
 
 static int add_all_keys(struct payload *payload, const struct api_object *object, bool is_secret, mode_t mode,
-			struct err *err)
+                        struct err *err)
 {
 	const struct core_v1_config_map *map = is_secret ? NULL : object->view;
-	const struct bytes_map *binary = is_secret ? &((const struct core_v1_secret *)object->view)->data : &map->binary_data;
+	const struct bytes_map *binary =
+	        is_secret ? &((const struct core_v1_secret *)object->view)->data : &map->binary_data;
 	int result = 0;
 	for (size_t index = 0; map && index < map->data.count && result == 0; index++)
 		result = payload_add(payload, map->data.entries[index].key, map->data.entries[index].value,
-				     strlen(map->data.entries[index].value), mode, err);
+		                     strlen(map->data.entries[index].value), mode, err);
 	for (size_t index = 0; index < binary->count && result == 0; index++)
 		result = payload_add(payload, binary->entries[index].key, binary->entries[index].value.data,
-				     binary->entries[index].value.length, mode, err);
+		                     binary->entries[index].value.length, mode, err);
 	return result;
 }
 
@@ -192,7 +198,7 @@ static int add_keys(struct mount_job *job, struct payload *payload, const struct
 {
 	bool is_secret = !strcmp(source->kind, "Secret");
 	const struct api_object *object =
-		object_bundle_get(job->bundle, is_secret ? OBJECT_SECRET : OBJECT_CONFIG_MAP, source->name);
+	        object_bundle_get(job->bundle, is_secret ? OBJECT_SECRET : OBJECT_CONFIG_MAP, source->name);
 	if (!object)
 		return 0; // optional and absent
 	if (!source->items->count)
@@ -204,10 +210,10 @@ static int add_keys(struct mount_job *job, struct payload *payload, const struct
 			if (source->optional)
 				continue;
 			return err_set(err, ERR_INVALID, "references non-existent %s key: %s",
-				       is_secret ? "secret" : "config", item->key);
+			               is_secret ? "secret" : "config", item->key);
 		}
 		int result = payload_add(payload, item->path, bytes.data, bytes.length,
-					 item->mode ? (mode_t)*item->mode : source->mode, err);
+		                         item->mode ? (mode_t)*item->mode : source->mode, err);
 		if (result < 0)
 			return result;
 	}
@@ -215,20 +221,21 @@ static int add_keys(struct mount_job *job, struct payload *payload, const struct
 }
 
 static int add_fields(struct mount_job *job, struct payload *payload,
-		      const struct core_v1_downward_api_volume_file_array *files, mode_t mode, struct err *err)
+                      const struct core_v1_downward_api_volume_file_array *files, mode_t mode, struct err *err)
 {
 	for (size_t index = 0; index < files->count; index++) {
 		const struct core_v1_downward_api_volume_file *file = &files->items[index];
 		const char *value = "";
 		int result = 0;
 		if (file->field_ref)
-			result = field_value(payload->arena, job->view, &job->facts, file->field_ref->field_path, &value, err);
+			result = field_value(payload->arena, job->view, &job->facts, file->field_ref->field_path,
+			                     &value, err);
 		else if (file->resource_field_ref)
-			result = resource_field_value(payload->arena, job->view, NULL, file->resource_field_ref, &job->facts,
-						      &value, err);
+			result = resource_field_value(payload->arena, job->view, NULL, file->resource_field_ref,
+			                              &job->facts, &value, err);
 		if (result == 0)
 			result = payload_add(payload, file->path, value, strlen(value),
-					     file->mode ? (mode_t)*file->mode : mode, err);
+			                     file->mode ? (mode_t)*file->mode : mode, err);
 		if (result < 0)
 			return result;
 	}
@@ -236,24 +243,25 @@ static int add_fields(struct mount_job *job, struct payload *payload,
 }
 
 static int add_token(struct mount_job *job, struct payload *payload,
-		     const struct core_v1_service_account_token_projection *projection, struct err *err)
+                     const struct core_v1_service_account_token_projection *projection, struct err *err)
 {
 	const char *token = token_set_get(job->volumes->tokens, projection);
-	return token ? payload_add(payload, projection->path, token, strlen(token), 0600 | (job->group >= 0 ? 040 : 0044), err)
-		     : 0;
+	return token ? payload_add(payload, projection->path, token, strlen(token),
+	                           0600 | (job->group >= 0 ? 040 : 0044), err)
+	             : 0;
 }
 
-static int add_projection(struct mount_job *job, struct payload *payload, const struct core_v1_volume_projection *source,
-			  mode_t mode, struct err *err)
+static int add_projection(struct mount_job *job, struct payload *payload,
+                          const struct core_v1_volume_projection *source, mode_t mode, struct err *err)
 {
 	if (source->config_map) {
 		struct key_source keys = {"ConfigMap", source->config_map->name, &source->config_map->items,
-					  is_true(source->config_map->optional), mode};
+		                          is_true(source->config_map->optional), mode};
 		return add_keys(job, payload, &keys, err);
 	}
 	if (source->secret) {
 		struct key_source keys = {"Secret", source->secret->name, &source->secret->items,
-					  is_true(source->secret->optional), mode};
+		                          is_true(source->secret->optional), mode};
 		return add_keys(job, payload, &keys, err);
 	}
 	if (source->downward_api)
@@ -269,26 +277,27 @@ static mode_t mode_or_default(const int32_t *mode)
 }
 
 static int fill_payload(struct mount_job *job, struct payload *payload, const struct core_v1_volume *volume,
-			struct err *err)
+                        struct err *err)
 {
 	if (volume->config_map) {
 		struct key_source keys = {"ConfigMap", volume->config_map->name, &volume->config_map->items,
-					  is_true(volume->config_map->optional),
-					  mode_or_default(volume->config_map->default_mode)};
+		                          is_true(volume->config_map->optional),
+		                          mode_or_default(volume->config_map->default_mode)};
 		return add_keys(job, payload, &keys, err);
 	}
 	if (volume->secret) {
 		struct key_source keys = {"Secret", volume->secret->secret_name, &volume->secret->items,
-					  is_true(volume->secret->optional), mode_or_default(volume->secret->default_mode)};
+		                          is_true(volume->secret->optional),
+		                          mode_or_default(volume->secret->default_mode)};
 		return add_keys(job, payload, &keys, err);
 	}
 	if (volume->downward_api)
 		return add_fields(job, payload, &volume->downward_api->items,
-				  mode_or_default(volume->downward_api->default_mode), err);
+		                  mode_or_default(volume->downward_api->default_mode), err);
 	int result = 0;
 	for (size_t index = 0; index < volume->projected->sources.count && result == 0; index++)
 		result = add_projection(job, payload, &volume->projected->sources.items[index],
-					mode_or_default(volume->projected->default_mode), err);
+		                        mode_or_default(volume->projected->default_mode), err);
 	return result;
 }
 
@@ -331,13 +340,13 @@ static const struct volume_kind *volume_kind(const struct core_v1_volume *volume
 	static const struct volume_kind secret = {"kubernetes.io~secret", make_files};
 	static const struct volume_kind downward = {"kubernetes.io~downward-api", make_files};
 	static const struct volume_kind projected = {"kubernetes.io~projected", make_files};
-	return volume->empty_dir   ? &empty_dir
-	       : volume->host_path  ? &host_path
-	       : volume->config_map ? &config_map
-	       : volume->secret	    ? &secret
+	return volume->empty_dir      ? &empty_dir
+	       : volume->host_path    ? &host_path
+	       : volume->config_map   ? &config_map
+	       : volume->secret       ? &secret
 	       : volume->downward_api ? &downward
 	       : volume->projected    ? &projected
-				      : NULL;
+	                              : NULL;
 }
 
 static char *volume_path(struct arena *arena, const char *pod_directory, const struct core_v1_volume *volume)
@@ -373,7 +382,7 @@ static int make_volume(struct mount_job *job, const struct core_v1_volume *volum
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	const struct volume_kind *kind = volume_kind(volume);
 	int result = kind ? kind->make(job, volume, volume_path(arena, job->directory, volume), err)
-			  : err_set(err, ERR_INVALID, "no volume plugin matched");
+	                  : err_set(err, ERR_INVALID, "no volume plugin matched");
 	return result < 0 ? err_wrap(err, "MountVolume.SetUp failed for volume \"%s\"", volume->name) : 0;
 }
 
@@ -425,7 +434,7 @@ static void collect_projection(struct object_bundle *bundle, const struct core_v
 {
 	if (source->config_map)
 		object_bundle_add(bundle, OBJECT_CONFIG_MAP, source->config_map->name,
-				  is_true(source->config_map->optional));
+		                  is_true(source->config_map->optional));
 	if (source->secret)
 		object_bundle_add(bundle, OBJECT_SECRET, source->secret->name, is_true(source->secret->optional));
 }
@@ -436,10 +445,10 @@ static void collect_references(const struct core_v1_pod *pod, struct object_bund
 		const struct core_v1_volume *volume = &pod->spec.volumes.items[index];
 		if (volume->config_map)
 			object_bundle_add(bundle, OBJECT_CONFIG_MAP, volume->config_map->name,
-					  is_true(volume->config_map->optional));
+			                  is_true(volume->config_map->optional));
 		if (volume->secret)
 			object_bundle_add(bundle, OBJECT_SECRET, volume->secret->secret_name,
-					  is_true(volume->secret->optional));
+			                  is_true(volume->secret->optional));
 		for (size_t source = 0; volume->projected && source < volume->projected->sources.count; source++)
 			collect_projection(bundle, &volume->projected->sources.items[source]);
 	}
@@ -465,17 +474,17 @@ void pod_volumes_mount(struct pod *pod, void (*done)(struct pod *pod, const stru
 	const struct core_v1_pod_security_context *security = pod->view->spec.security_context;
 	struct mount_job *job = NEW(struct mount_job);
 	*job = (struct mount_job){
-		.pod = pod,
-		.object = api_object_ref(pod->object),
-		.view = pod->view,
-		.directory = pod->directory,
-		.bundle = object_bundle_new(pod->namespace_name),
-		.facts = {.host_ip = pod->kubelet->node_ip,
-			  .node_milli_cpu = sysconf(_SC_NPROCESSORS_ONLN) * 1000,
-			  .node_memory_bytes = pod->kubelet->node_memory_bytes},
-		.volumes = pod->volumes,
-		.group = security && security->fs_group ? *security->fs_group : -1,
-		.done = done,
+	        .pod = pod,
+	        .object = api_object_ref(pod->object),
+	        .view = pod->view,
+	        .directory = pod->directory,
+	        .bundle = object_bundle_new(pod->namespace_name),
+	        .facts = {.host_ip = pod->kubelet->node_ip,
+	                  .node_milli_cpu = sysconf(_SC_NPROCESSORS_ONLN) * 1000,
+	                  .node_memory_bytes = pod->kubelet->node_memory_bytes},
+	        .volumes = pod->volumes,
+	        .group = security && security->fs_group ? *security->fs_group : -1,
+	        .done = done,
 	};
 	collect_references(pod->view, job->bundle);
 	object_bundle_fetch(pod->kubelet->objects, job->bundle, OBJECT_MAX_AGE_NS, on_fetched, job);

@@ -54,11 +54,11 @@ static int64_t life_seconds(const struct core_v1_service_account_token_projectio
 static void token_key(const struct core_v1_service_account_token_projection *projection, char out[300])
 {
 	snprintf(out, 300, "%lld/%.200s", (long long)life_seconds(projection),
-		 projection->audience ? projection->audience : "");
+	         projection->audience ? projection->audience : "");
 }
 
 const char *token_set_get(const struct token_set *set,
-			  const struct core_v1_service_account_token_projection *projection)
+                          const struct core_v1_service_account_token_projection *projection)
 {
 	char key[300];
 	token_key(projection, key);
@@ -123,7 +123,7 @@ static void on_answer(void *context, const struct rest_response *response)
 }
 
 static void ask(struct refresh_op *op, const struct core_v1_service_account_token_projection *projection,
-		const char *key)
+                const char *key)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	struct pod *pod = op->pod;
@@ -147,20 +147,20 @@ static void ask(struct refresh_op *op, const struct core_v1_service_account_toke
 	snprintf(context->key, sizeof(context->key), "%s", key);
 	const char *account = pod->view->spec.service_account_name;
 	struct rest_request request = {
-		.method = "POST",
-		.resource = schema_find_resource("", "v1", "serviceaccounts"),
-		.namespace_name = pod->namespace_name,
-		.name = account && *account ? account : "default",
-		.subresource = "token",
-		.body = strbuf_text(&text),
-		.body_length = text.length,
+	        .method = "POST",
+	        .resource = schema_find_resource("", "v1", "serviceaccounts"),
+	        .namespace_name = pod->namespace_name,
+	        .name = account && *account ? account : "default",
+	        .subresource = "token",
+	        .body = strbuf_text(&text),
+	        .body_length = text.length,
 	};
 	op->waiting++;
 	rest_start(pod->kubelet->client, &request, on_answer, context);
 }
 
 void token_set_refresh(struct token_set *set, struct pod *pod, void (*done)(void *context, const struct err *err),
-		       void *context)
+                       void *context)
 {
 	struct refresh_op *op = NEW(struct refresh_op);
 	*op = (struct refresh_op){.set = set, .pod = pod, .done = done, .context = context};
@@ -170,7 +170,7 @@ void token_set_refresh(struct token_set *set, struct pod *pod, void (*done)(void
 		const struct core_v1_projected_volume_source *projected = volumes->items[index].projected;
 		for (size_t source = 0; projected && source < projected->sources.count; source++) {
 			const struct core_v1_service_account_token_projection *projection =
-				projected->sources.items[source].service_account_token;
+			        projected->sources.items[source].service_account_token;
 			if (!projection)
 				continue;
 			char key[300];

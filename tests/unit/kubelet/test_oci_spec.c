@@ -20,28 +20,35 @@
 static const char *const none[] = {NULL};
 
 static struct runtime_image image = {
-	.references = 1,
-	.reference = "example.org/a:1",
-	.entrypoint = (const char *const[]){"/entry", NULL},
-	.command = (const char *const[]){"one", "two", NULL},
-	.environment = (const char *const[]){"PATH=/image", "A=image", NULL},
-	.user = "",
-	.working_directory = "/work",
-	.stop_signal = "",
+        .references = 1,
+        .reference = "example.org/a:1",
+        .entrypoint = (const char *const[]){"/entry", NULL},
+        .command = (const char *const[]){"one", "two", NULL},
+        .environment = (const char *const[]){"PATH=/image", "A=image", NULL},
+        .user = "",
+        .working_directory = "/work",
+        .stop_signal = "",
 };
 
 static struct runtime_container_config config_new(void)
 {
-	return (struct runtime_container_config){
-		.id = "cid", .directory = "/d", .image = &image, .run_as_user = -1, .run_as_group = -1,
-		.allow_privilege_escalation = true, .cgroup_path = "/kubepods/podx"};
+	return (struct runtime_container_config){.id = "cid",
+	                                         .directory = "/d",
+	                                         .image = &image,
+	                                         .run_as_user = -1,
+	                                         .run_as_group = -1,
+	                                         .allow_privilege_escalation = true,
+	                                         .cgroup_path = "/kubepods/podx"};
 }
 
 static struct json *build(struct arena *arena, const struct runtime_container_config *config)
 {
 	const int64_t gids[] = {7, 0};
-	struct oci_facts facts = {.root_path = "/root", .home = "/home/u", .additional_gids = gids,
-				  .additional_gid_count = 2, .least_oom_score_adj = -1000};
+	struct oci_facts facts = {.root_path = "/root",
+	                          .home = "/home/u",
+	                          .additional_gids = gids,
+	                          .additional_gid_count = 2,
+	                          .least_oom_score_adj = -1000};
 	struct json *spec = NULL;
 	struct err err = ERR_INIT;
 	assert_int_equal(oci_spec_build(arena, config, &facts, &spec, &err), 0);
@@ -52,7 +59,7 @@ static const char *joined(const struct json *array)
 {
 	static char text[4096];
 	text[0] = '\0';
-	json_for_each_item(item, array)
+	json_for_each_item (item, array)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", *text ? " " : "", json_text(item));
 	return text;
 }
@@ -99,7 +106,7 @@ static void test_environment_and_directory(void **state)
 
 static bool has(const struct json *array, const char *text)
 {
-	json_for_each_item(item, array)
+	json_for_each_item (item, array)
 		if (!strcmp(json_text(item), text))
 			return true;
 	return false;
@@ -118,7 +125,8 @@ static void test_capabilities(void **state)
 	assert_false(has(bounding, "CAP_SYS_ADMIN"));
 	config.drop_capabilities = all;
 	config.add_capabilities = add;
-	assert_string_equal(joined(json_path(build(arena, &config), "process", "capabilities", "effective")), "CAP_NET_ADMIN");
+	assert_string_equal(joined(json_path(build(arena, &config), "process", "capabilities", "effective")),
+	                    "CAP_NET_ADMIN");
 	config.drop_capabilities = NULL;
 	config.add_capabilities = all;
 	assert_int_equal(json_path(build(arena, &config), "process", "capabilities", "permitted")->length, 41);
@@ -126,7 +134,7 @@ static void test_capabilities(void **state)
 
 static const struct json *find_mount(const struct json *spec, const char *destination)
 {
-	json_for_each_item(mount, json_get(spec, "mounts"))
+	json_for_each_item (mount, json_get(spec, "mounts"))
 		if (!strcmp(json_get_text(mount, "destination"), destination))
 			return mount;
 	return NULL;
@@ -155,8 +163,10 @@ static void test_mounts_and_namespaces(void **state)
 	(void)state;
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	const struct runtime_mount mounts[] = {
-		{.host_path = "/h", .container_path = "/c", .read_only = true},
-		{.host_path = "/shm", .container_path = "/dev/mqueue", .propagation = RUNTIME_PROPAGATION_BIDIRECTIONAL},
+	        {.host_path = "/h", .container_path = "/c", .read_only = true},
+	        {.host_path = "/shm",
+	         .container_path = "/dev/mqueue",
+	         .propagation = RUNTIME_PROPAGATION_BIDIRECTIONAL},
 	};
 	struct runtime_container_config config = config_new();
 	config.mounts = mounts;
@@ -164,7 +174,8 @@ static void test_mounts_and_namespaces(void **state)
 	config.network_namespace = "/run/netns/x";
 	struct json *spec = build(arena, &config);
 	assert_string_equal(joined(json_get(find_mount(spec, "/c"), "options")), "rbind rprivate ro");
-	assert_string_equal(json_get_text(find_mount(spec, "/dev/mqueue"), "type"), "bind"); // takes the default's place
+	assert_string_equal(json_get_text(find_mount(spec, "/dev/mqueue"), "type"),
+	                    "bind"); // takes the default's place
 	assert_string_equal(json_get_text(json_get(spec, "linux"), "rootfsPropagation"), "rshared");
 	const struct json *namespaces = json_path(spec, "linux", "namespaces");
 	assert_int_equal(namespaces->length, 3);
@@ -201,7 +212,8 @@ static void test_users_of_the_image(void **state)
 	assert_non_null(mkdtemp(root));
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	mkdir(arena_printf(arena, "%s/etc", root), 0755);
-	make_file(arena_printf(arena, "%s/etc/passwd", root), "root:x:0:0::/root:/bin/sh\nweb:x:1000:1001::/srv:/bin/sh\n");
+	make_file(arena_printf(arena, "%s/etc/passwd", root),
+	          "root:x:0:0::/root:/bin/sh\nweb:x:1000:1001::/srv:/bin/sh\n");
 	make_file(arena_printf(arena, "%s/etc/group", root), "web:x:1001:\nlogs:x:50:root,web\nadm:x:4:root\n");
 	struct rootfs_user user;
 	struct err err = ERR_INIT;
@@ -256,25 +268,28 @@ static void feed(struct ctr_runtime *driver, const char *line)
 static void test_events(void **state)
 {
 	(void)state;
-	struct ctr_runtime driver = {.tasks = hashmap_new(free), .images = hashmap_new(NULL),
-				     .listener = {.on_exit = on_exit_seen, .on_oom = on_oom_seen}};
+	struct ctr_runtime driver = {.tasks = hashmap_new(free),
+	                             .images = hashmap_new(NULL),
+	                             .listener = {.on_exit = on_exit_seen, .on_oom = on_oom_seen}};
 	driver.ctr.namespace_name = "k8s.io";
 	ctr_task_adopt(&driver, "c1");
 	feed(&driver, STAMP "k8s.io /tasks/exit {\"container_id\":\"c1\",\"id\":\"exec1\",\"exit_status\":1,"
-			    "\"exited_at\":\"2026-11-22T18:32:43.3Z\"}");
-	feed(&driver, STAMP "other /tasks/exit {\"container_id\":\"c1\",\"id\":\"c1\",\"exited_at\":\"2026-11-22T18:32:43.3Z\"}");
+	                    "\"exited_at\":\"2026-11-22T18:32:43.3Z\"}");
+	feed(&driver, STAMP
+	     "other /tasks/exit {\"container_id\":\"c1\",\"id\":\"c1\",\"exited_at\":\"2026-11-22T18:32:43.3Z\"}");
 	feed(&driver, "garbage");
 	feed(&driver, STAMP "k8s.io /tasks/exit {broken");
 	assert_string_equal(last_id, "");
 	feed(&driver, STAMP "k8s.io /tasks/oom {\"container_id\":\"c1\"}");
 	assert_int_equal(ooms, 1);
-	feed(&driver, STAMP "k8s.io /tasks/exit {\"container_id\":\"c1\",\"id\":\"c1\",\"exited_at\":\"2026-11-22T18:32:43.3Z\"}");
+	feed(&driver, STAMP
+	     "k8s.io /tasks/exit {\"container_id\":\"c1\",\"id\":\"c1\",\"exited_at\":\"2026-11-22T18:32:43.3Z\"}");
 	assert_string_equal(last_id, "c1");
 	assert_int_equal(last_code, 0); // absent means 0
 	// An end that comes before the start was answered is kept.
 	ctr_task_begin(&driver, "c2");
 	feed(&driver, STAMP "k8s.io /tasks/exit {\"container_id\":\"c2\",\"id\":\"c2\",\"exit_status\":3,"
-			    "\"exited_at\":\"2026-11-22T18:32:43.3Z\"}");
+	                    "\"exited_at\":\"2026-11-22T18:32:43.3Z\"}");
 	assert_string_equal(last_id, "c1");
 	ctr_task_started(&driver, "c2");
 	assert_string_equal(last_id, "c2");
@@ -293,7 +308,8 @@ static void test_lists_and_codes(void **state)
 	assert_int_equal(rows[0].pid, 4711);
 	assert_true(rows[0].running);
 	assert_false(rows[1].running);
-	struct process_result warned = {.error_output = "level=warning msg=\"task t exit with non-zero exit code 137\"\n"};
+	struct process_result warned = {.error_output =
+	                                        "level=warning msg=\"task t exit with non-zero exit code 137\"\n"};
 	assert_int_equal(ctr_parse_exit_code(&warned), 137);
 	struct process_result quiet = {.error_output = ""};
 	assert_int_equal(ctr_parse_exit_code(&quiet), 0);
@@ -309,13 +325,13 @@ static void test_references(void **state)
 {
 	(void)state;
 	static const char *const rows[][2] = {
-		{"busybox", "docker.io/library/busybox:latest"},
-		{"busybox:1", "docker.io/library/busybox:1"},
-		{"a/b", "docker.io/a/b:latest"},
-		{"example.org/b:2", "example.org/b:2"},
-		{"localhost/b", "localhost/b:latest"},
-		{"host:5000/b", "host:5000/b:latest"},
-		{"b@sha256:00", "docker.io/library/b@sha256:00"},
+	        {"busybox", "docker.io/library/busybox:latest"},
+	        {"busybox:1", "docker.io/library/busybox:1"},
+	        {"a/b", "docker.io/a/b:latest"},
+	        {"example.org/b:2", "example.org/b:2"},
+	        {"localhost/b", "localhost/b:latest"},
+	        {"host:5000/b", "host:5000/b:latest"},
+	        {"b@sha256:00", "docker.io/library/b@sha256:00"},
 	};
 	for (size_t index = 0; index < ARRAY_SIZE(rows); index++) {
 		AUTO_FREE char *normal = runtime_normalize_reference(rows[index][0]);
@@ -326,16 +342,11 @@ static void test_references(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_command_rules),
-		cmocka_unit_test(test_environment_and_directory),
-		cmocka_unit_test(test_capabilities),
-		cmocka_unit_test(test_privilege_opens_what_is_closed),
-		cmocka_unit_test(test_mounts_and_namespaces),
-		cmocka_unit_test(test_oom_score_is_bounded),
-		cmocka_unit_test(test_users_of_the_image),
-		cmocka_unit_test(test_events),
-		cmocka_unit_test(test_lists_and_codes),
-		cmocka_unit_test(test_references),
+	        cmocka_unit_test(test_command_rules),         cmocka_unit_test(test_environment_and_directory),
+	        cmocka_unit_test(test_capabilities),          cmocka_unit_test(test_privilege_opens_what_is_closed),
+	        cmocka_unit_test(test_mounts_and_namespaces), cmocka_unit_test(test_oom_score_is_bounded),
+	        cmocka_unit_test(test_users_of_the_image),    cmocka_unit_test(test_events),
+	        cmocka_unit_test(test_lists_and_codes),       cmocka_unit_test(test_references),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

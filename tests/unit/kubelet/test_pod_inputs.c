@@ -16,25 +16,25 @@
 #include "tests/unit/kubelet/pod_fixture.h"
 
 static const char manifest[] =
-	"apiVersion: v1\nkind: Pod\n"
-	"metadata: {name: web, namespace: shop, uid: u1, labels: {b: '2', a: '1 \"x\"'}, annotations: {k: v}}\n"
-	"spec:\n  nodeName: n1\n  hostname: hh\n  subdomain: ss\n"
-	"  hostAliases: [{ip: 1.2.3.4, hostnames: [foo, bar]}]\n"
-	"  initContainers: [{name: i, image: x, resources: {requests: {cpu: 2}}}]\n"
-	"  containers:\n  - name: c\n    image: x\n"
-	"    resources: {requests: {cpu: 250m, memory: 64Mi}, limits: {memory: 128Mi}}\n"
-	"    envFrom: [{prefix: P_, configMapRef: {name: cm}}, {secretRef: {name: gone, optional: true}}]\n"
-	"    env:\n"
-	"    - {name: A, value: plain}\n"
-	"    - {name: B, value: '$(A)-$(P_k)-$(NOPE)-$$(A)'}\n"
-	"    - {name: NS, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}\n"
-	"    - {name: LABEL, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['b']\"}}}\n"
-	"    - {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}\n"
-	"    - {name: MEM, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Mi}}}\n"
-	"    - {name: CPU, valueFrom: {resourceFieldRef: {resource: requests.cpu}}}\n"
-	"    - {name: KEY, valueFrom: {configMapKeyRef: {name: cm, key: k}}}\n"
-	"    - {name: MAYBE, valueFrom: {configMapKeyRef: {name: cm, key: nope, optional: true}}}\n"
-	"    - {name: DB_SERVICE_HOST, value: mine}\n";
+        "apiVersion: v1\nkind: Pod\n"
+        "metadata: {name: web, namespace: shop, uid: u1, labels: {b: '2', a: '1 \"x\"'}, annotations: {k: v}}\n"
+        "spec:\n  nodeName: n1\n  hostname: hh\n  subdomain: ss\n"
+        "  hostAliases: [{ip: 1.2.3.4, hostnames: [foo, bar]}]\n"
+        "  initContainers: [{name: i, image: x, resources: {requests: {cpu: 2}}}]\n"
+        "  containers:\n  - name: c\n    image: x\n"
+        "    resources: {requests: {cpu: 250m, memory: 64Mi}, limits: {memory: 128Mi}}\n"
+        "    envFrom: [{prefix: P_, configMapRef: {name: cm}}, {secretRef: {name: gone, optional: true}}]\n"
+        "    env:\n"
+        "    - {name: A, value: plain}\n"
+        "    - {name: B, value: '$(A)-$(P_k)-$(NOPE)-$$(A)'}\n"
+        "    - {name: NS, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}\n"
+        "    - {name: LABEL, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['b']\"}}}\n"
+        "    - {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}\n"
+        "    - {name: MEM, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Mi}}}\n"
+        "    - {name: CPU, valueFrom: {resourceFieldRef: {resource: requests.cpu}}}\n"
+        "    - {name: KEY, valueFrom: {configMapKeyRef: {name: cm, key: k}}}\n"
+        "    - {name: MAYBE, valueFrom: {configMapKeyRef: {name: cm, key: nope, optional: true}}}\n"
+        "    - {name: DB_SERVICE_HOST, value: mine}\n";
 
 static struct api_object *make_object(const char *plural, const char *text)
 {
@@ -48,17 +48,22 @@ static struct api_object *make_object(const char *plural, const char *text)
 }
 
 static const char *const addresses[] = {"10.0.0.5"};
-static const struct field_facts facts = {.pod_ips = addresses, .pod_ip_count = 1, .host_ip = "192.0.2.1",
-					 .node_milli_cpu = 4000, .node_memory_bytes = INT64_C(1) << 33};
+static const struct field_facts facts = {.pod_ips = addresses,
+                                         .pod_ip_count = 1,
+                                         .host_ip = "192.0.2.1",
+                                         .node_milli_cpu = 4000,
+                                         .node_memory_bytes = INT64_C(1) << 33};
 
 static void test_environment(void **state)
 {
 	(void)state;
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	AUTO(api_object_unref) struct api_object *object = pod_fixture_decode(manifest);
-	AUTO(api_object_unref) struct api_object *service = make_object(
-		"services", "{metadata: {name: db, namespace: shop}, spec: {clusterIP: 10.96.0.7, ports: [{name: sql, port: 5432,"
-			    " protocol: TCP}]}}");
+	AUTO(api_object_unref)
+	struct api_object *service = make_object(
+	        "services",
+	        "{metadata: {name: db, namespace: shop}, spec: {clusterIP: 10.96.0.7, ports: [{name: sql, port: 5432,"
+	        " protocol: TCP}]}}");
 	const struct core_v1_pod *pod = object->view;
 	const struct core_v1_service *services[] = {service->view};
 	struct object_bundle *bundle = object_bundle_new("shop");
@@ -70,13 +75,26 @@ static void test_environment(void **state)
 	struct environment environment;
 	struct err err = ERR_INIT;
 	assert_int_equal(environment_build(arena, pod, &pod->spec.containers.items[0], &facts,
-					   &(struct environment_services){services, 1}, bundle, &environment, &err),
-			 0);
+	                                   &(struct environment_services){services, 1}, bundle, &environment, &err),
+	                 0);
 	static const char *const expected[] = {
-		"P_k=value", "A=plain", "B=plain-value-$(NOPE)-$(A)", "NS=shop", "LABEL=2", "IP=10.0.0.5", "MEM=128", "CPU=1",
-		"KEY=value", "DB_SERVICE_HOST=mine", "DB_SERVICE_PORT=5432", "DB_SERVICE_PORT_SQL=5432",
-		"DB_PORT=tcp://10.96.0.7:5432", "DB_PORT_5432_TCP=tcp://10.96.0.7:5432", "DB_PORT_5432_TCP_PROTO=tcp",
-		"DB_PORT_5432_TCP_PORT=5432", "DB_PORT_5432_TCP_ADDR=10.96.0.7",
+	        "P_k=value",
+	        "A=plain",
+	        "B=plain-value-$(NOPE)-$(A)",
+	        "NS=shop",
+	        "LABEL=2",
+	        "IP=10.0.0.5",
+	        "MEM=128",
+	        "CPU=1",
+	        "KEY=value",
+	        "DB_SERVICE_HOST=mine",
+	        "DB_SERVICE_PORT=5432",
+	        "DB_SERVICE_PORT_SQL=5432",
+	        "DB_PORT=tcp://10.96.0.7:5432",
+	        "DB_PORT_5432_TCP=tcp://10.96.0.7:5432",
+	        "DB_PORT_5432_TCP_PROTO=tcp",
+	        "DB_PORT_5432_TCP_PORT=5432",
+	        "DB_PORT_5432_TCP_ADDR=10.96.0.7",
 	};
 	const char *const *list = environment_list(&environment, arena);
 	for (size_t index = 0; index < ARRAY_SIZE(expected); index++)
@@ -90,9 +108,11 @@ static void test_missing_key_is_an_error(void **state)
 {
 	(void)state;
 	AUTO(arena_free) struct arena *arena = arena_new(0);
-	AUTO(api_object_unref) struct api_object *object = pod_fixture_decode(
-		"{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: d}, spec: {containers: [{name: c, image: x, env: "
-		"[{name: K, valueFrom: {secretKeyRef: {name: s, key: pw}}}]}]}}");
+	AUTO(api_object_unref)
+	struct api_object *object =
+	        pod_fixture_decode("{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: d}, spec: {containers: "
+	                           "[{name: c, image: x, env: "
+	                           "[{name: K, valueFrom: {secretKeyRef: {name: s, key: pw}}}]}]}}");
 	const struct core_v1_pod *pod = object->view;
 	struct object_bundle *bundle = object_bundle_new("d");
 	environment_references(&pod->spec.containers.items[0], bundle);
@@ -100,8 +120,8 @@ static void test_missing_key_is_an_error(void **state)
 	struct environment environment;
 	struct err err = ERR_INIT;
 	assert_int_equal(environment_build(arena, pod, &pod->spec.containers.items[0], &facts,
-					   &(struct environment_services){0}, bundle, &environment, &err),
-			 -ERR_INVALID);
+	                                   &(struct environment_services){0}, bundle, &environment, &err),
+	                 -ERR_INVALID);
 	assert_string_equal(err.message, "couldn't find key pw in Secret d/s");
 	object_bundle_free(bundle);
 }
@@ -137,12 +157,18 @@ static void test_hosts_file(void **state)
 static void check_dns(const char *spec, const char *expected)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(0);
-	AUTO(api_object_unref) struct api_object *object = pod_fixture_decode(arena_printf(
-		arena, "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: d}, spec: {containers: [{name: c, image: x}]%s}}",
-		spec));
+	AUTO(api_object_unref)
+	struct api_object *object =
+	        pod_fixture_decode(arena_printf(arena,
+	                                        "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: d}, spec: "
+	                                        "{containers: [{name: c, image: x}]%s}}",
+	                                        spec));
 	const char *const cluster_dns[] = {"10.96.0.10"};
-	struct dns_settings settings = {.cluster_dns = cluster_dns, .cluster_dns_count = 1, .cluster_domain = "cluster.local",
-					.node_resolv_conf = "nameserver 192.0.2.53\nsearch example.org\noptions edns0\n"};
+	struct dns_settings settings = {.cluster_dns = cluster_dns,
+	                                .cluster_dns_count = 1,
+	                                .cluster_domain = "cluster.local",
+	                                .node_resolv_conf =
+	                                        "nameserver 192.0.2.53\nsearch example.org\noptions edns0\n"};
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(4096);
 	pod_resolv_conf_text(&text, object->view, &settings);
 	assert_string_equal(strbuf_text(&text), expected);
@@ -152,18 +178,21 @@ static void test_resolv_conf(void **state)
 {
 	(void)state;
 	check_dns("", "search d.svc.cluster.local svc.cluster.local cluster.local example.org\nnameserver 10.96.0.10\n"
-		      "options ndots:5\n");
+	              "options ndots:5\n");
 	check_dns(", hostNetwork: true", "search example.org\nnameserver 192.0.2.53\noptions edns0\n");
 	check_dns(", dnsPolicy: Default", "search example.org\nnameserver 192.0.2.53\noptions edns0\n");
-	check_dns(", dnsPolicy: None, dnsConfig: {nameservers: [1.1.1.1], searches: [a.b], options: [{name: ndots, value: '2'}]}",
-		  "search a.b\nnameserver 1.1.1.1\noptions ndots:2\n");
+	check_dns(", dnsPolicy: None, dnsConfig: {nameservers: [1.1.1.1], searches: [a.b], options: [{name: ndots, "
+	          "value: '2'}]}",
+	          "search a.b\nnameserver 1.1.1.1\noptions ndots:2\n");
 }
 
 static enum qos_class qos(const char *containers)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(0);
-	AUTO(api_object_unref) struct api_object *object = pod_fixture_decode(arena_printf(
-		arena, "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: d}, spec: {containers: [%s]}}", containers));
+	AUTO(api_object_unref)
+	struct api_object *object = pod_fixture_decode(arena_printf(
+	        arena, "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: d}, spec: {containers: [%s]}}",
+	        containers));
 	return pod_qos_class(object->view);
 }
 
@@ -172,7 +201,8 @@ static void test_resources(void **state)
 	(void)state;
 	assert_int_equal(qos("{name: c, image: x}"), QOS_BEST_EFFORT);
 	assert_int_equal(qos("{name: c, image: x, resources: {limits: {cpu: 1, memory: 1Gi}}}"), QOS_GUARANTEED);
-	assert_int_equal(qos("{name: c, image: x, resources: {limits: {cpu: 1, memory: 1Gi}}}, {name: e, image: x}"), QOS_BURSTABLE);
+	assert_int_equal(qos("{name: c, image: x, resources: {limits: {cpu: 1, memory: 1Gi}}}, {name: e, image: x}"),
+	                 QOS_BURSTABLE);
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	AUTO(api_object_unref) struct api_object *object = pod_fixture_decode(manifest);
 	const struct core_v1_pod *pod = object->view;
@@ -184,14 +214,16 @@ static void test_resources(void **state)
 	assert_int_equal(limits.cpu_shares, 2048);
 	assert_int_equal(limits.memory_limit_bytes, 0);
 	assert_string_equal(pod_cgroup_path(arena, "/", pod_qos_class(pod), "u1"), "/kubepods/burstable/podu1");
-	assert_int_equal(container_oom_score_adj(&pod->spec.containers.items[0], QOS_BURSTABLE, INT64_C(64) << 24), 938);
+	assert_int_equal(container_oom_score_adj(&pod->spec.containers.items[0], QOS_BURSTABLE, INT64_C(64) << 24),
+	                 938);
 	assert_int_equal(container_oom_score_adj(&pod->spec.containers.items[0], QOS_GUARANTEED, 1), -997);
 }
 
 static void test_static_pods(void **state)
 {
 	(void)state;
-	static const char text[] = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: c, image: x}]}\n";
+	static const char text[] =
+	        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: c, image: x}]}\n";
 	AUTO(api_object_unref) struct api_object *object = NULL;
 	AUTO(api_object_unref) struct api_object *same = NULL;
 	AUTO(api_object_unref) struct api_object *other = NULL;
@@ -208,9 +240,12 @@ static void test_static_pods(void **state)
 	assert_string_equal(string_map_get(&pod->metadata.annotations, "kubernetes.io/config.hash"), object->uid);
 	assert_string_equal(pod->spec.restart_policy, "Always"); // defaulted
 	struct api_object *none = NULL;
-	static const char *const bad[] = {"kind: Pod", "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: c, image: x}]}",
-					  "apiVersion: v1\nkind: Pod\nmetadata: {name: x}", "a: [", "- 1",
-					  "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [7]}"};
+	static const char *const bad[] = {"kind: Pod",
+	                                  "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: c, image: x}]}",
+	                                  "apiVersion: v1\nkind: Pod\nmetadata: {name: x}",
+	                                  "a: [",
+	                                  "- 1",
+	                                  "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [7]}"};
 	for (size_t index = 0; index < ARRAY_SIZE(bad); index++) {
 		err_clear(&err);
 		assert_true(static_pod_decode("/m/x", bad[index], strlen(bad[index]), "n", &none, &err) < 0);
@@ -221,13 +256,10 @@ static void test_static_pods(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_environment),
-		cmocka_unit_test(test_missing_key_is_an_error),
-		cmocka_unit_test(test_whole_maps_as_lines),
-		cmocka_unit_test(test_hosts_file),
-		cmocka_unit_test(test_resolv_conf),
-		cmocka_unit_test(test_resources),
-		cmocka_unit_test(test_static_pods),
+	        cmocka_unit_test(test_environment),         cmocka_unit_test(test_missing_key_is_an_error),
+	        cmocka_unit_test(test_whole_maps_as_lines), cmocka_unit_test(test_hosts_file),
+	        cmocka_unit_test(test_resolv_conf),         cmocka_unit_test(test_resources),
+	        cmocka_unit_test(test_static_pods),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,10 +19,9 @@
 static const char *describe(const struct plan_input *input)
 {
 	static const char *const names[] = {
-		[PLAN_MOUNT_VOLUMES] = "mount",     [PLAN_START_SANDBOX] = "sandbox",
-		[PLAN_START_CONTAINER] = "start",   [PLAN_STOP_CONTAINER] = "stop",
-		[PLAN_STOP_SANDBOX] = "unsandbox",  [PLAN_UNMOUNT_VOLUMES] = "unmount",
-		[PLAN_FINISH] = "finish",
+	        [PLAN_MOUNT_VOLUMES] = "mount", [PLAN_START_SANDBOX] = "sandbox",  [PLAN_START_CONTAINER] = "start",
+	        [PLAN_STOP_CONTAINER] = "stop", [PLAN_STOP_SANDBOX] = "unsandbox", [PLAN_UNMOUNT_VOLUMES] = "unmount",
+	        [PLAN_FINISH] = "finish",
 	};
 	static char text[512];
 	AUTO_FREE struct pod_plan *plan = NEW(struct pod_plan);
@@ -32,17 +31,21 @@ static const char *describe(const struct plan_input *input)
 	for (size_t index = 0; index < plan->action_count; index++) {
 		const struct plan_action *action = &plan->actions[index];
 		bool of_container = action->type == PLAN_START_CONTAINER || action->type == PLAN_STOP_CONTAINER;
-		used += (size_t)snprintf(text + used, sizeof(text) - used, of_container ? "%s%s %zu" : "%s%s", index ? ", " : "",
-					 names[action->type], action->container);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, of_container ? "%s%s %zu" : "%s%s",
+		                         index ? ", " : "", names[action->type], action->container);
 	}
 	if (plan->wake_at_ns != INT64_MAX)
 		snprintf(text + used, sizeof(text) - used, "%sat %lld", used ? ", " : "", (long long)plan->wake_at_ns);
 	return text;
 }
 
-#define INPUT(list, ...)                                                                                          \
-	((struct plan_input){.now_ns = NOW, .volumes = PART_READY, .sandbox = PART_READY, .containers = (list), \
-			     .container_count = ARRAY_SIZE(list), ##__VA_ARGS__})
+#define INPUT(list, ...)                                          \
+	((struct plan_input){.now_ns = NOW,                       \
+	                     .volumes = PART_READY,               \
+	                     .sandbox = PART_READY,               \
+	                     .containers = (list),                \
+	                     .container_count = ARRAY_SIZE(list), \
+	                     ##__VA_ARGS__})
 
 static void test_everything_begins_at_once(void **state)
 {
@@ -67,9 +70,9 @@ static void test_init_containers_run_in_order(void **state)
 {
 	(void)state;
 	struct plan_container containers[] = {
-		{.kind = CONTAINER_INIT, .restart = RESTART_ON_FAILURE},
-		{.kind = CONTAINER_INIT, .restart = RESTART_ON_FAILURE},
-		{.kind = CONTAINER_REGULAR},
+	        {.kind = CONTAINER_INIT, .restart = RESTART_ON_FAILURE},
+	        {.kind = CONTAINER_INIT, .restart = RESTART_ON_FAILURE},
+	        {.kind = CONTAINER_REGULAR},
 	};
 	struct plan_input input = INPUT(containers);
 	assert_string_equal(describe(&input), "start 0");
@@ -93,9 +96,9 @@ static void test_sidecars_start_first_and_stop_last(void **state)
 {
 	(void)state;
 	struct plan_container containers[] = {
-		{.kind = CONTAINER_SIDECAR, .restart = RESTART_ALWAYS},
-		{.kind = CONTAINER_SIDECAR, .restart = RESTART_ALWAYS},
-		{.kind = CONTAINER_REGULAR, .restart = RESTART_NEVER},
+	        {.kind = CONTAINER_SIDECAR, .restart = RESTART_ALWAYS},
+	        {.kind = CONTAINER_SIDECAR, .restart = RESTART_ALWAYS},
+	        {.kind = CONTAINER_REGULAR, .restart = RESTART_NEVER},
 	};
 	struct plan_input input = INPUT(containers);
 	assert_string_equal(describe(&input), "start 0");
@@ -133,15 +136,15 @@ static void test_restart_policies(void **state)
 		enum pod_end end;
 		const char *plan;
 	} rows[] = {
-		{RESTART_ALWAYS, 0, POD_GOES_ON, "start 0"},	 {RESTART_ALWAYS, 1, POD_GOES_ON, "start 0"},
-		{RESTART_ON_FAILURE, 0, POD_SUCCEEDED, "unsandbox"}, {RESTART_ON_FAILURE, 1, POD_GOES_ON, "start 0"},
-		{RESTART_NEVER, 0, POD_SUCCEEDED, "unsandbox"},	 {RESTART_NEVER, 1, POD_FAILED, "unsandbox"},
+	        {RESTART_ALWAYS, 0, POD_GOES_ON, "start 0"},         {RESTART_ALWAYS, 1, POD_GOES_ON, "start 0"},
+	        {RESTART_ON_FAILURE, 0, POD_SUCCEEDED, "unsandbox"}, {RESTART_ON_FAILURE, 1, POD_GOES_ON, "start 0"},
+	        {RESTART_NEVER, 0, POD_SUCCEEDED, "unsandbox"},      {RESTART_NEVER, 1, POD_FAILED, "unsandbox"},
 	};
 	for (size_t index = 0; index < ARRAY_SIZE(rows); index++) {
 		struct plan_container containers[] = {{.kind = CONTAINER_REGULAR,
-						       .state = CONTAINER_EXITED,
-						       .restart = rows[index].policy,
-						       .exit_code = rows[index].exit_code}};
+		                                       .state = CONTAINER_EXITED,
+		                                       .restart = rows[index].policy,
+		                                       .exit_code = rows[index].exit_code}};
 		struct plan_input input = INPUT(containers);
 		assert_int_equal(pod_plan_end(&input), rows[index].end);
 		assert_string_equal(describe(&input), rows[index].plan);
@@ -152,8 +155,8 @@ static void test_failed_init_ends_the_pod(void **state)
 {
 	(void)state;
 	struct plan_container containers[] = {
-		{.kind = CONTAINER_INIT, .restart = RESTART_NEVER, .state = CONTAINER_EXITED, .exit_code = 2},
-		{.kind = CONTAINER_REGULAR, .restart = RESTART_NEVER},
+	        {.kind = CONTAINER_INIT, .restart = RESTART_NEVER, .state = CONTAINER_EXITED, .exit_code = 2},
+	        {.kind = CONTAINER_REGULAR, .restart = RESTART_NEVER},
 	};
 	struct plan_input input = INPUT(containers);
 	assert_int_equal(pod_plan_end(&input), POD_FAILED);
@@ -164,8 +167,8 @@ static void test_taking_down_goes_step_by_step(void **state)
 {
 	(void)state;
 	struct plan_container containers[] = {
-		{.kind = CONTAINER_REGULAR, .state = CONTAINER_RUNNING},
-		{.kind = CONTAINER_REGULAR, .state = CONTAINER_STARTING},
+	        {.kind = CONTAINER_REGULAR, .state = CONTAINER_RUNNING},
+	        {.kind = CONTAINER_REGULAR, .state = CONTAINER_STARTING},
 	};
 	struct plan_input input = INPUT(containers, .terminating = true);
 	assert_string_equal(describe(&input), "stop 0");
@@ -204,7 +207,7 @@ static void test_unhealthy_container_is_stopped_once(void **state)
 {
 	(void)state;
 	struct plan_container containers[] = {
-		{.kind = CONTAINER_REGULAR, .state = CONTAINER_RUNNING, .must_restart = true}};
+	        {.kind = CONTAINER_REGULAR, .state = CONTAINER_RUNNING, .must_restart = true}};
 	struct plan_input input = INPUT(containers);
 	assert_string_equal(describe(&input), "stop 0");
 	containers[0].stopping = true;
@@ -232,15 +235,15 @@ static void test_backoff_doubles_and_forgets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_everything_begins_at_once),
-		cmocka_unit_test(test_init_containers_run_in_order),
-		cmocka_unit_test(test_sidecars_start_first_and_stop_last),
-		cmocka_unit_test(test_restart_policies),
-		cmocka_unit_test(test_failed_init_ends_the_pod),
-		cmocka_unit_test(test_taking_down_goes_step_by_step),
-		cmocka_unit_test(test_broken_sandbox_takes_containers_along),
-		cmocka_unit_test(test_unhealthy_container_is_stopped_once),
-		cmocka_unit_test(test_backoff_doubles_and_forgets),
+	        cmocka_unit_test(test_everything_begins_at_once),
+	        cmocka_unit_test(test_init_containers_run_in_order),
+	        cmocka_unit_test(test_sidecars_start_first_and_stop_last),
+	        cmocka_unit_test(test_restart_policies),
+	        cmocka_unit_test(test_failed_init_ends_the_pod),
+	        cmocka_unit_test(test_taking_down_goes_step_by_step),
+	        cmocka_unit_test(test_broken_sandbox_takes_containers_along),
+	        cmocka_unit_test(test_unhealthy_container_is_stopped_once),
+	        cmocka_unit_test(test_backoff_doubles_and_forgets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,9 +40,11 @@ static void begin(struct fixture *fixture, const char *spec)
 	fixture->config.root_directory = fixture->directory;
 	fixture->config.pod_logs_directory = arena_printf(fixture->arena, "%s/log/pods", fixture->directory);
 	fixture->kubelet = (struct kubelet){
-		.loop = fixture->loop, .config = &fixture->config, .node_name = "n1", .node_ip = "192.0.2.1"};
-	AUTO(api_object_unref) struct api_object *object = pod_fixture_decode(arena_printf(
-		fixture->arena, "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, uid: u1}, spec: {%s}}", spec));
+	        .loop = fixture->loop, .config = &fixture->config, .node_name = "n1", .node_ip = "192.0.2.1"};
+	AUTO(api_object_unref)
+	struct api_object *object = pod_fixture_decode(arena_printf(
+	        fixture->arena,
+	        "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, uid: u1}, spec: {%s}}", spec));
 	fixture->pod = pod_worker_new(&fixture->kubelet, object, POD_FROM_API);
 	fixture->pod->started_at_ns = EPOCH;
 	fixture->pod->sandbox.state = fixture->pod->volumes_state = PART_READY;
@@ -84,7 +86,7 @@ static void stop(struct pod_container *container, int64_t seconds, int exit_code
 
 static const struct json *condition(const struct json *status, const char *type)
 {
-	json_for_each_item(one, json_get(status, "conditions"))
+	json_for_each_item (one, json_get(status, "conditions"))
 		if (!strcmp(json_get_text(one, "type"), type))
 			return one;
 	return NULL;
@@ -111,7 +113,8 @@ static void test_from_pending_to_running(void **state)
 	begin(&fixture, "containers: [{name: b, image: x}, {name: a, image: x}]");
 	struct json *status = status_at(&fixture, 1, NULL);
 	check(status, "Pending", "False", "ContainersNotReady");
-	assert_string_equal(json_get_text(condition(status, "Ready"), "message"), "containers with unready status: [b a]");
+	assert_string_equal(json_get_text(condition(status, "Ready"), "message"),
+	                    "containers with unready status: [b a]");
 	assert_string_equal(json_get_text(first_state(status, "state", "waiting"), "reason"), "ContainerCreating");
 	assert_string_equal(json_get_text(json_get(status, "containerStatuses")->items[0], "name"), "a"); // by name
 	assert_string_equal(json_get_text(status, "qosClass"), "BestEffort");
@@ -144,14 +147,15 @@ static void test_crash_loop(void **state)
 	const struct json *waiting = first_state(status, "state", "waiting");
 	assert_string_equal(json_get_text(waiting, "reason"), "CrashLoopBackOff");
 	assert_string_equal(json_get_text(waiting, "message"),
-			    "back-off 10s restarting failed container=a pod=web_shop(u1)");
+	                    "back-off 10s restarting failed container=a pod=web_shop(u1)");
 	int64_t exit_code = 0;
 	assert_true(json_get_integer(first_state(status, "lastState", "terminated"), "exitCode", &exit_code));
 	assert_int_equal(exit_code, 3);
 	fixture.pod->terminating = true; // it isn't started again: the end is what there is to see
 	status = status_at(&fixture, 4, status);
 	check(status, "Failed", "False", "PodFailed");
-	assert_string_equal(json_get_text(first_state(status, "state", "terminated"), "containerID"), "containerd://id0");
+	assert_string_equal(json_get_text(first_state(status, "state", "terminated"), "containerID"),
+	                    "containerd://id0");
 	end(&fixture);
 }
 
@@ -159,10 +163,11 @@ static void test_course_run(void **state)
 {
 	(void)state;
 	struct fixture fixture;
-	begin(&fixture, "restartPolicy: Never, initContainers: [{name: i, image: x}], containers: [{name: a, image: x}]");
+	begin(&fixture,
+	      "restartPolicy: Never, initContainers: [{name: i, image: x}], containers: [{name: a, image: x}]");
 	struct json *status = status_at(&fixture, 1, NULL);
 	assert_string_equal(json_get_text(condition(status, "Initialized"), "message"),
-			    "containers with incomplete status: [i]");
+	                    "containers with incomplete status: [i]");
 	assert_string_equal(json_get_text(first_state(status, "state", "waiting"), "reason"), "PodInitializing");
 	run(&fixture.pod->containers[0], 1);
 	stop(&fixture.pod->containers[0], 2, 0);
@@ -200,9 +205,10 @@ static void test_records_survive(void **state)
 	struct pod *pod = fixture.pod;
 	AUTO_FREE char *directory = xstrdup(pod->directory);
 	for (size_t index = 0; index < 2; index++)
-		assert_int_equal(file_make_folders(pod_container_directory(fixture.arena, pod, pod->containers[index].name), 0755,
-						   NULL),
-				 0);
+		assert_int_equal(
+		        file_make_folders(pod_container_directory(fixture.arena, pod, pod->containers[index].name),
+		                          0755, NULL),
+		        0);
 	pod->containers[0].restart_count = 4;
 	run(&pod->containers[0], 1);
 	run(&pod->containers[1], 1);
@@ -219,7 +225,8 @@ static void test_records_survive(void **state)
 	assert_non_null(object);
 	assert_int_equal(origin, POD_FROM_API);
 	struct pod *again = pod_worker_new(&fixture.kubelet, object, origin);
-	assert_int_equal(again->started_at_ns / SECOND, loop_realtime_ns(fixture.loop) / SECOND); // written at its making
+	assert_int_equal(again->started_at_ns / SECOND,
+	                 loop_realtime_ns(fixture.loop) / SECOND); // written at its making
 	assert_int_equal(again->sandbox.state, PART_READY);
 	assert_string_equal(again->sandbox.addresses[0], "10.0.0.5");
 	assert_int_equal(again->volumes_state, PART_BROKEN); // to be gone through again
@@ -238,9 +245,10 @@ static void test_ended_in_the_api_is_left_alone(void **state)
 	(void)state;
 	struct fixture fixture;
 	begin(&fixture, "containers: [{name: a, image: x}]");
-	AUTO(api_object_unref) struct api_object *object = pod_fixture_decode(
-		"{apiVersion: v1, kind: Pod, metadata: {name: old, namespace: shop, uid: u2}, spec: {containers: [{name: a, image: x}]},"
-		" status: {phase: Failed}}");
+	AUTO(api_object_unref)
+	struct api_object *object = pod_fixture_decode("{apiVersion: v1, kind: Pod, metadata: {name: old, namespace: "
+	                                               "shop, uid: u2}, spec: {containers: [{name: a, image: x}]},"
+	                                               " status: {phase: Failed}}");
 	struct pod *old = pod_worker_new(&fixture.kubelet, object, POD_FROM_API);
 	assert_true(old->finished);
 	assert_true(old->frozen);
@@ -251,12 +259,12 @@ static void test_ended_in_the_api_is_left_alone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_from_pending_to_running),
-		cmocka_unit_test(test_crash_loop),
-		cmocka_unit_test(test_course_run),
-		cmocka_unit_test(test_ended_by_the_kubelet),
-		cmocka_unit_test(test_records_survive),
-		cmocka_unit_test(test_ended_in_the_api_is_left_alone),
+	        cmocka_unit_test(test_from_pending_to_running),
+	        cmocka_unit_test(test_crash_loop),
+	        cmocka_unit_test(test_course_run),
+	        cmocka_unit_test(test_ended_by_the_kubelet),
+	        cmocka_unit_test(test_records_survive),
+	        cmocka_unit_test(test_ended_in_the_api_is_left_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,9 @@ static void write_files(const char *const files[][2], size_t count)
 	struct payload payload = {.arena = arena, .group = -1};
 	struct err err = ERR_INIT;
 	for (size_t index = 0; index < count; index++)
-		assert_int_equal(payload_add(&payload, files[index][0], files[index][1], strlen(files[index][1]), 0640, &err), 0);
+		assert_int_equal(
+		        payload_add(&payload, files[index][0], files[index][1], strlen(files[index][1]), 0640, &err),
+		        0);
 	assert_int_equal(atomic_writer_write(directory, &payload, &err), 0);
 }
 
@@ -121,13 +123,16 @@ static void write_text(const char *name, const char *text, mode_t mode)
 static void write_plugin(const char *name, bool fails)
 {
 	write_text(name,
-		   arena_printf(arena,
-				"#!/bin/sh\nprintf '%%s %s %%s\\n' \"$CNI_COMMAND\" \"$CNI_IFNAME\" >> %s\ncat > %s.$CNI_COMMAND\n"
-				"[ \"$CNI_COMMAND\" = ADD ] || exit 0\n%s\n",
-				name, path("calls"), path(name),
-				fails ? "echo '{\"code\":7,\"msg\":\"no address left\"}'; exit 1"
-				      : "echo '{\"cniVersion\":\"0.4.0\",\"ips\":[{\"version\":\"4\",\"address\":\"10.1.2.3/24\"}]}'"),
-		   0755);
+	           arena_printf(arena,
+	                        "#!/bin/sh\nprintf '%%s %s %%s\\n' \"$CNI_COMMAND\" \"$CNI_IFNAME\" >> %s\ncat > "
+	                        "%s.$CNI_COMMAND\n"
+	                        "[ \"$CNI_COMMAND\" = ADD ] || exit 0\n%s\n",
+	                        name, path("calls"), path(name),
+	                        fails ? "echo '{\"code\":7,\"msg\":\"no address left\"}'; exit 1"
+	                              : "echo "
+	                                "'{\"cniVersion\":\"0.4.0\",\"ips\":[{\"version\":\"4\",\"address\":\"10.1.2.3/"
+	                                "24\"}]}'"),
+	           0755);
 }
 
 static bool done;
@@ -142,16 +147,23 @@ static void on_done(void *context, const char *text, const struct err *err)
 	result_err = err ? *err : ERR_INIT;
 }
 
-static void run(void (*operation)(struct loop *, const struct cni_config *, const struct cni_attachment *, cni_done_fn *,
-				  void *),
-		const char *list, const char *result)
+static void run(void (*operation)(struct loop *, const struct cni_config *, const struct cni_attachment *,
+                                  cni_done_fn *, void *),
+                const char *list, const char *result)
 {
 	struct loop *loop;
 	struct cni_config config = {.binary_path = directory};
 	const struct cni_port_mapping port = {.host_port = 80, .container_port = 8080, .protocol = "tcp"};
-	struct cni_attachment attachment = {
-		.list_text = list, .container_id = "cid", .network_path = "/run/netns/x", .interface_name = "eth0",
-		.pod_namespace = "d", .pod_name = "p", .pod_uid = "u", .ports = &port, .port_count = 1, .result_text = result};
+	struct cni_attachment attachment = {.list_text = list,
+	                                    .container_id = "cid",
+	                                    .network_path = "/run/netns/x",
+	                                    .interface_name = "eth0",
+	                                    .pod_namespace = "d",
+	                                    .pod_name = "p",
+	                                    .pod_uid = "u",
+	                                    .ports = &port,
+	                                    .port_count = 1,
+	                                    .result_text = result};
 	unlink(path("calls"));
 	assert_int_equal(loop_new(&clock_system, &loop, NULL), 0);
 	done = false;
@@ -162,7 +174,7 @@ static void run(void (*operation)(struct loop *, const struct cni_config *, cons
 	loop_free(loop);
 }
 
-#define LIST(second) \
+#define LIST(second)                                                                                       \
 	"{\"cniVersion\":\"0.4.0\",\"name\":\"net\",\"plugins\":[{\"type\":\"first\"},{\"type\":\"" second \
 	"\",\"capabilities\":{\"portMappings\":true}}]}"
 
@@ -175,10 +187,11 @@ static void test_plugins_run_in_a_chain(void **state)
 	run(cni_add, LIST("second"), NULL);
 	assert_int_equal(result_err.code, ERR_NONE);
 	expect_file("calls", "ADD loopback lo\nADD first eth0\nADD second eth0\n");
-	expect_file("second.ADD",
-		    "{\"type\":\"second\",\"name\":\"net\",\"cniVersion\":\"0.4.0\",\"runtimeConfig\":{\"portMappings\":[{\"hostPort\":80,"
-		    "\"containerPort\":8080,\"protocol\":\"tcp\"}]},\"prevResult\":{\"cniVersion\":\"0.4.0\",\"ips\":[{\"version\":\"4\","
-		    "\"address\":\"10.1.2.3/24\"}]}}");
+	expect_file("second.ADD", "{\"type\":\"second\",\"name\":\"net\",\"cniVersion\":\"0.4.0\",\"runtimeConfig\":{"
+	                          "\"portMappings\":[{\"hostPort\":80,"
+	                          "\"containerPort\":8080,\"protocol\":\"tcp\"}]},\"prevResult\":{\"cniVersion\":\"0.4."
+	                          "0\",\"ips\":[{\"version\":\"4\","
+	                          "\"address\":\"10.1.2.3/24\"}]}}");
 	const char *addresses[2];
 	assert_int_equal(cni_result_addresses(arena, result_text, addresses, 2), 1);
 	assert_string_equal(addresses[0], "10.1.2.3");
@@ -228,10 +241,12 @@ static void test_configuration_file(void **state)
 	struct kubelet_config config = kubelet_config_defaults;
 	struct err err = ERR_INIT;
 	write_text("config.yaml",
-		   "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nstaticPodPath: /m\nclusterDNS: [10.96.0.10]\n"
-		   "authentication: {x509: {clientCAFile: /ca}, anonymous: {enabled: false}}\nmaxPods: 20\nsyncFrequency: 0s\n"
-		   "fileCheckFrequency: 5s\nregisterNode: false\ncontainerLogMaxSize: 1Mi\n",
-		   0644);
+	           "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nstaticPodPath: "
+	           "/m\nclusterDNS: [10.96.0.10]\n"
+	           "authentication: {x509: {clientCAFile: /ca}, anonymous: {enabled: false}}\nmaxPods: "
+	           "20\nsyncFrequency: 0s\n"
+	           "fileCheckFrequency: 5s\nregisterNode: false\ncontainerLogMaxSize: 1Mi\n",
+	           0644);
 	assert_int_equal(kubelet_config_load(arena, path("config.yaml"), no_flags, &config, &err), 0);
 	assert_string_equal(config.static_pod_path, "/m");
 	assert_string_equal(config.cluster_dns.items[0], "10.96.0.10");
@@ -241,7 +256,8 @@ static void test_configuration_file(void **state)
 	assert_int_equal(config.file_check_ns, 5 * NSEC_PER_SEC);
 	assert_false(config.register_node);
 	assert_int_equal(config.container_log_max_bytes, 1 << 20);
-	write_text("config.yaml", "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: many\n", 0644);
+	write_text("config.yaml",
+	           "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: many\n", 0644);
 	assert_true(kubelet_config_load(arena, path("config.yaml"), no_flags, &config, &err) < 0);
 	assert_non_null(strstr(err.message, "maxPods"));
 	err_clear(&err);
@@ -253,13 +269,13 @@ static void test_configuration_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_files_change_together, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_paths_stay_inside, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_fingerprints, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_plugins_run_in_a_chain, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_failed_add_is_undone, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_networks_are_found, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_configuration_file, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_files_change_together, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_paths_stay_inside, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_fingerprints, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_plugins_run_in_a_chain, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_a_failed_add_is_undone, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_networks_are_found, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_configuration_file, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
