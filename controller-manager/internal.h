@@ -37,6 +37,7 @@ struct controller_manager {
 	struct loop *loop;
 	struct event_recorder *events;
 	struct list informers;
+	struct loop_timer trim_timer;
 	struct controller *controllers; // array, as many as are enabled
 	size_t controller_count;
 };

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller-manager/manager.h"
 
+#include <malloc.h>
 #include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "controller-manager/internal.h"
+
+#define TRIM_PERIOD_NS (20 * NSEC_PER_SEC)
 
 static bool same_text(const char *a, const char *b)
 {
@@ -75,6 +78,14 @@ static int start_controllers(struct controller_manager *manager, struct err *err
 	return result < 0 ? result : start_some(manager, true, err);
 }
 
+// The heap that a burst of work took goes back to the system.
+static void on_trim_timer(struct loop_timer *timer)
+{
+	struct controller_manager *manager = container_of(timer, struct controller_manager, trim_timer);
+	malloc_trim(0);
+	loop_timer_start(manager->loop, timer, TRIM_PERIOD_NS, on_trim_timer);
+}
+
 int controller_manager_new(const struct controller_manager_config *config, struct controller_manager **ret_manager,
                            struct err *err)
 {
@@ -83,6 +94,7 @@ int controller_manager_new(const struct controller_manager_config *config, struc
 	manager->loop = rest_client_loop(config->client);
 	manager->events = event_recorder_new(config->client, "kube-controller-manager", config->host_name);
 	list_init(&manager->informers);
+	loop_timer_start(manager->loop, &manager->trim_timer, TRIM_PERIOD_NS, on_trim_timer);
 	int result = start_controllers(manager, err);
 	if (result < 0) {
 		controller_manager_free(manager);
@@ -96,6 +108,7 @@ struct controller_manager *controller_manager_free(struct controller_manager *ma
 {
 	if (!manager)
 		return NULL;
+	loop_timer_stop(&manager->trim_timer);
 	for (size_t i = 0; i < manager->controller_count; i++)
 		controller_done(&manager->controllers[i]);
 	free(manager->controllers);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller-manager/service_pods.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,15 +122,20 @@ struct api_object **service_pods(struct arena *arena, const struct informer *pod
 	return selected;
 }
 
+// What is no address would have the server refuse the endpoints of all other pods too.
+static bool is_address(const char *text, bool is_ipv6)
+{
+	uint8_t bytes[16];
+	return text && inet_pton(is_ipv6 ? AF_INET6 : AF_INET, text, bytes) == 1;
+}
+
 const char *pod_address(const struct core_v1_pod *pod, bool is_ipv6)
 {
-	for (size_t i = 0; i < pod->status.pod_ips.count; i++) {
-		const char *ip = pod->status.pod_ips.items[i].ip;
-		if (ip && (strchr(ip, ':') != NULL) == is_ipv6)
-			return ip;
-	}
+	for (size_t i = 0; i < pod->status.pod_ips.count; i++)
+		if (is_address(pod->status.pod_ips.items[i].ip, is_ipv6))
+			return pod->status.pod_ips.items[i].ip;
 	const char *only = pod->status.pod_ips.count ? NULL : pod->status.pod_ip;
-	return only && *only && (strchr(only, ':') != NULL) == is_ipv6 ? only : NULL;
+	return is_address(only, is_ipv6) ? only : NULL;
 }
 
 static bool find_named_port(const struct core_v1_container_array *containers, bool restartable_only, const char *name,
