@@ -373,7 +373,7 @@ static void work(struct daemon_sync *sync, struct revision_sync *revisions)
 			manage_node(sync, &sync->nodes[i]);
 		if (!sync->create_count && !sync->deletions)
 			daemon_roll(sync);
-		pods_create(sync->reconcile, sync->object, sync->to_create, sync->create_count);
+		pods_create(sync->reconcile, sync->object, sync->to_create, sync->create_count, NULL);
 		revisions_trim(revisions, limit && *limit >= 0 ? (size_t)*limit : DEFAULT_HISTORY, revision_is_live,
 		               sync);
 	}

@@ -210,12 +210,51 @@ static void set_count(struct arena *arena, struct json *fields, const char *name
 		json_set(arena, fields, name, json_null(arena));
 }
 
+// --- failure -----------------------------------------------------------------------------
+
+static const struct apps_v1_replica_set_condition *failure_of(const struct api_object *set)
+{
+	const struct apps_v1_replica_set_condition_array *list = set ? &replicaset_view(set)->status.conditions : NULL;
+	for (size_t i = 0; list && i < list->count; i++)
+		if (list->items[i].type && strcmp(list->items[i].type, "ReplicaFailure") == 0)
+			return &list->items[i];
+	return NULL;
+}
+
+// That a ReplicaSet can't make its pods is the Deployment's failure too, while it lasts; the newest one's counts first.
+// NULL = the stored condition is right.
+static struct json *failure_patch(const struct deployment_sync *sync)
+{
+	const struct apps_v1_deployment_condition *stored = stored_condition(sync, "ReplicaFailure");
+	const struct apps_v1_replica_set_condition *failure = failure_of(sync->newest);
+	for (size_t i = sync->old_count; !failure && i-- > 0;)
+		failure = failure_of(sync->olds[i]);
+	if (!failure && !stored)
+		return NULL;
+	const char *message = failure && failure->message ? failure->message : "";
+	if (failure && stored && strcmp(stored->message ? stored->message : "", message) == 0)
+		return NULL;
+	struct json *patch = json_object(sync->arena);
+	json_set_text(sync->arena, patch, "type", "ReplicaFailure");
+	if (!failure) {
+		json_set_text(sync->arena, patch, "$patch", "delete");
+		return patch;
+	}
+	json_set_text(sync->arena, patch, "status", "True");
+	json_set_text(sync->arena, patch, "lastUpdateTime", now_text(sync));
+	json_set_text(sync->arena, patch, "lastTransitionTime", stored ? stored->last_transition_time : now_text(sync));
+	json_set_text(sync->arena, patch, "reason", failure->reason ? failure->reason : "");
+	json_set_text(sync->arena, patch, "message", message);
+	return patch;
+}
+
 void deployment_update_status(struct deployment_sync *sync)
 {
 	struct totals totals = sum(sync);
 	struct condition available = available_condition(sync, &totals);
 	struct condition progressing = progressing_condition(sync, &totals);
-	if (!totals_changed(sync, &totals) && !available.is_new && !progressing.is_new)
+	struct json *failure = failure_patch(sync);
+	if (!totals_changed(sync, &totals) && !available.is_new && !progressing.is_new && !failure)
 		return;
 	struct arena *arena = sync->arena;
 	struct json *patch = json_object(arena);
@@ -229,6 +268,8 @@ void deployment_update_status(struct deployment_sync *sync)
 	struct json *conditions = json_ensure_array(arena, fields, "conditions");
 	append_condition(arena, conditions, &available);
 	append_condition(arena, conditions, &progressing);
-	// Strategic: other conditions of the list (ReplicaFailure, a user's own) stay.
+	if (failure)
+		json_append(arena, conditions, failure);
+	// Strategic: other conditions of the list stay.
 	reconcile_patch(sync->reconcile, sync->object, "status", REST_STRATEGIC_MERGE_PATCH, patch, false, NULL, NULL);
 }

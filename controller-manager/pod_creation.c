@@ -12,9 +12,10 @@ struct creation {
 	const struct core_v1_pod *const *pods;
 	size_t count;
 	size_t started;
-	size_t batch;     // size of the running one
-	size_t in_flight; // of it
-	bool failed;
+	size_t batch;       // size of the running one
+	size_t in_flight;   // of it
+	struct err failure; // the first
+	void (*on_failed)(struct reconcile *reconcile, struct api_object *owner, const struct err *err);
 };
 
 static void create_batch(struct reconcile *reconcile, struct creation *creation);
@@ -31,17 +32,18 @@ static void on_created(struct reconcile *reconcile, void *context, const struct 
 	if (response->err.code == ERR_NONE) {
 		reconcile_event(reconcile, creation->owner, "Normal", "SuccessfulCreate", "Created pod: %s",
 		                object_name(response->object));
-	} else if (is_ending(&response->err)) {
-		creation->failed = true;
-	} else {
-		creation->failed = true;
+	} else if (!is_ending(&response->err)) {
 		reconcile_retry(reconcile, &response->err);
 		reconcile_event(reconcile, creation->owner, "Warning", "FailedCreate", "Error creating: %s",
 		                response->err.message);
 	}
+	if (response->err.code != ERR_NONE && creation->failure.code == ERR_NONE)
+		creation->failure = response->err;
 	if (--creation->in_flight > 0)
 		return;
-	if (creation->started < creation->count && !creation->failed)
+	if (creation->failure.code != ERR_NONE && creation->on_failed)
+		creation->on_failed(reconcile, creation->owner, &creation->failure);
+	if (creation->started < creation->count && creation->failure.code == ERR_NONE)
 		create_batch(reconcile, creation);
 }
 
@@ -58,7 +60,8 @@ static void create_batch(struct reconcile *reconcile, struct creation *creation)
 }
 
 void pods_create(struct reconcile *reconcile, struct api_object *owner, const struct core_v1_pod *const *pods,
-                 size_t count)
+                 size_t count,
+                 void (*on_failed)(struct reconcile *reconcile, struct api_object *owner, const struct err *err))
 {
 	if (!count)
 		return;
@@ -66,6 +69,7 @@ void pods_create(struct reconcile *reconcile, struct api_object *owner, const st
 	creation->owner = reconcile_keep(reconcile, owner);
 	creation->pods = pods;
 	creation->count = count;
+	creation->on_failed = on_failed;
 	create_batch(reconcile, creation);
 }
 

@@ -232,6 +232,38 @@ class Workloads(Case):
             f"/api/v1/namespaces/{self.ns}/pods/orphan")["metadata"].get("ownerReferences"))
         self.await_pods(2, app="rs")
 
+    def test_replication_controller(self):
+        body = deployment("rc", 2)
+        body.update(apiVersion="v1", kind="ReplicationController")
+        body["spec"]["selector"] = {"app": "rc"}
+        path = f"/api/v1/namespaces/{self.ns}/replicationcontrollers"
+        self.make(path, body)
+        for one in self.await_pods(2, app="rc"):
+            self.assertEqual(one["metadata"]["ownerReferences"][0]["kind"], "ReplicationController")
+            self.report(one)
+        await_true("both to be ready", lambda: self.read(path + "/rc")["status"].get("availableReplicas") == 2)
+        self.ok(self.client.delete(path + "/rc", {"apiVersion": "v1", "kind": "DeleteOptions",
+                                                  "propagationPolicy": "Background"}))
+        await_true("the dependents to go", lambda: not self.pods())
+
+    def test_failure_to_create_is_shown_while_it_lasts(self):
+        body = deployment("web", 2)
+        body["spec"]["template"]["spec"]["priorityClassName"] = f"late-{self.ns}"
+        path = f"{APPS}{self.ns}/deployments"
+        self.make(path, body)
+
+        def failure(kind):
+            return [c for one in self.items(f"{APPS}{self.ns}/{kind}") for c in one["status"].get("conditions", [])
+                    if c["type"] == "ReplicaFailure"]
+        for kind in ("replicasets", "deployments"):
+            found = await_true("the failure of " + kind, lambda k=kind: failure(k))[0]
+            self.assertEqual((found["status"], found["reason"]), ("True", "FailedCreate"))
+            self.assertIn("no PriorityClass with name late-", found["message"])
+        self.make("/apis/scheduling.k8s.io/v1/priorityclasses",
+                  {"metadata": {"name": f"late-{self.ns}"}, "value": 5})
+        self.await_pods(2, app="web")
+        await_true("the failure to be over", lambda: not failure("replicasets") and not failure("deployments"))
+
     def test_daemonset(self):
         for name in ("ds-1", "ds-2"):
             make_node(self, name, {"role": self.ns})

@@ -147,6 +147,48 @@ static void test_failures_on_the_way(void **state)
 	}
 }
 
+// The status of a set that was made smaller lags behind: what it shows as available may be about to go.
+static void test_late_statuses(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3000; seed++) {
+		struct world world;
+		make_world(&world, seed);
+		int32_t real[MAX_OLDS];
+		int32_t real_new = 0;
+		for (size_t i = 0; i < world.old_count; i++)
+			real[i] = world.olds[i].size;
+		for (unsigned i = 0; i < 300 && !(real_new == world.desired && total(&world, false) == world.desired);
+		     i++) {
+			struct rollout rollout = {
+			        .desired = world.desired,
+			        .max_surge = world.max_surge,
+			        .max_unavailable = world.max_unavailable,
+			        .newest = &world.newest,
+			        .olds = world.olds,
+			        .old_count = world.old_count,
+			};
+			rollout_step(&rollout);
+			world.newest.size = world.newest.wanted;
+			int32_t available = real_new;
+			for (size_t o = 0; o < world.old_count; o++) {
+				world.olds[o].size = world.olds[o].wanted;
+				real[o] = real[o] < world.olds[o].size ? real[o] : world.olds[o].size;
+				available += real[o];
+				if (pick(&world, 3) == 0)
+					world.olds[o].available = world.olds[o].ready = real[o];
+			}
+			assert_true(available >= world.desired - world.max_unavailable);
+			assert_true(total(&world, false) <= world.desired + world.max_surge);
+			if (real_new < world.newest.size && pick(&world, 2))
+				real_new++;
+			if (pick(&world, 2))
+				world.newest.available = world.newest.ready = real_new;
+		}
+		assert_int_equal(real_new, world.desired);
+	}
+}
+
 static void test_scaling_in_the_middle_keeps_proportions(void **state)
 {
 	(void)state;
@@ -199,6 +241,7 @@ int main(void)
 	        cmocka_unit_test(test_bounds_hold_when_pods_only_get_better),
 	        cmocka_unit_test(test_a_broken_template_stops),
 	        cmocka_unit_test(test_failures_on_the_way),
+	        cmocka_unit_test(test_late_statuses),
 	        cmocka_unit_test(test_scaling_in_the_middle_keeps_proportions),
 	        cmocka_unit_test(test_one_set_takes_the_size),
 	        cmocka_unit_test(test_percentages),
