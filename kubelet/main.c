@@ -30,7 +30,7 @@
 #define END_PATIENCE_NS (10 * NSEC_PER_SEC)
 #define END_LOOK_NS (20 * NSEC_PER_MSEC)
 
-enum { WORKER_THREADS = 2 };
+enum { WORKER_THREADS = 4 };
 
 static struct daemon_options arg_daemon = DAEMON_OPTIONS_INIT(10248);
 static struct kubelet_config arg_config;

@@ -501,12 +501,18 @@ void container_stop(struct pod_container *container, int64_t grace_ns, const cha
 		send_kill(container);
 }
 
+void container_unlink_logs(const struct pod_container *container)
+{
+	if (container->has_run)
+		unlink_log(container, &container->run);
+	if (container->has_last)
+		unlink_log(container, &container->last);
+}
+
 void container_done(struct pod_container *container)
 {
 	loop_timer_stop(&container->kill_timer);
 	container->probes = probe_set_stop(container->probes);
-	if (container->has_run)
-		unlink_log(container, &container->run);
 	container_run_done(&container->run);
 	container_run_done(&container->last);
 	container_set_waiting(container, NULL, NULL);

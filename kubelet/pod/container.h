@@ -16,6 +16,9 @@ void container_adopt(struct pod_container *container, int pid);
 // Removes a run's leftovers (`id` may be none of the known ones); `removing` says when it is done.
 void container_remove_run(struct pod_container *container, const char *id);
 
+// Removes the links to its logs from the folder of all containers' logs.
+void container_unlink_logs(const struct pod_container *container);
+
 // Forgets everything in memory; nothing may be under way.
 void container_done(struct pod_container *container);
 

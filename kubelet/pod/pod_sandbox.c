@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Start:
 //
-//   record → cgroup, shm → namespaces ─┬─ CNI ADD ───────────┬─ READY
+//   record → cgroup, shm [worker] → namespaces ─┬─ CNI ADD ───────────┬─ READY
 //               pause image ───────────┴─ pause container ───┘
 //
 // The record is written first, so that whatever a crash leaves is known by its names.
@@ -292,11 +292,11 @@ static void on_namespaces(void *context, const struct err *err)
 	}
 }
 
-static int make_shm(struct sandbox_op *op, struct err *err)
+static int make_shm(struct sandbox_op *op, bool host_ipc, struct err *err)
 {
 	const char *path = shm_path(op->arena, op->pod);
 	int result = file_make_folders(path, 0755, err);
-	if (result < 0 || op->pod->view->spec.host_ipc)
+	if (result < 0 || host_ipc)
 		return result;
 	if (mount("shm", path, "tmpfs", MS_NOEXEC | MS_NOSUID | MS_NODEV, "mode=1777,size=65536k") < 0)
 		return err_set_errno(err, errno, "mount shm at %s", path);
@@ -322,7 +322,8 @@ static void new_id(char out[CONTAINER_ID_BYTES])
 	hex_encode(out, bytes, sizeof(bytes));
 }
 
-static int prepare(struct sandbox_op *op, struct err *err)
+// Names everything, so that the record can be written before anything is made.
+static int choose_names(struct sandbox_op *op, struct err *err)
 {
 	struct pod *pod = op->pod;
 	struct pod_sandbox *sandbox = &pod->sandbox;
@@ -339,28 +340,29 @@ static int prepare(struct sandbox_op *op, struct err *err)
 	}
 	if (!pod->view->spec.host_ipc)
 		sandbox->ipc_path = xasprintf("%s/sandbox/ipc", pod->directory);
-	pod_record_sandbox(pod);
-	int result = file_make_folders(pause_directory(op->arena, pod), 0700, err);
-	if (result == 0)
-		result = make_shm(op, err);
-	struct cgroup_limits limits = pod_cgroup_limits(pod->view);
-	if (result == 0)
-		result = cgroup_make(pod_cgroup_path(op->arena, pod->kubelet->config->cgroup_root,
-		                                     pod_qos_class(pod->view), pod->uid),
-		                     &limits, err);
-	return result;
+	op->config.cgroup_path =
+	        pod_cgroup_path(op->arena, pod->kubelet->config->cgroup_root, pod_qos_class(pod->view), pod->uid);
+	return 0;
 }
 
-void pod_sandbox_start(struct pod *pod)
+// On a worker: only the op and texts of the pod that don't change meanwhile.
+static void make_places(struct work *work)
 {
-	struct sandbox_op *op = op_new(pod);
-	struct err err = ERR_INIT;
-	pod_sandbox_done(&pod->sandbox);
-	pod->sandbox.op = op;
-	pod->sandbox.state = PART_WORKING;
-	if (prepare(op, &err) < 0) {
+	struct sandbox_op *op = container_of(work, struct sandbox_op, work);
+	const struct core_v1_pod *view = op->object->view;
+	struct cgroup_limits limits = pod_cgroup_limits(view);
+	if (file_make_folders(pause_directory(op->arena, op->pod), 0700, &op->err) == 0 &&
+	    make_shm(op, view->spec.host_ipc, &op->err) == 0)
+		(void)cgroup_make(op->config.cgroup_path, &limits, &op->err);
+}
+
+static void on_places(struct work *work)
+{
+	struct sandbox_op *op = container_of(work, struct sandbox_op, work);
+	struct pod *pod = op->pod;
+	if (op->err.code != ERR_NONE) {
 		op->waiting = 1;
-		on_branch(op, &err);
+		on_branch(op, NULL);
 		return;
 	}
 	op->namespaces = (struct pod_namespaces){
@@ -370,6 +372,22 @@ void pod_sandbox_start(struct pod *pod)
 	        .hostname = pod_host_name(op->arena, pod->view, pod->kubelet->config->cluster_domain),
 	};
 	pod_namespaces_create(pod->kubelet->loop, &op->namespaces, on_namespaces, op);
+}
+
+void pod_sandbox_start(struct pod *pod)
+{
+	struct sandbox_op *op = op_new(pod);
+	struct err err = ERR_INIT;
+	pod_sandbox_done(&pod->sandbox);
+	pod->sandbox.op = op;
+	pod->sandbox.state = PART_WORKING;
+	if (choose_names(op, &err) < 0) {
+		op->waiting = 1;
+		on_branch(op, &err);
+		return;
+	}
+	pod_record_sandbox(pod);
+	work_pool_submit(pod->kubelet->pool, &op->work, pod->kubelet->loop, make_places, on_places);
 }
 
 void pod_sandbox_lost(struct pod *pod, const char *why)

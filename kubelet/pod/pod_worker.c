@@ -396,15 +396,16 @@ struct removal {
 	char *logs;
 };
 
+// The directory with the records goes last: until then a new kubelet knows what to remove.
 static void remove_files(struct work *work)
 {
 	struct removal *removal = container_of(work, struct removal, work);
 	struct err err = ERR_INIT;
-	if (mounts_remove_tree(removal->pod->directory, &err) < 0)
-		log_error("Could not remove a pod's directory", kv_err(&err));
-	err_clear(&err);
 	if (file_remove_tree(removal->logs, &err) < 0)
 		log_error("Could not remove a pod's logs", kv_err(&err));
+	err_clear(&err);
+	if (mounts_remove_tree(removal->pod->directory, &err) < 0)
+		log_error("Could not remove a pod's directory", kv_err(&err));
 }
 
 void pod_worker_abandon(struct pod *pod)
@@ -444,6 +445,8 @@ static void remove_pod(struct pod *pod)
 	struct removal *removal = NEW(struct removal);
 	*removal = (struct removal){.pod = pod, .logs = xstrdup(pod_log_directory(arena, pod))};
 	pod->gone = true;
+	for (size_t index = 0; index < pod->container_count; index++)
+		container_unlink_logs(&pod->containers[index]);
 	loop_timer_stop(&pod->sync_timer);
 	status_writer_stop(pod);
 	work_pool_submit(pod->kubelet->pool, &removal->work, pod->kubelet->loop, remove_files, on_files_removed);

@@ -3,7 +3,7 @@
 //
 // Start:
 //   VIEW     the image's layers (cached after the first container)
-//   ROOT     overlay mount, user look-up, spec.json           [here, about 1 ms]
+//   ROOT     overlay mount, user look-up, spec.json           [on a worker thread]
 //   CREATE   ctr containers create --config spec.json
 //   START    ctr tasks start -d --log-uri binary://…           [in the start lane]
 // A failure removes what was made, then answers with the stage that failed.
@@ -39,6 +39,9 @@ struct start_op {
 	const struct runtime_container_config *config; // the caller's
 	struct arena *arena;
 	struct runtime_start_result result;
+	struct work work;
+	const char *lower; // the image's layers
+	struct err prepare_err;
 	void (*done)(void *context, const struct runtime_start_result *result);
 	void *context;
 };
@@ -136,13 +139,6 @@ static bool is_cgroup_v2(void)
 	return statfs("/sys/fs/cgroup", &status) == 0 && status.f_type == CGROUP2_MAGIC;
 }
 
-static const struct json *host_devices(struct ctr_runtime *driver)
-{
-	driver->device_arena = arena_free(driver->device_arena);
-	driver->device_arena = arena_new(0);
-	return driver->host_devices = oci_host_devices(driver->device_arena, "/dev");
-}
-
 static void merge_groups(struct start_op *op, const struct rootfs_user *user, struct oci_facts *facts)
 {
 	const struct runtime_container_config *config = op->config;
@@ -169,7 +165,7 @@ static int64_t least_oom_score_adj(void)
 	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 ? atoi(text) : 0;
 }
 
-// Mounts the root and writes spec.json.
+// Mounts the root and writes spec.json. On a worker: the config doesn't change, the arena is the operation's own.
 static int prepare(struct start_op *op, const char *lower, struct err *err)
 {
 	const struct runtime_container_config *config = op->config;
@@ -193,7 +189,7 @@ static int prepare(struct start_op *op, const char *lower, struct err *err)
 	        .home = user.home,
 	        .cgroup_v2 = is_cgroup_v2(),
 	        .least_oom_score_adj = least_oom_score_adj(),
-	        .host_devices = config->privileged ? host_devices(op->driver) : NULL,
+	        .host_devices = config->privileged ? oci_host_devices(op->arena, "/dev") : NULL,
 	};
 	merge_groups(op, &user, &facts);
 	struct json *spec;
@@ -222,16 +218,31 @@ static void create(struct start_op *op)
 	ctr_run(&op->driver->ctr, CTR_LANE_QUICK, CREATE_TIMEOUT_NS, arguments, on_created, op);
 }
 
+static void run_prepare(struct work *work)
+{
+	struct start_op *op = container_of(work, struct start_op, work);
+	(void)prepare(op, op->lower, &op->prepare_err);
+}
+
+static void on_prepared(struct work *work)
+{
+	struct start_op *op = container_of(work, struct start_op, work);
+	enum err_code code = op->prepare_err.code;
+	if (code == ERR_NONE)
+		create(op);
+	else
+		start_op_fail(op, code == ERR_INVALID ? RUNTIME_STAGE_CONFIG : RUNTIME_STAGE_CREATE, &op->prepare_err);
+}
+
 static void on_view(void *context, const char *lower, const struct err *view_err)
 {
 	struct start_op *op = context;
-	struct err err = ERR_INIT;
-	if (view_err)
+	if (view_err) {
 		start_op_fail(op, RUNTIME_STAGE_CREATE, view_err);
-	else if (prepare(op, lower, &err) < 0)
-		start_op_fail(op, err.code == ERR_INVALID ? RUNTIME_STAGE_CONFIG : RUNTIME_STAGE_CREATE, &err);
-	else
-		create(op);
+		return;
+	}
+	op->lower = arena_strdup(op->arena, lower);
+	work_pool_submit(op->driver->pool, &op->work, op->driver->loop, run_prepare, on_prepared);
 }
 
 void ctr_container_start(struct runtime *runtime, const struct runtime_container_config *config,

@@ -45,8 +45,6 @@ struct ctr_runtime {
 	struct loop_timer lock_timer;
 	int64_t lock_since_ns;
 	int64_t events_delay_ns;
-	struct arena *device_arena;
-	struct json *host_devices;
 };
 
 static inline struct ctr_runtime *ctr_runtime_of(struct runtime *runtime)

@@ -37,7 +37,6 @@ static struct runtime *ctr_close(struct runtime *runtime)
 	hashmap_free(driver->tasks);
 	hashmap_free(driver->images);
 	hashmap_free(driver->views);
-	arena_free(driver->device_arena);
 	free(driver->logger_path);
 	free(driver->runtime_name);
 	free(driver->version);
