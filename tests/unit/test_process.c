@@ -236,7 +236,9 @@ static void test_descriptors_and_signals(void **state)
 	strbuf_clear(&run->output);
 	run->exits = 0;
 	run_to_exit(run, (struct process_config){
-	                         .argv = SHELL("grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '\\n\\t '")});
+	                         // Signals 32 and 33 are the C library's own: it lets nobody change what was inherited.
+	                         .argv = SHELL("grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '\\n\\t ' | "
+	                                       "sed 's/0000000180000000/0000000000000000/'")});
 	assert_string_equal(strbuf_text(&run->output), "SigBlk:0000000000000000SigIgn:0000000000000000");
 }
 

@@ -381,7 +381,8 @@ static void emit_resource_list(struct emitter *emitter)
 	for (size_t i = 0; i < model->package_count; i++)
 		for (size_t j = 0; j < model->packages[i]->resource_count; j++)
 			MODEL_APPEND(model, all, count, model->packages[i]->resources[j]);
-	qsort(all, count, sizeof(*all), compare_resources);
+	if (count)
+		qsort(all, count, sizeof(*all), compare_resources);
 	strbuf_append_text(emitter->out, "\nconst struct schema_resource *const schema_resources[] = {\n");
 	for (size_t i = 0; i < count; i++)
 		strbuf_printf(emitter->out, "\t&schema_resource_%s,\n", all[i]->c_name);
