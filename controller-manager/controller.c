@@ -87,15 +87,22 @@ static void on_changed(struct informer_handler *handler, struct api_object *old_
 		watch->on_event(watch->controller, old_object, new_object);
 }
 
+static bool has_stores(const struct controller *controller)
+{
+	struct controller_watch *watch;
+	list_for_each (watch, &controller->watches, node) {
+		bool is_spared = controller->type->spares_absent && informer_is_absent(watch->shared->informer);
+		if (!is_spared && !informer_has_synced(watch->shared->informer))
+			return false;
+	}
+	return true;
+}
+
 // Work begins when all stores of the controller are complete.
 static void on_synced(struct informer_handler *handler)
 {
 	struct controller *controller = container_of(handler, struct controller_watch, handler)->controller;
-	struct controller_watch *watch;
-	list_for_each (watch, &controller->watches, node)
-		if (!informer_has_synced(watch->shared->informer))
-			return;
-	if (controller->is_started)
+	if (controller->is_started || !has_stores(controller))
 		return;
 	controller->is_started = true;
 	log_info("Started controller", kv_str("controller", controller->type->name));
@@ -125,6 +132,7 @@ struct informer *controller_watch_with(struct controller *controller, const stru
 	        .changed = on_changed,
 	        .synced = on_synced,
 	        .progressed = on_progressed,
+	        .absent = on_synced,
 	};
 	list_append(&controller->watches, &watch->node);
 	informer_add_handler(watch->shared->informer, &watch->handler);

@@ -27,6 +27,7 @@ struct controller_type {
 	const char *name;         // upstream's: "deployment-controller"
 	unsigned concurrent_keys; // worked on at the same time; 0 = 5
 	bool starts_last;         // its lean watches use the informers that the others made
+	bool spares_absent;       // works without the kinds that the server doesn't have
 	// Registers what it watches (controller_watch) and makes its state. May refuse.
 	int (*start)(struct controller *controller, struct err *err);
 	// Looks at one key: borrowed stores in, writes out through `reconcile`.

@@ -345,8 +345,10 @@ static void on_owner(struct reconcile *reconcile, void *context, const struct re
 	const struct meta_v1_owner_reference *reference =
 	        &api_object_metadata(inquiry->object)->owner_references.items[question->reference];
 	enum owner_state *state = &inquiry->states[question->reference];
+	const struct gc_monitor *monitor = gc_monitor_of_reference(controller_state(inquiry->controller), reference);
 	if (response->err.code == ERR_NOT_FOUND) {
-		*state = OWNER_ABSENT;
+		// Of a kind that the server doesn't have it says the same.
+		*state = informer_has_synced(monitor->informer) ? OWNER_ABSENT : OWNER_UNKNOWABLE;
 	} else if (response->err.code != ERR_NONE) {
 		inquiry->failed = true;
 		reconcile_retry(reconcile, &response->err);
@@ -419,6 +421,7 @@ const struct controller_type garbage_collector_controller = {
         .name = "garbage-collector-controller",
         .concurrent_keys = 20,
         .starts_last = true,
+        .spares_absent = true,
         .start = start,
         .reconcile = reconcile_object,
         .stop = stop,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/apps_v1.h"
+#include "api/core_v1.h"
 #include "common/api/view.h"
 #include "common/base/encode.h"
 #include "common/base/hashmap.h"
@@ -109,13 +110,26 @@ static void move_to_top(struct revision_sync *sync, const struct api_object *rev
 	reconcile_again_after(sync->reconcile, 0);
 }
 
+// Another program may have written the same template with other empty fields: what counts is what it decodes to.
+static bool says_the_same(struct arena *arena, const struct json *stored, const struct json *wanted)
+{
+	const struct json *template = json_path(stored, "spec", "template");
+	struct core_v1_pod_template_spec *view = ARENA_NEW(arena, struct core_v1_pod_template_spec);
+	struct err ignored = ERR_INIT;
+	if (json_equal(stored, wanted))
+		return true;
+	return json_is(template, JSON_OBJECT) &&
+	       view_decode(arena, &schema_type_core_v1_pod_template_spec, template, view, &ignored) == 0 &&
+	       json_equal(revision_data(arena, view), wanted);
+}
+
 struct api_object *revision_current(struct revision_sync *sync)
 {
 	size_t count;
 	struct api_object **own = revisions_of(reconcile_arena(sync->reconcile), sync->revisions, sync->owner, &count);
 	int64_t highest = count ? view_of(own[count - 1])->revision : 0;
 	for (size_t i = count; i-- > 0;) {
-		if (!view_of(own[i])->data || !json_equal(view_of(own[i])->data, sync->data))
+		if (!says_the_same(reconcile_arena(sync->reconcile), view_of(own[i])->data, sync->data))
 			continue;
 		if (view_of(own[i])->revision == highest)
 			return own[i];

@@ -80,6 +80,7 @@ struct informer {
 	bool must_list;
 	bool list_whole; // a continue token expired: ask for everything at once
 	bool synced;
+	bool is_absent;
 	bool telling;
 	int64_t delay_ns; // the next back-off
 	int64_t watch_began_ns;
@@ -311,12 +312,26 @@ static void apply_list(struct informer *informer)
 		tell_synced(informer);
 }
 
+static void tell_absent(struct informer *informer)
+{
+	struct informer_handler *handler;
+	informer->is_absent = true;
+	tell_new_handlers(informer);
+	informer->telling = true;
+	list_for_each (handler, &informer->handlers, node)
+		if (handler->absent)
+			handler->absent(handler);
+	informer->telling = false;
+}
+
 static void on_list_failed(struct informer *informer, const struct rest_response *response)
 {
 	bool token_expired =
 	        informer->continue_token && (response->err.code == ERR_EXPIRED || response->err.code == ERR_GONE);
 	drop_incoming(informer);
 	informer->list_whole = token_expired;
+	if (response->err.code == ERR_NOT_FOUND || response->err.code == ERR_METHOD_NOT_ALLOWED)
+		tell_absent(informer);
 	wait_after_failure(informer, "list", &response->err, response->retry_after_ns);
 }
 
@@ -340,6 +355,7 @@ static void on_list_done(void *context, const struct rest_response *response)
 	}
 	informer->list_whole = false;
 	informer->must_list = false;
+	informer->is_absent = false;
 	apply_list(informer);
 	tell_progress(informer);
 	proceed_after(informer, 0);
@@ -514,6 +530,11 @@ void informer_remove_handler(struct informer *informer, struct informer_handler 
 bool informer_has_synced(const struct informer *informer)
 {
 	return informer->synced;
+}
+
+bool informer_is_absent(const struct informer *informer)
+{
+	return informer->is_absent;
 }
 
 int64_t informer_revision(const struct informer *informer)

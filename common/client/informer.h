@@ -60,12 +60,15 @@ struct informer_handler {
 	void (*changed)(struct informer_handler *handler, struct api_object *old_object, struct api_object *new_object);
 	void (*synced)(struct informer_handler *handler);     // once, after the first full list; may be NULL
 	void (*progressed)(struct informer_handler *handler); // the revision moved, after `changed`; may be NULL
+	void (*absent)(struct informer_handler *handler);     // the server doesn't have the resource; may be NULL
 };
 void informer_add_handler(struct informer *informer, struct informer_handler *handler);
 // A handler may remove itself from inside its callbacks, but no other one.
 void informer_remove_handler(struct informer *informer, struct informer_handler *handler);
 
 bool informer_has_synced(const struct informer *informer);
+// The server's last answer was that it doesn't have the resource. It is asked again all the same.
+bool informer_is_absent(const struct informer *informer);
 
 // How far the copy is: every change of the resource up to this resourceVersion is in it. 0 before the first list.
 int64_t informer_revision(const struct informer *informer);
