@@ -5,6 +5,7 @@
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdlib.h>
@@ -145,16 +146,25 @@ void nft_match_protocol(struct nftnl_rule *rule, uint8_t protocol)
 	nft_match_value(rule, nft_register(0), true, &protocol, sizeof(protocol));
 }
 
-void nft_match_new_connection(struct nftnl_rule *rule)
+static void match_connection(struct nftnl_rule *rule, uint32_t key, uint32_t bit)
 {
 	struct nftnl_expr *e = expression("ct");
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, key);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, nft_register(0));
 	nftnl_rule_add_expr(rule, e);
-	uint32_t state = CONNECTION_NEW;
 	uint32_t zero = 0;
-	nft_mask(rule, nft_register(0), &state, sizeof(state));
+	nft_mask(rule, nft_register(0), &bit, sizeof(bit));
 	nft_match_value(rule, nft_register(0), false, &zero, sizeof(zero));
+}
+
+void nft_match_new_connection(struct nftnl_rule *rule)
+{
+	match_connection(rule, NFT_CT_STATE, CONNECTION_NEW);
+}
+
+void nft_match_redirected(struct nftnl_rule *rule)
+{
+	match_connection(rule, NFT_CT_STATUS, IPS_DST_NAT);
 }
 
 void nft_match_mark(struct nftnl_rule *rule, uint32_t bit, bool set)

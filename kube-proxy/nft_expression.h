@@ -33,6 +33,7 @@ void nft_match_value(struct nftnl_rule *rule, uint32_t from, bool equal, const v
 void nft_mask(struct nftnl_rule *rule, uint32_t from, const void *mask, uint32_t length);
 void nft_match_protocol(struct nftnl_rule *rule, uint8_t protocol);
 void nft_match_new_connection(struct nftnl_rule *rule);
+void nft_match_redirected(struct nftnl_rule *rule); // sent elsewhere by nft_dnat
 
 // The packet mark by which masquerading is asked for.
 void nft_match_mark(struct nftnl_rule *rule, uint32_t bit, bool set);

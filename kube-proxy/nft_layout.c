@@ -219,6 +219,9 @@ static void services_rules(struct nft_batch *batch, bool ipv6)
 static void postrouting_rules(struct nft_batch *batch, bool ipv6)
 {
 	struct nftnl_rule *rule = rule_in("postrouting", ipv6);
+	// A node's connections to itself are left alone, above all those that are older than the table:
+	// another source port would break them.
+	nft_match_redirected(rule);
 	nft_load_address(rule, ipv6, NFT_SOURCE, nft_register(0));
 	nft_load_address(rule, ipv6, NFT_DESTINATION, nft_register(address_registers(ipv6)));
 	nft_match_set(rule, sets[RULE_HAIRPINS].name, nft_register(0));
