@@ -22,6 +22,7 @@ enum {
 	BODY_MAX_ISSUES = 100,
 	BODY_MAX_NODES = 1 << 20,
 	BODY_MAX_PATCH_OPERATIONS = 10000,
+	BODY_MAX_SHOWN = 64 << 10,
 };
 
 struct duplicates {
@@ -93,6 +94,56 @@ static const struct status *cannot_handle(struct request *request, const struct 
 	                  kind->kind, kind->version, kind->kind, why);
 }
 
+// As Go prints decoded JSON: map[a:1 b:[x y]], keys in order.
+static void write_go_value(struct strbuf *out, const struct json *value)
+{
+	size_t count = 0;
+
+	if (json_is(value, JSON_OBJECT)) {
+		strbuf_append_text(out, "map[");
+		json_for_each_member (member, value) {
+			strbuf_printf(out, "%s%s:", count++ ? " " : "", member->key);
+			write_go_value(out, member->value);
+		}
+		strbuf_append_char(out, ']');
+	} else if (json_is(value, JSON_ARRAY)) {
+		strbuf_append_char(out, '[');
+		json_for_each_item (item, value) {
+			strbuf_append_text(out, count++ ? " " : "");
+			write_go_value(out, item);
+		}
+		strbuf_append_char(out, ']');
+	} else if (json_is(value, JSON_NULL)) {
+		strbuf_append_text(out, "<nil>");
+	} else if (json_text(value)) {
+		strbuf_append_text(out, json_text(value));
+	} else {
+		json_write(out, value);
+	}
+}
+
+// A patch that leaves what no object of the kind may be.
+static const struct status *invalid_patch(struct request *request, const struct body_patched *patched, const char *why)
+{
+	struct strbuf text = STRBUF_INIT(BODY_MAX_SHOWN), quoted = STRBUF_INIT(2 * BODY_MAX_SHOWN);
+	const struct status *status;
+
+	if (patched->format == BODY_STRATEGIC_PATCH) {
+		struct json *sorted = json_clone(request->arena, patched->patch);
+
+		json_sort_keys(sorted);
+		write_go_value(&text, sorted);
+	} else {
+		json_write(&text, patched->object);
+	}
+	json_write_string(&quoted, strbuf_text(&text), strlen(strbuf_text(&text)));
+	status = status_invalid_field(request->arena, "patch",
+	                              arena_printf(request->arena, "Invalid value: %s: %s", strbuf_text(&quoted), why));
+	strbuf_done(&text);
+	strbuf_done(&quoted);
+	return status;
+}
+
 static const char *join(struct arena *arena, const char *separator, const char *const *texts, size_t count)
 {
 	const char *joined = "";
@@ -102,9 +153,16 @@ static const char *join(struct arena *arena, const char *separator, const char *
 	return joined;
 }
 
+static const struct status *refuse(struct request *request, const struct body_kind *kind,
+                                   const struct body_patched *patched, const char *why)
+{
+	return patched ? invalid_patch(request, patched, why) : cannot_handle(request, kind, why);
+}
+
 // Judges what strict decoding would refuse.
 static const struct status *judge_issues(struct request *request, const struct body_kind *kind,
-                                         const struct decode_issues *unknown, const struct duplicates *duplicates)
+                                         const struct decode_issues *unknown, const struct duplicates *duplicates,
+                                         const struct body_patched *patched)
 {
 	size_t count = unknown->count + (duplicates ? duplicates->count : 0);
 	const char **all;
@@ -117,9 +175,9 @@ static const struct status *judge_issues(struct request *request, const struct b
 	for (size_t i = unknown->count; i < count; i++)
 		all[i] = duplicates->texts[i - unknown->count];
 	if (request->options.field_validation == FIELD_VALIDATION_STRICT)
-		return cannot_handle(request, kind,
-		                     arena_printf(request->arena, "strict decoding error: %s",
-		                                  join(request->arena, ", ", all, count)));
+		return refuse(request, kind, patched,
+		              arena_printf(request->arena, "strict decoding error: %s",
+		                           join(request->arena, ", ", all, count)));
 	for (size_t i = 0; i < count; i++)
 		request_warn(request, all[i]);
 	return NULL;
@@ -152,23 +210,24 @@ static const struct status *check_kind(struct request *request, const struct bod
 }
 
 static const struct status *normalize(struct request *request, const struct body_kind *kind, struct json *object,
-                                      const struct duplicates *duplicates)
+                                      const struct duplicates *duplicates, const struct body_patched *patched)
 {
 	struct decode_issues issues = {0};
 	const struct status *status;
 	struct err err = ERR_INIT;
 
 	if (schema_normalize(request->arena, kind->type, object, &issues, &err) < 0)
-		return cannot_handle(request, kind, err.message);
-	status = judge_issues(request, kind, &issues, duplicates);
+		return refuse(request, kind, patched, err.message);
+	status = judge_issues(request, kind, &issues, duplicates, patched);
 	if (!status)
 		object_complete(request->arena, kind->type, object);
 	return status;
 }
 
-const struct status *body_normalize(struct request *request, const struct body_kind *kind, struct json *object)
+const struct status *body_normalize(struct request *request, const struct body_kind *kind,
+                                    const struct body_patched *patched)
 {
-	return normalize(request, kind, object, NULL);
+	return normalize(request, kind, patched->object, NULL, patched);
 }
 
 static const struct status *check_syntax(struct request *request, const struct body_kind *kind, struct json *object)
@@ -202,7 +261,7 @@ const struct status *body_decode_object(struct request *request, const struct bo
 		        arena_printf(request->arena, "couldn't get version/kind; json parse error: %s", err.message));
 	status = check_syntax(request, kind, object);
 	if (!status)
-		status = normalize(request, kind, object, duplicates);
+		status = normalize(request, kind, object, duplicates, NULL);
 	if (!status)
 		*ret_object = object;
 	return status;
@@ -228,6 +287,18 @@ const struct status *body_decode_optional(struct request *request, const struct 
 	return NULL;
 }
 
+static const struct status *not_unmarshalled(struct arena *arena, const struct json *value, const char *go_type)
+{
+	const char *given = json_is(value, JSON_OBJECT)  ? "object"
+	                    : json_is(value, JSON_ARRAY) ? "array"
+	                    : json_is(value, JSON_BOOL)  ? "bool"
+	                    : json_text(value)           ? "string"
+	                                                 : "number";
+
+	return status_new(arena, ERR_BAD_REQUEST,
+	                  "error decoding patch: json: cannot unmarshal %s into Go value of type %s", given, go_type);
+}
+
 const struct status *body_decode_patch(struct request *request, enum body_format *ret_format, struct json **ret_patch)
 {
 	const struct status *status =
@@ -242,11 +313,9 @@ const struct status *body_decode_patch(struct request *request, enum body_format
 	if (*ret_format != BODY_JSON_PATCH)
 		return json_is(*ret_patch, JSON_OBJECT)
 		               ? NULL
-		               : status_new(request->arena, ERR_BAD_REQUEST,
-		                            "error decoding patch: the patch must be a JSON object");
+		               : not_unmarshalled(request->arena, *ret_patch, "map[string]interface {}");
 	if (!json_is(*ret_patch, JSON_ARRAY))
-		return status_new(request->arena, ERR_BAD_REQUEST,
-		                  "error decoding patch: the patch must be a JSON array of operations");
+		return not_unmarshalled(request->arena, *ret_patch, "[]handlers.jsonPatchOp");
 	if ((*ret_patch)->length > BODY_MAX_PATCH_OPERATIONS)
 		return status_new(request->arena, ERR_TOO_LARGE,
 		                  "The allowed maximum operations in a JSON patch is %d, got %u",

@@ -29,5 +29,14 @@ const struct status *body_decode_optional(struct request *request, const struct 
 // A patch's document by its content type; *ret_format says which.
 const struct status *body_decode_patch(struct request *request, enum body_format *ret_format, struct json **ret_patch);
 
-// Types and unknown fields of a tree that a patch made, then its defaults.
-const struct status *body_normalize(struct request *request, const struct body_kind *kind, struct json *object);
+// What a patch made of an object.
+struct body_patched {
+	enum body_format format;
+	const struct json *patch;
+	struct json *object;
+};
+
+// Types and unknown fields of the patched object, then its defaults. What can't
+// be is the patch's fault: 422 on the field "patch", as upstream says it.
+const struct status *body_normalize(struct request *request, const struct body_kind *kind,
+                                    const struct body_patched *patched);

@@ -22,11 +22,10 @@ static const struct status *patch_failure(struct write_op *op, const struct err 
 {
 	const struct change *change = &op->change;
 
-	// A failed test of a JSON patch is the object's state, not the request's form.
+	// A failed test of a JSON patch is the object's state, not the request's form; upstream says no more.
 	if (err->code == ERR_INVALID || err->code == ERR_CONFLICT)
-		return status_new_for(change->arena, ERR_INVALID, change->resource, change->name,
-		                      "the server rejected our request due to an error in our request: %s",
-		                      err->message);
+		return status_new(change->arena, ERR_INVALID,
+		                  "the server rejected our request due to an error in our request");
 	return status_new(change->arena, err->code == ERR_INTERNAL ? ERR_BAD_REQUEST : err->code, "%s", err->message);
 }
 
@@ -76,7 +75,8 @@ static const struct status *transform(struct write_op *write)
 	if (!status)
 		status = check_identity(write, change->object);
 	if (!status)
-		status = body_normalize(write->request, &kind, change->object);
+		status = body_normalize(write->request, &kind,
+		                        &(struct body_patched){op->format, op->patch, change->object});
 	return status;
 }
 
@@ -89,7 +89,7 @@ static const struct status *transform_scale(struct write_op *write)
 	const struct status *status = apply(op, kind.type, &scale);
 
 	if (!status)
-		status = body_normalize(write->request, &kind, scale);
+		status = body_normalize(write->request, &kind, &(struct body_patched){op->format, op->patch, scale});
 	if (!status)
 		status = scale_apply(change->arena, change->resource, scale, change->object);
 	return status;

@@ -81,6 +81,16 @@ const struct status *status_conflict(struct arena *arena, const struct schema_re
 	                            "try again");
 }
 
+const struct status *status_invalid_field(struct arena *arena, const char *field, const char *message)
+{
+	struct status *status = make(arena, ERR_INVALID);
+
+	status->message = arena_printf(arena, " \"\" is invalid: %s: %s", field, message);
+	return status_with_cause(
+	        arena, status,
+	        (struct status_cause){.reason = "FieldValueInvalid", .message = message, .field = field});
+}
+
 const struct status *status_forbidden(struct arena *arena, const struct schema_resource *resource, const char *name,
                                       const char *why)
 {

@@ -44,6 +44,8 @@ const struct status *status_already_exists(struct arena *arena, const struct sch
 // `why` NULL: the object has been modified.
 const struct status *status_conflict(struct arena *arena, const struct schema_resource *resource, const char *name,
                                      const char *why);
+// 422 about one field of the request itself, of no object.
+const struct status *status_invalid_field(struct arena *arena, const char *field, const char *message);
 const struct status *status_forbidden(struct arena *arena, const struct schema_resource *resource, const char *name,
                                       const char *why);
 // The 404 and 405 of paths and methods that aren't served.
