@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Jobs and cron jobs.
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -120,8 +121,9 @@ void validate_job(struct validation *v)
 
 // --- cron -----------------------------------------------------------------------------------------
 
+// Upstream's parser (robfig/cron) in its own words: they are in the answer.
+
 struct cron_field {
-	const char *name;
 	int low;
 	int high;
 	const char *const *names; // of the values from `low` on
@@ -131,63 +133,97 @@ static const char *const month_names[] = {"jan", "feb", "mar", "apr", "may", "ju
                                           "aug", "sep", "oct", "nov", "dec", NULL};
 static const char *const day_names[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL};
 
-static bool cron_number(const char **at, const struct cron_field *field, int *ret_value)
+// The text up to `stop`; *at goes past that stop, or to NULL at the end.
+static const char *cron_token(struct arena *arena, const char **at, char stop)
+{
+	const char *start = *at, *end = strchr(start, stop);
+
+	*at = end ? end + 1 : NULL;
+	return arena_printf(arena, "%.*s", (int)(end ? (size_t)(end - start) : strlen(start)), start);
+}
+
+static const char *cron_number(struct arena *arena, const char *text, const struct cron_field *field, int *ret_value)
 {
 	char *end;
+	long value;
 
-	for (int i = 0; field->names && field->names[i]; i++)
-		if (!strncasecmp(*at, field->names[i], 3)) {
+	for (int i = 0; field && field->names && field->names[i]; i++)
+		if (!strcasecmp(text, field->names[i])) {
 			*ret_value = field->low + i;
-			*at += 3;
-			return true;
+			return NULL;
 		}
-	if (**at < '0' || **at > '9')
-		return false;
-	*ret_value = (int)strtol(*at, &end, 10);
-	*at = end;
-	return *ret_value >= field->low && *ret_value <= field->high;
+	value = strtol(text, &end, 10);
+	if (!text[0] || *end || text[0] == ' ')
+		return arena_printf(arena, "failed to parse int from %s: strconv.Atoi: parsing \"%s\": invalid syntax",
+		                    text, text);
+	if (value > INT_MAX || value < INT_MIN)
+		return arena_printf(arena,
+		                    "failed to parse int from %s: strconv.Atoi: parsing \"%s\": value out of range",
+		                    text, text);
+	if (value < 0)
+		return arena_printf(arena, "negative number (%ld) not allowed: %s", value, text);
+	*ret_value = (int)value;
+	return NULL;
+}
+
+static const char *cron_bounds(struct arena *arena, const char *text, const char *expression,
+                               const struct cron_field *field, int *ret_first, int *ret_last, bool *ret_single)
+{
+	const char *at = text, *problem;
+	const char *first = cron_token(arena, &at, '-'), *last = at ? cron_token(arena, &at, '-') : NULL;
+
+	*ret_single = !last;
+	if (!strcmp(first, "*") || !strcmp(first, "?")) {
+		*ret_first = field->low;
+		*ret_last = field->high;
+		return NULL;
+	}
+	if ((problem = cron_number(arena, first, field, ret_first)))
+		return problem;
+	*ret_last = *ret_first;
+	if (at)
+		return arena_printf(arena, "too many hyphens: %s", expression);
+	return last ? cron_number(arena, last, field, ret_last) : NULL;
 }
 
 // "*", "N", "N-M", each with an optional "/STEP".
-static bool cron_range(const char **at, const struct cron_field *field)
+static const char *cron_range(struct arena *arena, const char *expression, const struct cron_field *field)
 {
-	int first = field->low, last = field->high, step;
-	char *end;
+	const char *at = expression, *problem;
+	const char *bounds = cron_token(arena, &at, '/'), *step = at ? cron_token(arena, &at, '/') : NULL;
+	int first = 0, last = 0, steps = 1;
+	bool single;
 
-	if (**at == '*' || **at == '?') {
-		(*at)++;
-	} else {
-		if (!cron_number(at, field, &first))
-			return false;
-		if (**at == '-') {
-			(*at)++;
-			if (!cron_number(at, field, &last) || last < first)
-				return false;
-		}
-	}
-	if (**at != '/')
-		return true;
-	step = (int)strtol(*at + 1, &end, 10);
-	if (end == *at + 1 || step <= 0)
-		return false;
-	*at = end;
-	return true;
+	if ((problem = cron_bounds(arena, bounds, expression, field, &first, &last, &single)))
+		return problem;
+	if (at)
+		return arena_printf(arena, "too many slashes: %s", expression);
+	if (step && (problem = cron_number(arena, step, NULL, &steps)))
+		return problem;
+	if (step && single)
+		last = field->high;
+	if (first < field->low)
+		return arena_printf(arena, "beginning of range (%d) below minimum (%d): %s", first, field->low,
+		                    expression);
+	if (last > field->high)
+		return arena_printf(arena, "end of range (%d) above maximum (%d): %s", last, field->high, expression);
+	if (first > last)
+		return arena_printf(arena, "beginning of range (%d) beyond end of range (%d): %s", first, last,
+		                    expression);
+	return steps ? NULL : arena_printf(arena, "step of range should be a positive number: %s", expression);
 }
 
-static bool cron_field_is_valid(const char *text, size_t length, const struct cron_field *field)
+static const char *cron_field_problem(struct arena *arena, const char *text, const struct cron_field *field)
 {
-	const char *at = text;
+	const char *problem = NULL;
 
-	while (at < text + length) {
-		if (!cron_range(&at, field))
-			return false;
-		if (at == text + length)
-			return true;
-		if (*at != ',')
-			return false;
-		at++;
+	for (const char *at = text; at && !problem;) {
+		const char *expression = cron_token(arena, &at, ',');
+
+		if (expression[0])
+			problem = cron_range(arena, expression, field);
 	}
-	return false;
+	return problem;
 }
 
 static bool is_descriptor(const char *schedule)
@@ -204,26 +240,26 @@ static bool is_descriptor(const char *schedule)
 static const char *schedule_problem(struct arena *arena, const char *schedule)
 {
 	static const struct cron_field fields[] = {
-	        {"minute", 0, 59, NULL},       {"hour", 0, 23, NULL},    {"dom", 1, 31, NULL},
-	        {"month", 1, 12, month_names}, {"dow", 0, 6, day_names},
+	        {0, 59, NULL}, {0, 23, NULL}, {1, 31, NULL}, {1, 12, month_names}, {0, 6, day_names},
 	};
-	const char *at = schedule;
+	static const char *const blanks = " \t\n\v\f\r";
+	const char *texts[ARRAY_SIZE(fields)], *all = "", *problem = NULL;
 	size_t count = 0;
 
 	if (schedule[0] == '@')
 		return is_descriptor(schedule) ? NULL : arena_printf(arena, "unrecognized descriptor: %s", schedule);
-	while (*(at += strspn(at, " \t"))) {
-		size_t length = strcspn(at, " \t");
+	for (const char *at = schedule; *(at += strspn(at, blanks)); at += strcspn(at, blanks)) {
+		const char *text = arena_printf(arena, "%.*s", (int)strcspn(at, blanks), at);
 
-		if (count < ARRAY_SIZE(fields) && !cron_field_is_valid(at, length, &fields[count]))
-			return arena_printf(arena, "failed to parse %s field: %.*s", fields[count].name, (int)length,
-			                    at);
-		count++;
-		at += length;
+		if (count < ARRAY_SIZE(fields))
+			texts[count] = text;
+		all = arena_printf(arena, "%s%s%s", all, count++ ? " " : "", text);
 	}
 	if (count != ARRAY_SIZE(fields))
-		return arena_printf(arena, "expected exactly 5 fields, found %zu: %s", count, schedule);
-	return NULL;
+		return arena_printf(arena, "expected exactly 5 fields, found %zu: [%s]", count, all);
+	for (size_t i = 0; i < count && !problem; i++)
+		problem = cron_field_problem(arena, texts[i], &fields[i]);
+	return problem;
 }
 
 void validate_cron_job(struct validation *v)

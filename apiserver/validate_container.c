@@ -39,11 +39,14 @@ static bool may_overcommit(const char *name)
 
 static void validate_resource_name(struct validation *v, const char *name, const struct rule_path *path)
 {
+	size_t before = v->count;
+
 	validation_string(v, path, name, check_qualified_name);
-	if (!strchr(name, '/') && !is_standard_resource(name))
+	if (strchr(name, '/') || is_standard_resource(name))
+		return;
+	if (v->count == before)
 		validation_invalid_text(v, path, name, "must be a standard resource type or fully qualified");
-	if (!strchr(name, '/') && !is_standard_resource(name))
-		validation_invalid_text(v, path, name, "must be a standard resource for containers");
+	validation_invalid_text(v, path, name, "must be a standard resource for containers");
 }
 
 static bool read_quantity(const struct json *value, struct quantity *ret_quantity)
@@ -65,7 +68,7 @@ static void validate_amounts(struct validation *v, const struct json *amounts, c
 		struct rule_path item = FIELD_KEY(path, amount->key);
 		struct quantity quantity;
 
-		validate_resource_name(v, amount->key, path);
+		validate_resource_name(v, amount->key, &item);
 		if (!read_quantity(amount->value, &quantity))
 			continue;
 		if (quantity.nano < 0)
@@ -169,6 +172,9 @@ static void validate_field_ref(struct validation *v, const struct json *ref, con
 	static const char *const supported[] = {
 	        "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
 	        "status.hostIP", "status.hostIPs",     "status.podIP", "status.podIPs", NULL};
+	// Known, but not as an environment variable's source.
+	static const char *const known[] = {"metadata.annotations", "metadata.labels", "spec.restartPolicy",
+	                                    "spec.schedulerName", "status.phase"};
 	struct rule_path field = FIELD(path, "fieldPath");
 	const char *text = text_of(ref, "fieldPath");
 
@@ -181,7 +187,14 @@ static void validate_field_ref(struct validation *v, const struct json *ref, con
 	for (size_t i = 0; supported[i]; i++)
 		if (!strcmp(text, supported[i]))
 			return;
-	validation_not_supported(v, &field, text, supported);
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(text, known[i])) {
+			validation_not_supported(v, &field, text, supported);
+			return;
+		}
+	validation_invalid_text(
+	        v, &field, text,
+	        arena_printf(v->arena, "error converting fieldPath: field label not supported: %s", text));
 }
 
 static void validate_value_from(struct validation *v, const struct json *env, const struct rule_path *path)

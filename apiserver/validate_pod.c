@@ -36,8 +36,7 @@ static void validate_toleration(struct validation *v, const struct json *tolerat
 	static const char *const operators[] = {"Equal", "Exists", NULL};
 	static const char *const effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
 	const char *key = text_of(toleration, "key"), *operator= text_of(toleration, "operator");
-	struct rule_path operator_path = FIELD(path, "operator"), effect_path = FIELD(path, "effect"),
-	                 value_path = FIELD(path, "value");
+	struct rule_path operator_path = FIELD(path, "operator"), effect_path = FIELD(path, "effect");
 
 	check_text(v, toleration, "key", path, check_qualified_name);
 	if (!key[0] && strcmp(operator, "Exists"))
@@ -49,12 +48,12 @@ static void validate_toleration(struct validation *v, const struct json *tolerat
 		validation_invalid_text(v, &effect_path, text_of(toleration, "effect"),
 		                        "effect must be 'NoExecute' when `tolerationSeconds` is set");
 	if (!operator[0] || !strcmp(operator, "Equal"))
-		check_text(v, toleration, "value", path, check_label_value);
+		validation_string(v, &operator_path, text_of(toleration, "value"), check_label_value);
 	else if (!strcmp(operator, "Exists") && text_of(toleration, "value")[0])
-		validation_invalid(v, path, toleration, "value must be empty when `operator` is 'Exists'");
+		validation_invalid_text(v, &operator_path, text_of(toleration, "value"),
+		                        "value must be empty when `operator` is 'Exists'");
 	validation_one_of(v, &operator_path, json_get(toleration, "operator"), false, operators);
 	validation_one_of(v, &effect_path, json_get(toleration, "effect"), false, effects);
-	(void)value_path;
 }
 
 // --- affinity ----------------------------------------------------------------------------------

@@ -192,10 +192,12 @@ static void validate_source(struct validation *v, const struct json *volume, con
 
 void validate_volumes(struct validation *v, const struct json *volumes, const struct rule_path *path)
 {
+	bool *faultless = ARENA_ARRAY(v->arena, bool, length_of(volumes) + 1);
 	uint32_t index = 0;
 
 	json_for_each_item (volume, volumes) {
 		struct rule_path item = FIELD_INDEX(path, index++), name = FIELD(&item, "name");
+		size_t errors = v->count;
 
 		validate_source(v, volume, &item);
 		if (!text_of(volume, "name")[0])
@@ -203,10 +205,12 @@ void validate_volumes(struct validation *v, const struct json *volumes, const st
 		else
 			validation_string(v, &name, text_of(volume, "name"), check_dns_label);
 		for (uint32_t before = 0; before + 1 < index; before++)
-			if (text_of(volume, "name")[0] &&
+			if (faultless[before] && text_of(volume, "name")[0] &&
 			    !strcmp(text_of(volumes->items[before], "name"), text_of(volume, "name"))) {
 				validation_duplicate(v, &name, json_get(volume, "name"));
 				break;
 			}
+		// A faulty volume's name may be used again: one complaint for each is enough.
+		faultless[index - 1] = v->count == errors;
 	}
 }

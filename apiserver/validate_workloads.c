@@ -69,11 +69,15 @@ static void check_template_labels(struct validation *v, const char *selector_tex
 	const struct json *held = json_path(template, "metadata", "labels");
 	struct label_selector *selector = NULL;
 
-	if (label_selector_parse(v->arena, selector_text, &selector, NULL) < 0)
+	// No selector at all selects nothing.
+	if (selector_text && label_selector_parse(v->arena, selector_text, &selector, NULL) < 0)
 		return;
-	if (!label_selector_matches_json(selector, held))
-		validation_invalid(v, &labels, held ? held : json_object(v->arena),
-		                   "`selector` does not match template `labels`");
+	if (selector_text && label_selector_matches_json(selector, held))
+		return;
+	if (is_present(held))
+		validation_invalid(v, &labels, held, "`selector` does not match template `labels`");
+	else
+		validation_invalid_nil_map(v, &labels, "`selector` does not match template `labels`");
 }
 
 // A template whose pods are always restarted.
@@ -104,10 +108,12 @@ static void validate_selector_and_template(struct validation *v, const char *kin
 	} else {
 		validate_label_selector(v, selector, &selector_path);
 		if (!length_of(json_get(selector, "matchLabels")) && !length_of(json_get(selector, "matchExpressions")))
-			validation_invalid(v, &selector_path, selector,
-			                   arena_printf(v->arena, "empty selector is invalid for %s", kind));
+			validation_invalid_selector(v, &selector_path, selector,
+			                            arena_printf(v->arena, "empty selector is invalid for %s", kind));
 	}
-	if (is_present(selector) && before == v->count)
+	if (!is_present(selector))
+		check_template_labels(v, NULL, template, &template_path);
+	else if (before == v->count)
 		check_template_labels(v, selector_text(v->arena, selector), template, &template_path);
 	validate_pod_template(v, template, &template_path);
 	validate_always_template(v, template, &template_path);
@@ -117,9 +123,11 @@ static void immutable_selector(struct validation *v, const struct rule_path *pat
 {
 	struct rule_path selector = FIELD(path, "selector");
 
-	if (!change_is_create(v->change))
-		validation_immutable(v, &selector, json_get(spec_of(v), "selector"),
-		                     json_path(v->change->old, "spec", "selector"));
+	const struct json *now = json_get(spec_of(v), "selector");
+	const struct json *old = change_is_create(v->change) ? now : json_path(v->change->old, "spec", "selector");
+
+	if (now != old && (!is_present(now) || !is_present(old) || !json_equal(now, old)))
+		validation_invalid_selector(v, &selector, now, "field is immutable");
 }
 
 // --- int-or-percent -----------------------------------------------------------------------------

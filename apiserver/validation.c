@@ -104,6 +104,71 @@ static const char *quote(struct arena *arena, const char *text)
 	return result;
 }
 
+static void write_texts(struct strbuf *out, const struct json *texts)
+{
+	size_t count = 0;
+
+	json_for_each_item (text, texts) {
+		strbuf_append_text(out, count++ ? ", " : "");
+		json_write(out, text);
+	}
+}
+
+// map[string]string, keys in order; false when a member is no text.
+static bool write_map(struct arena *arena, struct strbuf *out, const struct json *value)
+{
+	struct json *sorted = json_clone(arena, value);
+	size_t count = 0;
+
+	json_sort_keys(sorted);
+	strbuf_append_text(out, "map[string]string{");
+	json_for_each_member (member, sorted) {
+		if (!json_text(member->value))
+			return false;
+		strbuf_printf(out, "%s%s:%s", count++ ? ", " : "", quote(arena, member->key),
+		              quote(arena, json_text(member->value)));
+	}
+	strbuf_append_char(out, '}');
+	return true;
+}
+
+static void write_requirement(struct arena *arena, struct strbuf *out, const struct json *requirement)
+{
+	const struct json *values = json_get(requirement, "values");
+
+	strbuf_printf(out, "v1.LabelSelectorRequirement{Key:%s, Operator:%s, Values:[]string",
+	              quote(arena, text_of(requirement, "key")), quote(arena, text_of(requirement, "operator")));
+	if (!is_present(values)) {
+		strbuf_append_text(out, "(nil)}");
+		return;
+	}
+	strbuf_append_char(out, '{');
+	write_texts(out, values);
+	strbuf_append_text(out, "}}");
+}
+
+static void write_selector(struct arena *arena, struct strbuf *out, const struct json *selector)
+{
+	const struct json *labels = json_get(selector, "matchLabels");
+	const struct json *expressions = json_get(selector, "matchExpressions");
+	size_t count = 0;
+
+	strbuf_append_text(out, "v1.LabelSelector{MatchLabels:");
+	if (!json_is(labels, JSON_OBJECT) || !write_map(arena, out, labels))
+		strbuf_append_text(out, "map[string]string(nil)");
+	strbuf_append_text(out, ", MatchExpressions:[]v1.LabelSelectorRequirement");
+	if (!json_is(expressions, JSON_ARRAY)) {
+		strbuf_append_text(out, "(nil)}");
+		return;
+	}
+	strbuf_append_char(out, '{');
+	json_for_each_item (requirement, expressions) {
+		strbuf_append_text(out, count++ ? ", " : "");
+		write_requirement(arena, out, requirement);
+	}
+	strbuf_append_text(out, "}}");
+}
+
 static const char *render(struct arena *arena, const struct json *value)
 {
 	struct strbuf out = STRBUF_INIT(VALUE_MAX_BYTES);
@@ -112,15 +177,7 @@ static const char *render(struct arena *arena, const struct json *value)
 	if (!is_present(value))
 		return "null";
 	if (json_is(value, JSON_OBJECT)) { // most are maps of labels
-		size_t count = 0;
-
-		strbuf_append_text(&out, "map[string]string{");
-		json_for_each_member (member, value)
-			if (json_text(member->value))
-				strbuf_printf(&out, "%s%s:%s", count++ ? ", " : "", quote(arena, member->key),
-				              quote(arena, json_text(member->value)));
-		strbuf_append_char(&out, '}');
-		if (count != value->length) {
+		if (!write_map(arena, &out, value)) {
 			strbuf_clear(&out);
 			json_write(&out, value);
 		}
@@ -147,6 +204,24 @@ void validation_invalid(struct validation *v, const struct rule_path *path, cons
                         const char *detail)
 {
 	add(v, "FieldValueInvalid", path, labelled(v->arena, "Invalid value", render(v->arena, value), detail));
+}
+
+void validation_invalid_selector(struct validation *v, const struct rule_path *path, const struct json *selector,
+                                 const char *detail)
+{
+	struct strbuf out = STRBUF_INIT(VALUE_MAX_BYTES);
+
+	if (is_present(selector))
+		write_selector(v->arena, &out, selector);
+	else
+		strbuf_append_text(&out, "null");
+	add(v, "FieldValueInvalid", path, labelled(v->arena, "Invalid value", strbuf_text(&out), detail));
+	strbuf_done(&out);
+}
+
+void validation_invalid_nil_map(struct validation *v, const struct rule_path *path, const char *detail)
+{
+	add(v, "FieldValueInvalid", path, labelled(v->arena, "Invalid value", "map[string]string(nil)", detail));
 }
 
 void validation_invalid_text(struct validation *v, const struct rule_path *path, const char *value, const char *detail)

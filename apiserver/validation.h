@@ -52,6 +52,10 @@ void validation_required(struct validation *v, const struct rule_path *path, con
 void validation_invalid(struct validation *v, const struct rule_path *path, const struct json *value,
                         const char *detail);
 void validation_invalid_text(struct validation *v, const struct rule_path *path, const char *value, const char *detail);
+void validation_invalid_nil_map(struct validation *v, const struct rule_path *path, const char *detail);
+// A LabelSelector, as Go prints the struct.
+void validation_invalid_selector(struct validation *v, const struct rule_path *path, const struct json *selector,
+                                 const char *detail);
 void validation_invalid_integer(struct validation *v, const struct rule_path *path, int64_t value, const char *detail);
 void validation_forbidden(struct validation *v, const struct rule_path *path, const char *detail);
 void validation_duplicate(struct validation *v, const struct rule_path *path, const struct json *value);
