@@ -4,9 +4,20 @@
 #include <stddef.h>
 
 const struct controller_type *const controller_types[] = {
-        &daemonset_controller,      &deployment_controller,        &endpoints_controller,
-        &endpointslice_controller,  &garbage_collector_controller, &namespace_controller,
-        &node_ipam_controller,      &node_lifecycle_controller,    &pod_gc_controller,
-        &replicaset_controller,     &replication_controller,       &root_ca_publisher_controller,
-        &serviceaccount_controller, &taint_eviction_controller,    NULL,
+	&daemonset_controller,
+	&deployment_controller,
+	&endpoints_controller,
+	&endpointslice_controller,
+	&garbage_collector_controller,
+	&namespace_controller,
+	&node_ipam_controller,
+	&node_lifecycle_controller,
+	&pod_gc_controller,
+	&replicaset_controller,
+	&replication_controller,
+	&root_ca_publisher_controller,
+	&serviceaccount_controller,
+	&statefulset_controller,
+	&taint_eviction_controller,
+	NULL,
 };

@@ -17,4 +17,5 @@ extern const struct controller_type replicaset_controller;
 extern const struct controller_type replication_controller;
 extern const struct controller_type root_ca_publisher_controller;
 extern const struct controller_type serviceaccount_controller;
+extern const struct controller_type statefulset_controller;
 extern const struct controller_type taint_eviction_controller;

@@ -85,6 +85,13 @@ static bool may_be_adopted(const struct api_object *object)
 bool ownership_adopt_and_release(struct reconcile *reconcile, const struct informer *informer,
                                  const struct api_object *owner, const struct label_selector *selector)
 {
+	return ownership_adopt_and_release_if(reconcile, informer, owner, selector, NULL);
+}
+
+bool ownership_adopt_and_release_if(struct reconcile *reconcile, const struct informer *informer,
+                                    const struct api_object *owner, const struct label_selector *selector,
+                                    bool (*is_member)(const struct api_object *owner, const struct api_object *object))
+{
 	size_t writes = 0;
 	size_t count;
 	if (api_object_metadata(owner)->deletion_timestamp)
@@ -93,7 +100,8 @@ bool ownership_adopt_and_release(struct reconcile *reconcile, const struct infor
 	for (size_t i = 0; i < count; i++) {
 		const struct meta_v1_object_meta *metadata = api_object_metadata(objects[i]);
 		const struct meta_v1_owner_reference *controller = controller_owner_of(metadata);
-		bool matches = label_selector_matches(selector, &metadata->labels);
+		bool matches = label_selector_matches(selector, &metadata->labels) &&
+		               (!is_member || is_member(owner, objects[i]));
 		bool is_own = controller && controller->uid && strcmp(controller->uid, owner->uid) == 0;
 		if (!controller && matches && may_be_adopted(objects[i])) {
 			adopt(reconcile, objects[i], owner);

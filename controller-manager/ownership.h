@@ -25,3 +25,7 @@ struct api_object **ownership_objects(struct arena *arena, const struct informer
 // comes again when the store has them, and must not decide by numbers before.
 bool ownership_adopt_and_release(struct reconcile *reconcile, const struct informer *informer,
                                  const struct api_object *owner, const struct label_selector *selector);
+// The same for owners that only have members of certain names.
+bool ownership_adopt_and_release_if(struct reconcile *reconcile, const struct informer *informer,
+                                    const struct api_object *owner, const struct label_selector *selector,
+                                    bool (*is_member)(const struct api_object *owner, const struct api_object *object));

@@ -310,6 +310,63 @@ class Workloads(Case):
         for name in ("ds-1", "ds-2", other):
             self.client.delete(f"{NODES}/{name}")
 
+    def test_statefulset(self):
+        body = deployment("db", 3)
+        body["kind"] = "StatefulSet"
+        body["spec"]["serviceName"] = "db"
+        body["spec"]["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+        body["spec"]["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": "Delete", "whenScaled": "Delete"}
+        body["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}, "spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}]
+        path = f"{APPS}{self.ns}/statefulsets"
+        claims = f"/api/v1/namespaces/{self.ns}/persistentvolumeclaims"
+        self.make(path, body)
+
+        def names():
+            return sorted(p["metadata"]["name"] for p in self.pods(app="db"))
+
+        def one(name):
+            return self.read(f"/api/v1/namespaces/{self.ns}/pods/{name}")
+        # One by one: the next comes when the one before is ready.
+        for count in (1, 2, 3):
+            await_true(f"{count} pods", lambda c=count: names() == [f"db-{i}" for i in range(c)])
+            self.report(one(f"db-{count - 1}"))
+        first = one("db-0")
+        self.assertEqual((first["spec"]["hostname"], first["spec"]["subdomain"]), ("db-0", "db"))
+        self.assertEqual(first["spec"]["volumes"][0], {"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}})
+        self.assertEqual(first["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"], "db-0")
+        self.assertEqual({c["metadata"]["name"] for c in self.items(claims)}, {f"data-db-{i}" for i in range(3)})
+
+        def settled(replicas):
+            status = self.read(path + "/db")["status"]
+            return ([status.get(key) for key in ("replicas", "readyReplicas", "availableReplicas", "currentReplicas",
+                                                 "updatedReplicas")] == [replicas] * 5 and
+                    status["currentRevision"] == status["updateRevision"])
+        await_true("3 ready", lambda: settled(3))
+        # A rolling update above a partition, from the highest down.
+        self.merge(path + "/db", {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 2}}, "template": {"spec": {
+            "containers": [{"name": "c", "image": "db:2"}]}}}})
+
+        def images():
+            self.kubelet()
+            return [p["spec"]["containers"][0]["image"] for p in sorted(
+                self.pods(app="db"), key=lambda p: p["metadata"]["name"])]
+        await_true("the highest to be new", lambda: images() == ["busybox:1", "busybox:1", "db:2"])
+        # What fails below the partition comes back as it was.
+        self.client.delete(f"/api/v1/namespaces/{self.ns}/pods/db-0")
+        await_true("db-0 to be back", lambda: images() == ["busybox:1", "busybox:1", "db:2"] and
+                   one("db-0")["metadata"]["uid"] != first["metadata"]["uid"])
+        self.merge(path + "/db", {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 0}}}})
+        await_true("all to be new", lambda: images() == ["db:2"] * 3 and settled(3))
+        # Down: the highest goes first, and its claim with it.
+        self.merge(path + "/db/scale", {"spec": {"replicas": 1}})
+        await_true("one pod", lambda: (self.kubelet(), names() == ["db-0"])[1])
+        await_true("its claims to go", lambda: [c["metadata"]["name"] for c in self.items(claims) if not c["metadata"].get(
+            "deletionTimestamp")] == ["data-db-0"])
+        self.ok(self.client.delete(path + "/db"))
+        await_true("all to go", lambda: (self.kubelet(), not names() and all(
+            c["metadata"].get("deletionTimestamp") for c in self.items(claims)))[1])
+
     def test_restart_carries_on(self):
         path = f"{APPS}{self.ns}/deployments"
         self.cluster.manager.kill()
