@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "common/base/file.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/io/loop.h"
 #include "common/io/process.h"
@@ -143,6 +144,7 @@ struct cni_op {
 	bool undoing; // an ADD failed, DEL is being run
 	enum cni_stage stage;
 	int position; // in the list
+	int64_t plugin_began_ns;
 	struct err err;
 	struct loop_task finish_task;
 	cni_done_fn *done;
@@ -222,6 +224,8 @@ static void on_plugin_exit(void *context, const struct process_result *result)
 	bool deleting = !op->adding || op->undoing;
 	const struct json *plugin = op->stage == CNI_LOOPBACK ? NULL : plugin_at(op, op->position);
 	const char *type = plugin ? json_get_text(plugin, "type") : "loopback";
+	log_v(5, "Network plugin ended", kv_str("plugin", type), kv_str("command", deleting ? "DEL" : "ADD"),
+	      kv_int("exitCode", result->exit_code), kv_duration("took", loop_now_ns(op->loop) - op->plugin_began_ns));
 	if (!deleting) {
 		on_added(op, result, type);
 		return;
@@ -278,6 +282,7 @@ static void start_plugin(struct cni_op *op, const char *binary, const struct jso
 	};
 	struct process *process;
 	struct err err = ERR_INIT;
+	op->plugin_began_ns = loop_now_ns(op->loop);
 	if (process_start(op->loop, &config, &process, &err) == 0)
 		return;
 	if (op->err.code == ERR_NONE)

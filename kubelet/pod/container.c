@@ -35,6 +35,7 @@
 #include "kubelet/pod/object_cache.h"
 #include "kubelet/pod/pod_files.h"
 #include "kubelet/pod/pod_record.h"
+#include "kubelet/pod/pod_sandbox.h"
 #include "kubelet/pod/probe.h"
 #include "kubelet/server/log_reader.h"
 
@@ -352,7 +353,8 @@ static void on_objects(void *context, const struct err *err)
 	if (err) {
 		pod_event(start->container->pod, start->container, "Warning", "Failed", "Error: %s", err->message);
 		fail_before_run(start, "CreateContainerConfigError", err->message);
-	} else if (start->container->pod->terminating || start->container->pod->sandbox.state != PART_READY) {
+	} else if (start->container->pod->terminating ||
+	           !pod_sandbox_is_joinable(&start->container->pod->sandbox)) {
 		struct pod_container *container = start->container;
 		start_free(start);
 		back_to_rest(container);

@@ -74,6 +74,7 @@ struct pod_container {
 
 struct pod_sandbox {
 	enum part_state state;
+	bool joinable;               // while it is made: all is there but the running pause container
 	char id[CONTAINER_ID_BYTES]; // of the pause container
 	char *network_path;          // NULL: the host's
 	char *ipc_path;

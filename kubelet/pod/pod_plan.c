@@ -2,8 +2,8 @@
 // The kubelet's decisions about one pod, as upstream makes them in computePodActions
 // and its pod workers.
 //
-// Alive:  volumes and sandbox are made at the same time; when both are ready, init
-//         containers run one after another (a sidecar counts once it has started),
+// Alive:  volumes and sandbox are made at the same time; when both are ready (or the
+//         sandbox lacks nothing but its running pause container), init containers run one after another (a sidecar counts once it has started),
 //         then all regular containers at once. What ends is started again by its
 //         policy, after its back-off. A broken sandbox takes everything down first.
 // Ending: regular containers are stopped together, then the sidecars from the last
@@ -189,7 +189,8 @@ static void bring_up(const struct plan_input *input, struct pod_plan *plan)
 		else
 			act(plan, PLAN_STOP_SANDBOX, 0);
 	}
-	if (input->sandbox == PART_READY && input->volumes == PART_READY)
+	bool joinable = input->sandbox == PART_READY || (input->sandbox == PART_WORKING && input->sandbox_joinable);
+	if (joinable && input->volumes == PART_READY)
 		run_containers(input, plan);
 }
 

@@ -51,6 +51,7 @@ struct plan_input {
 	bool terminating; // deleted, or ended by the kubelet
 	enum part_state volumes;
 	enum part_state sandbox;
+	bool sandbox_joinable; // WORKING: containers may be started in it already
 	int64_t volumes_retry_at_ns;
 	int64_t sandbox_retry_at_ns;
 	const struct plan_container *containers; // init containers and sidecars in their order, then the regular ones

@@ -46,6 +46,7 @@ struct sandbox_op {
 	struct pod *pod;
 	struct arena *arena;
 	unsigned waiting; // branches under way
+	bool pause_begun;
 	struct err err;
 	struct api_object *object; // the config refers to its texts
 	struct runtime_image *image;
@@ -158,12 +159,37 @@ static char *pause_directory(struct arena *arena, const struct pod *pod)
 
 // --- start ----------------------------------------------------------------------------------
 
+bool pod_sandbox_is_joinable(const struct pod_sandbox *sandbox)
+{
+	return sandbox->state == PART_READY || (sandbox->state == PART_WORKING && sandbox->joinable);
+}
+
+// The namespaces are kept by their mounts, so containers need not wait for the pause
+// container's process; but for its image, without which they would only be stopped
+// again. Where they join its process namespace, or would not run a second time after a
+// failure here, they do wait.
+static void offer(struct sandbox_op *op)
+{
+	struct pod *pod = op->pod;
+	const struct core_v1_pod_spec *spec = &pod->view->spec;
+	bool shares_processes = spec->share_process_namespace && *spec->share_process_namespace;
+	bool runs_once = spec->restart_policy && !strcmp(spec->restart_policy, "Never");
+	if (!op->pause_begun || op->err.code != ERR_NONE || shares_processes || runs_once ||
+	    (pod->sandbox.network_path && !pod->sandbox.network_result))
+		return;
+	pod->sandbox.joinable = true;
+	pod_wake(pod);
+}
+
 static void on_branch(struct sandbox_op *op, const struct err *err)
 {
 	struct pod *pod = op->pod;
 	note_error(op, err);
-	if (--op->waiting)
+	if (--op->waiting) {
+		offer(op);
 		return;
+	}
+	pod->sandbox.joinable = false;
 	if (op->err.code == ERR_NONE) {
 		pod->sandbox.state = PART_READY;
 		pod->sandbox.backoff.delay_ns = 0;
@@ -257,6 +283,8 @@ static void start_pause(struct sandbox_op *op)
 	add_label(op, "dev.caravel.container.type", "sandbox");
 	add_sysctls(op);
 	runtime->operations->container_start(runtime, &op->config, on_pause_started, op);
+	op->pause_begun = true;
+	offer(op);
 }
 
 static void on_pause_image(void *context, const struct image_result *result)

@@ -8,6 +8,8 @@
 
 // From PART_NONE: PART_WORKING, then PART_READY or PART_BROKEN; the pod is woken.
 void pod_sandbox_start(struct pod *pod);
+// Whether containers may be started in it: it is PART_READY, or lacks its running pause container alone.
+bool pod_sandbox_is_joinable(const struct pod_sandbox *sandbox);
 // From PART_READY or PART_BROKEN: PART_WORKING, then PART_NONE, or PART_BROKEN again when something resisted.
 void pod_sandbox_stop(struct pod *pod);
 // The pause container has ended.

@@ -11,6 +11,7 @@
 #include "common/api/object.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/pod/pod_resources.h"
+#include "kubelet/pod/pod_sandbox.h"
 
 struct build {
 	struct arena *arena;
@@ -44,6 +45,7 @@ void pod_plan_fill(const struct pod *pod, int64_t monotonic_ns, struct plan_cont
 	        .terminating = pod->terminating,
 	        .volumes = pod->refreshing ? PART_WORKING : pod->volumes_state,
 	        .sandbox = pod->sandbox.state,
+	        .sandbox_joinable = pod->sandbox.joinable,
 	        .volumes_retry_at_ns = pod->volumes_retry_at_ns,
 	        .sandbox_retry_at_ns = pod->sandbox.retry_at_ns,
 	        .containers = containers,
@@ -335,7 +337,8 @@ static void set_conditions(struct build *build, struct json *status)
 	struct arena *arena = build->arena;
 	const struct pod *pod = build->pod;
 	struct json *conditions = json_array(arena);
-	add_condition(build, conditions, "PodReadyToStartContainers", pod->sandbox.state == PART_READY, NULL, NULL);
+	add_condition(build, conditions, "PodReadyToStartContainers", pod_sandbox_is_joinable(&pod->sandbox), NULL,
+	              NULL);
 
 	const char *uninitialized = names_of(build, is_initialized, true);
 	const char *ended = terminal_reason(build);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/io/loop.h"
 
@@ -29,6 +30,7 @@ struct ctr_command {
 	struct list node;
 	enum ctr_lane lane;
 	int64_t timeout_ns;
+	int64_t began_ns;
 	char *arguments[MAX_ARGUMENTS];
 	struct process *process;
 	struct loop_task failed_task;
@@ -103,6 +105,9 @@ static void command_finish(struct ctr_command *command, const struct process_res
 	ctr->running_count[lane]--;
 	list_remove(&command->node);
 	command->process = NULL;
+	log_v(5, "Runtime command ended", kv_str("object", command->arguments[0]),
+	      kv_str("verb", command->arguments[1]), kv_int("exitCode", result->exit_code),
+	      kv_duration("took", loop_now_ns(ctr->loop) - command->began_ns));
 	command->done(command->context, result);
 	command_free(command);
 	lane_advance(ctr, lane);
@@ -140,6 +145,7 @@ static void command_start(struct ctr_command *command)
 	        .on_exit = on_process_exit,
 	        .context = command,
 	};
+	command->began_ns = loop_now_ns(command->ctr->loop);
 	command->ctr->running_count[command->lane]++;
 	list_append(&command->ctr->running, &command->node);
 	if (process_start(command->ctr->loop, &config, &command->process, &command->start_error) < 0)

@@ -57,6 +57,15 @@ static void test_everything_begins_at_once(void **state)
 	input.volumes = PART_READY;
 	input.sandbox = PART_WORKING;
 	assert_string_equal(describe(&input), "");
+	input.sandbox_joinable = true; // its pause container alone is still being started
+	assert_string_equal(describe(&input), "start 0, start 1");
+	input.terminating = true;
+	assert_string_equal(describe(&input), "");
+	input.terminating = false;
+	input.sandbox = PART_BROKEN; // it could not be: what was started in it goes first
+	containers[0].state = CONTAINER_RUNNING;
+	assert_string_equal(describe(&input), "stop 0");
+	containers[0].state = CONTAINER_WAITING;
 	input.sandbox = PART_READY;
 	assert_string_equal(describe(&input), "start 0, start 1");
 	input.volumes = PART_BROKEN;
