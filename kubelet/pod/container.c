@@ -353,8 +353,7 @@ static void on_objects(void *context, const struct err *err)
 	if (err) {
 		pod_event(start->container->pod, start->container, "Warning", "Failed", "Error: %s", err->message);
 		fail_before_run(start, "CreateContainerConfigError", err->message);
-	} else if (start->container->pod->terminating ||
-	           !pod_sandbox_is_joinable(&start->container->pod->sandbox)) {
+	} else if (start->container->pod->terminating || !pod_sandbox_is_joinable(&start->container->pod->sandbox)) {
 		struct pod_container *container = start->container;
 		start_free(start);
 		back_to_rest(container);

@@ -3,9 +3,10 @@
 // and its pod workers.
 //
 // Alive:  volumes and sandbox are made at the same time; when both are ready (or the
-//         sandbox lacks nothing but its running pause container), init containers run one after another (a sidecar counts once it has started),
-//         then all regular containers at once. What ends is started again by its
-//         policy, after its back-off. A broken sandbox takes everything down first.
+//         sandbox lacks its running pause container alone), init containers run one
+//         after another (a sidecar counts once it has started), then all regular
+//         containers at once. What ends is started again by its policy, after its
+//         back-off. A broken sandbox takes everything down first.
 // Ending: regular containers are stopped together, then the sidecars from the last
 //         to the first, then the sandbox, then the volumes. A container that is
 //         being started is waited for: starts can't be taken back.
