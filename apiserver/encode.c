@@ -40,10 +40,9 @@ static struct json *partial_metadata(struct arena *arena, const struct json *obj
 	return partial;
 }
 
-static struct json *table_row(struct arena *arena, const struct request *request, struct json *object,
-                              int64_t now_realtime_ns)
+static struct json *table_row(struct arena *arena, const struct request *request,
+                              const struct schema_resource *resource, struct json *object, int64_t now_realtime_ns)
 {
-	const struct schema_resource *resource = request_resource(request);
 	struct json *row = json_object(arena);
 	struct json *conditions = table_row_conditions(arena, resource, object);
 
@@ -59,7 +58,7 @@ static struct json *table_row(struct arena *arena, const struct request *request
 	return row;
 }
 
-static struct json *table_head(struct arena *arena, const struct request *request, bool with_columns)
+static struct json *table_head(struct arena *arena, const struct schema_resource *resource, bool with_columns)
 {
 	struct json *table = json_object(arena);
 
@@ -67,12 +66,12 @@ static struct json *table_head(struct arena *arena, const struct request *reques
 	json_set_text(arena, table, "apiVersion", "meta.k8s.io/v1");
 	json_set(arena, table, "metadata", json_object(arena));
 	json_set(arena, table, "columnDefinitions",
-	         with_columns ? table_column_definitions(arena, request_resource(request)) : json_null(arena));
+	         with_columns ? table_column_definitions(arena, resource) : json_null(arena));
 	return table;
 }
 
-struct json *encode_shape(struct arena *arena, const struct request *request, struct json *object, bool with_columns,
-                          int64_t now_realtime_ns)
+static struct json *shape_as(struct arena *arena, const struct request *request, const struct schema_resource *resource,
+                             struct json *object, bool with_columns, int64_t now_realtime_ns)
 {
 	const char *version = object_resource_version(object);
 	struct json *table, *rows;
@@ -81,19 +80,31 @@ struct json *encode_shape(struct arena *arena, const struct request *request, st
 		return partial_metadata(arena, object);
 	if (request->output.shape != OUTPUT_TABLE)
 		return object;
-	table = table_head(arena, request, with_columns);
+	table = table_head(arena, resource, with_columns);
 	if (version)
 		json_set_text(arena, json_get(table, "metadata"), "resourceVersion", version);
 	rows = json_array(arena);
-	json_append(arena, rows, table_row(arena, request, object, now_realtime_ns));
+	json_append(arena, rows, table_row(arena, request, resource, object, now_realtime_ns));
 	json_set(arena, table, "rows", rows);
 	return table;
 }
 
-void encode_finish_tree(struct request *request, int code, struct json *object)
+struct json *encode_shape(struct arena *arena, const struct request *request, struct json *object, bool with_columns,
+                          int64_t now_realtime_ns)
+{
+	return shape_as(arena, request, request_resource(request), object, with_columns, now_realtime_ns);
+}
+
+void encode_finish_tree_as(struct request *request, int code, const struct schema_resource *resource,
+                           struct json *object)
 {
 	request_finish_tree(request, code,
-	                    encode_shape(request->arena, request, object, true, request->received_realtime_ns));
+	                    shape_as(request->arena, request, resource, object, true, request->received_realtime_ns));
+}
+
+void encode_finish_tree(struct request *request, int code, struct json *object)
+{
+	encode_finish_tree_as(request, code, request_resource(request), object);
 }
 
 void encode_finish_object(struct request *request, int code, struct stored_object *object)
@@ -145,7 +156,7 @@ static struct json *list_head(struct request *request, const struct list_answer 
 	struct json *head;
 
 	if (request->output.shape == OUTPUT_TABLE) {
-		head = table_head(arena, request, true);
+		head = table_head(arena, request_resource(request), true);
 	} else {
 		bool partial = request->output.shape == OUTPUT_PARTIAL_METADATA;
 
@@ -214,7 +225,7 @@ static struct json *list_item(struct arena *arena, const struct request *request
 	if (!tree)
 		return NULL;
 	if (request->output.shape == OUTPUT_TABLE)
-		return table_row(arena, request, tree, request->received_realtime_ns);
+		return table_row(arena, request, request_resource(request), tree, request->received_realtime_ns);
 	return encode_shape(arena, request, tree, false, request->received_realtime_ns);
 }
 

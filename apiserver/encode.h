@@ -24,6 +24,9 @@ bool encode_is_plain(const struct request *request);
 void encode_finish_object(struct request *request, int code, struct stored_object *object);
 // With a tree in the resource's form.
 void encode_finish_tree(struct request *request, int code, struct json *object);
+// The same as an object of another kind than the path's: its columns are the table's.
+void encode_finish_tree_as(struct request *request, int code, const struct schema_resource *resource,
+                           struct json *object);
 // Ends the request with a list; takes the objects' references.
 void encode_finish_list(struct request *request, const struct list_answer *answer);
 

@@ -97,11 +97,10 @@ static const struct status *transform_scale(struct write_op *write)
 
 static void finish_scale(struct write_op *op, struct stored_object *object, struct json *tree)
 {
-	op->request->output.shape = OUTPUT_OBJECT;
 	if (object)
 		scale_finish(op->request, object);
 	else
-		request_finish_tree(op->request, 200, scale_from_object(op->request->arena, op->change.resource, tree));
+		scale_finish_tree(op->request, tree);
 }
 
 static void decode(struct request *request)

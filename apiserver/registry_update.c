@@ -25,12 +25,10 @@ static const struct status *replace(struct write_op *op)
 
 static void finish_scale(struct write_op *op, struct stored_object *object, struct json *tree)
 {
-	(void)object;
-	op->request->output.shape = OUTPUT_OBJECT;
 	if (object)
 		scale_finish(op->request, object);
 	else
-		request_finish_tree(op->request, 200, scale_from_object(op->request->arena, op->change.resource, tree));
+		scale_finish_tree(op->request, tree);
 }
 
 static void create_instead(struct write_op *op)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "apiserver/encode.h"
 #include "apiserver/object_io.h"
 #include "apiserver/storage.h"
 #include "common/api/object.h"
@@ -94,8 +95,10 @@ const struct status *scale_apply(struct arena *arena, const struct schema_resour
 	if (replicas < 0) {
 		const char *message = arena_printf(arena, "Invalid value: %lld: must be greater than or equal to 0",
 		                                   (long long)replicas);
-		const struct status *status = status_new(
-		        arena, ERR_INVALID, "Scale.autoscaling \"%s\" is invalid: spec.replicas: %s", name, message);
+		static const struct schema_resource described = {.group = "autoscaling", .plural = "Scale"};
+		const struct status *status =
+		        status_new_for(arena, ERR_INVALID, &described, name,
+		                       "Scale.autoscaling \"%s\" is invalid: spec.replicas: %s", name, message);
 
 		return status_with_cause(arena, status,
 		                         (struct status_cause){"FieldValueInvalid", message, "spec.replicas"});
@@ -110,6 +113,22 @@ const struct status *scale_apply(struct arena *arena, const struct schema_resour
 	return NULL;
 }
 
+void scale_finish_tree(struct request *request, const struct json *object)
+{
+	// Scale is no resource: this says only how its tables look.
+	static const struct schema_column columns[] = {
+	        {.name = "Name", .type = "string", .format = "name", .doc = "The workload's name."},
+	        {.name = "Desired", .type = "integer", .format = "", .doc = "How many replicas there should be."},
+	        {.name = "Available", .type = "integer", .format = "", .doc = "How many replicas there are."},
+	        {.name = "Age", .type = "string", .format = "", .doc = "Time since the workload was created."},
+	};
+	static const struct schema_resource described = {
+	        .group = "autoscaling", .version = "v1", .kind = "Scale", .columns = columns, .column_count = 4};
+
+	encode_finish_tree_as(request, 200, &described,
+	                      scale_from_object(request->arena, request_resource(request), object));
+}
+
 void scale_finish(struct request *request, struct stored_object *object)
 {
 	struct err err = ERR_INIT;
@@ -119,6 +138,5 @@ void scale_finish(struct request *request, struct stored_object *object)
 		request_finish_status(request, status_internal(request->arena, "%s", err.message));
 		return;
 	}
-	request->output.shape = OUTPUT_OBJECT;
-	request_finish_tree(request, 200, scale_from_object(request->arena, request_resource(request), tree));
+	scale_finish_tree(request, tree);
 }

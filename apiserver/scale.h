@@ -17,5 +17,6 @@ struct json *scale_from_object(struct arena *arena, const struct schema_resource
 // Checks a Scale and puts its replicas into the workload.
 const struct status *scale_apply(struct arena *arena, const struct schema_resource *resource, const struct json *scale,
                                  struct json *object);
-// Ends a request with the Scale of what is stored.
+// Ends a request with the Scale of what is stored, or of a workload's tree.
 void scale_finish(struct request *request, struct stored_object *object);
+void scale_finish_tree(struct request *request, const struct json *object);
