@@ -195,7 +195,7 @@ static int run_command(struct ctl *ctl, int argc, char **argv)
 	apply_verbosity();
 	if (!command->run) {
 		help_command(ctl->out, ctl->program, ctl->command_path, command);
-		return EXIT_OK;
+		return EXIT_PROBLEM;
 	}
 	if (check_timeout(ctl) != EXIT_OK)
 		return EXIT_PROBLEM;
@@ -226,7 +226,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		return result;
 	}
 	if (unknown && !ctl->command->run)
-		return report_usage(ctl, "unknown command \"%s %s\"", strchr(ctl->command_path, ' ') + 1, unknown);
+		return report_usage(ctl, "unknown command \"%s\"", unknown);
 	return run_command(ctl, argc, argv);
 }
 
@@ -295,6 +295,8 @@ bool ctl_load_config(struct ctl *ctl)
 {
 	if (ctl->config_loaded)
 		return true;
+	if (ctl->config_failed)
+		return false;
 	const struct global_options *global = ctl->global;
 	const struct kubeconfig_overrides overrides = {
 		.path = global->kubeconfig,
@@ -308,6 +310,7 @@ bool ctl_load_config(struct ctl *ctl)
 	if (kubeconfig_load(ctl->arena, &overrides, &ctl->config, &err) < 0) {
 		if (!strstr(err.message, "no configuration has been provided")) {
 			report_err(ctl, &err);
+			ctl->config_failed = true;
 			return false;
 		}
 		ctl->config = (struct client_config){

@@ -27,6 +27,7 @@ struct ctl {
 	struct global_options *global;
 	struct client_config config;
 	bool config_loaded;
+	bool config_failed; // and reported
 	struct loop *loop; // NULL until the first call
 	struct rest_client *client;
 	struct discovery *discovery; // NULL until something built-in tables don't know is asked for

@@ -92,7 +92,7 @@ int get_watch(struct ctl *ctl, const struct target *target, const struct get_wat
 	if (target->name)
 		query = query_add(ctl, query, "fieldSelector", ctl_printf(ctl, "metadata.name=%s", target->name));
 	if (!list_all(ctl, target, query, accept, options->chunk_size, &response))
-		return report_response(ctl, &response, NULL);
+		return report_list(ctl, target, options->selection, &response);
 	table_printer_init(&watcher.printer, ctl->arena, &options->table);
 	if (!options->watch_only)
 		print_first(&watcher, response.object);

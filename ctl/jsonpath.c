@@ -348,9 +348,9 @@ static struct node *parse_action(struct parser *parser)
 {
 	struct node *node;
 	skip_spaces(parser);
-	if (looking_at(parser, "range ")) {
+	if (looking_at(parser, "range ") || looking_at(parser, "range.") || looking_at(parser, "range[")) {
 		node = new_node(parser, NODE_RANGE);
-		parser->at += strlen("range ");
+		parser->at += strlen("range");
 		skip_spaces(parser);
 		node->steps = parse_steps(parser, "} ");
 		if (!node->steps || !close_brace(parser))

@@ -108,11 +108,32 @@ const struct schema_resource *resource_find_quietly(struct ctl *ctl, const char 
 	return NULL;
 }
 
+static bool has_short_name(const struct schema_resource *resource, const char *word)
+{
+	for (const char *const *name = resource->short_names; name && *name; name++)
+		if (strcmp(*name, word) == 0)
+			return true;
+	return false;
+}
+
+static void warn_ambiguous(struct ctl *ctl, const struct schema_resource *found, const char *word)
+{
+	for (size_t i = 0; has_short_name(found, word) && i < schema_resource_count; i++) {
+		const struct schema_resource *other = schema_resources[i];
+		if (is_served(other) && strcmp(other->group, found->group) != 0 && has_short_name(other, word) &&
+		    version_fits(other, NULL))
+			fprintf(ctl->err, "Warning: short name \"%s\" could also match lower priority resource %s\n", word,
+				resource_plural_name(ctl, other));
+	}
+}
+
 const struct schema_resource *resource_find(struct ctl *ctl, const char *word)
 {
 	const struct schema_resource *resource = resource_find_quietly(ctl, word);
 	if (!resource && ctl->discovery)
-		report(ctl, "the server doesn't have a resource type \"%s\"", word);
+		report(ctl, "the server doesn't have a resource type \"%.*s\"", (int)strcspn(word, "."), word);
+	if (resource)
+		warn_ambiguous(ctl, resource, word);
 	return resource;
 }
 

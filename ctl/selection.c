@@ -171,6 +171,21 @@ const char *selection_query(struct ctl *ctl, const struct selection_options *opt
 	return query_add(ctl, query, "fieldSelector", options->field_selector);
 }
 
+int report_list(struct ctl *ctl, const struct target *target, const struct selection_options *options,
+		const struct rest_response *response)
+{
+	const char *label = options->selector ? options->selector : "", *field = options->field_selector ? options->field_selector : "";
+	const char *resource = ctl_printf(ctl, "%s/%s, Resource=%s", target->resource->group, target->resource->version,
+					  target->resource->plural);
+	bool explain = response->err.code == ERR_BAD_REQUEST || response->err.code == ERR_NOT_FOUND;
+	if (!explain || !response->http_status)
+		return report_response(ctl, response, NULL);
+	if (!label[0] && !field[0])
+		return report_response(ctl, response, ctl_printf(ctl, "Unable to list \"%s\"", resource));
+	return report_response(ctl, response, ctl_printf(ctl, "Unable to find \"%s\" that match label selector \"%s\", field selector \"%s\"",
+							 resource, label, field));
+}
+
 // --- reading ----------------------------------------------------------------------------------
 
 static void append_page(struct ctl *ctl, struct json *whole, struct json *page)
@@ -239,7 +254,7 @@ static void fetch_collection(struct ctl *ctl, const struct selection_options *op
 {
 	struct rest_response response;
 	if (!list_all(ctl, target, selection_query(ctl, options, NULL), NULL, DEFAULT_CHUNK, &response)) {
-		report_response(ctl, &response, NULL);
+		report_list(ctl, target, options, &response);
 		return;
 	}
 	json_for_each_item(item, json_get(response.object, "items")) {

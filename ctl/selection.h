@@ -46,6 +46,10 @@ const char *selection_query(struct ctl *ctl, const struct selection_options *opt
 // Adds one escaped parameter to a query in the arena; `query` may be NULL.
 const char *query_add(struct ctl *ctl, const char *query, const char *name, const char *value);
 
+// Reports why a collection couldn't be listed.
+int report_list(struct ctl *ctl, const struct target *target, const struct selection_options *options,
+		const struct rest_response *response);
+
 // Lists a collection in pages into one list object; false: *ret_response has the failure. `accept` may be NULL.
 bool list_all(struct ctl *ctl, const struct target *target, const char *query, const char *accept, int64_t chunk_size,
 	      struct rest_response *ret_response);

@@ -46,10 +46,13 @@ static int compare(const void *one_pointer, const void *other_pointer)
 	return order ? order : sign((int64_t)one->position - (int64_t)other->position);
 }
 
+// `inner`: where the object of an item stands; NULL = the item itself.
 static bool sort(struct ctl *ctl, struct json *array, const char *inner, const char *expression)
 {
 	struct jsonpath *path;
 	struct err err = ERR_INIT;
+	if (expression[0] != '{')
+		expression = ctl_printf(ctl, "{%s%s}", expression[0] == '.' ? "" : ".", expression);
 	if (jsonpath_parse_relaxed(ctl->arena, expression, &path, &err) < 0) {
 		report_err(ctl, &err);
 		return false;
@@ -63,7 +66,7 @@ static bool sort(struct ctl *ctl, struct json *array, const char *inner, const c
 		sortables[i] = (struct sortable){item, found ? values[0] : NULL, i};
 		with_value += found > 0;
 	}
-	if (count && !with_value) {
+	if (count && !with_value && !inner) {
 		report(ctl, "couldn't find any field with path \"%s\" in the list of objects", expression);
 		return false;
 	}

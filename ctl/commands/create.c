@@ -43,9 +43,9 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	struct target_list targets = {0};
 	struct writer writer;
 	if (argc > 0)
-		return report_usage(ctl, "unexpected args: [%s]", argv[0]);
+		return report_usage(ctl, "Unexpected args: [%s]", argv[0]);
 	if (!arg.manifest.filenames.count && !arg.manifest.kustomize)
-		return report_usage(ctl, "must specify one of -f and -k\n");
+		return report(ctl, "must specify one of -f and -k\n\n");
 	if (!writer_init(ctl, &arg.write, &writer) || !manifests_read(ctl, &arg.manifest, writer.validates, &targets))
 		return EXIT_PROBLEM;
 	if (!targets.count && !ctl->failed)

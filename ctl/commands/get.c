@@ -95,12 +95,24 @@ static struct json *ask(struct ctl *ctl, const struct target *target, const char
 	bool ok = target->name ? one_object(ctl, target, accept, &response) : collection(ctl, target, accept, &response);
 	if (ok)
 		return response.object;
-	if (!(arg.ignore_not_found && response.err.code == ERR_NOT_FOUND && response.http_status))
+	if (arg.ignore_not_found && response.err.code == ERR_NOT_FOUND && response.http_status)
+		return NULL;
+	if (target->name)
 		report_response(ctl, &response, NULL);
+	else
+		report_list(ctl, target, &arg.selection, &response);
 	return NULL;
 }
 
 // --- tables ---------------------------------------------------------------------------------------
+
+// Once a namespaced type was shown with -A, its column stays for what follows.
+static bool shows_namespace(const struct schema_resource *resource)
+{
+	static bool shown;
+	shown |= arg.selection.all_namespaces && resource->namespaced;
+	return shown;
+}
 
 static struct table_options table_options_for(struct ctl *ctl, const struct output *output,
 					      const struct schema_resource *resource, bool several_types)
@@ -108,7 +120,7 @@ static struct table_options table_options_for(struct ctl *ctl, const struct outp
 	return (struct table_options){
 		.wide = output->format == OUTPUT_WIDE,
 		.no_headers = arg.no_headers,
-		.with_namespace = arg.selection.all_namespaces && resource->namespaced,
+		.with_namespace = shows_namespace(resource),
 		.show_labels = arg.show_labels,
 		.label_columns = arg.label_columns.items,
 		.kind_prefix = several_types || arg.show_kind ? ctl_printf(ctl, "%s/", resource_singular_name(ctl, resource)) : NULL,
@@ -177,25 +189,21 @@ static bool same_type(const struct target_list *targets, size_t i, size_t k)
 	return targets->items[i].resource == targets->items[k].resource;
 }
 
-static bool has_several_types(const struct target_list *targets)
-{
-	for (size_t i = 1; i < targets->count; i++)
-		if (!same_type(targets, 0, i))
-			return true;
-	return false;
-}
-
 static int get_tables(struct ctl *ctl, const struct output *output, const struct target_list *targets)
 {
-	bool printed = false, several_types = has_several_types(targets);
+	bool printed = false;
+	size_t answered = 0;
+	struct json **tables = ARENA_ARRAY(ctl->arena, struct json *, targets->count); // by each group's first target
 	for (size_t start = 0, end; start < targets->count; start = end) {
 		end = start + 1;
 		while (end < targets->count && same_type(targets, start, end))
 			end++;
-		struct json *table = gather_rows(ctl, targets, start, end);
-		if (table)
-			print_group(ctl, output, targets->items[start].resource, table, several_types, &printed);
+		tables[start] = gather_rows(ctl, targets, start, end);
+		answered += tables[start] != NULL;
 	}
+	for (size_t i = 0; i < targets->count; i++)
+		if (tables[i])
+			print_group(ctl, output, targets->items[i].resource, tables[i], answered > 1, &printed);
 	if (!printed && !arg.ignore_not_found && !ctl->failed)
 		tell_nothing_found(ctl, targets);
 	return EXIT_OK;
