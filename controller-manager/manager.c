@@ -67,9 +67,23 @@ static int start_some(struct controller_manager *manager, bool last, struct err 
 	return 0;
 }
 
+// Not an error: scripts name upstream's controllers, of which not all are here.
+static void warn_of_unknown(const char *const *enabled)
+{
+	for (; enabled && *enabled; enabled++) {
+		const char *name = (*enabled)[0] == '-' ? *enabled + 1 : *enabled;
+		bool is_known = strcmp(name, "*") == 0;
+		for (size_t i = 0; controller_types[i] && !is_known; i++)
+			is_known = strcmp(controller_types[i]->name, name) == 0;
+		if (!is_known)
+			log_warning("Controller is not in the list of known controllers", kv_str("controller", name));
+	}
+}
+
 static int start_controllers(struct controller_manager *manager, struct err *err)
 {
 	size_t known = 0;
+	warn_of_unknown(manager->config.enabled);
 	while (controller_types[known])
 		known++;
 	// An array that never moves: watches point at its members.
