@@ -23,7 +23,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
 APISERVER = os.path.join(BUILD, "bin", "kube-apiserver")
-BAD_WORDS = re.compile(r"ERROR: \w+Sanitizer|runtime error:|Assertion .* failed|stack smashing|double free")
+BAD_WORDS = re.compile(r"(ERROR|WARNING): \w+Sanitizer|runtime error:|Assertion .* failed|stack smashing|double free")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _processes = []
