@@ -379,6 +379,43 @@ class Workloads(Case):
         await_true("the dependents to go", lambda: not self.pods() and not self.items(f"{APPS}{self.ns}/replicasets"))
 
 
+    def test_killed_again_and_again_during_a_rollout(self):
+        path = f"{APPS}{self.ns}/deployments"
+        body = deployment("web", 6)
+        body["spec"]["strategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 2, "maxUnavailable": 1}}
+        self.make(path, body)
+        for one in self.await_pods(6, app="web"):
+            self.report(one)
+        await_true("6 available", lambda: self.read(path + "/web")["status"].get("availableReplicas") == 6)
+        generation = self.merge(path + "/web", {"spec": {"template": {"spec": {"containers": [
+            {"name": "c", "image": "web:2"}]}}}})["metadata"]["generation"]
+        most, least, kills = 0, 6, 0
+
+        def round_of_faults():
+            nonlocal most, least, kills
+            pods = self.pods(app="web")
+            most = max(most, len(pods))
+            least = min(least, len([p for p in pods if any(
+                c["type"] == "Ready" and c["status"] == "True" for c in p["status"].get("conditions", []))]))
+            pending = [p for p in pods if p["status"]["phase"] == "Pending"]
+            if pending:
+                self.report(pending[0])
+            # Killed once in each step of the rollout, at whatever it does just then.
+            if kills < 8 and len([p for p in pods if p["spec"]["containers"][0]["image"] == "web:2"]) >= kills:
+                self.cluster.manager.kill()
+                self.cluster.manager = ControllerManager(self.cluster)
+                kills += 1
+            status = self.read(path + "/web")["status"]
+            return status["observedGeneration"] >= generation and [status.get(name) for name in (
+                "updatedReplicas", "availableReplicas", "replicas")] == [6, 6, 6]
+        await_true("the rollout to end", round_of_faults, 60)
+        self.assertGreaterEqual(kills, 5)
+        self.assertLessEqual(most, 8)
+        self.assertGreaterEqual(least, 5)
+        self.assertEqual(len(self.items(f"{APPS}{self.ns}/replicasets")), 2)
+        self.assertEqual([p["spec"]["containers"][0]["image"] for p in self.pods(app="web")], ["web:2"] * 6)
+
+
 class Endpoints(Case):
     def slices(self, name):
         return self.items(f"/apis/discovery.k8s.io/v1/namespaces/{self.ns}/endpointslices"
