@@ -172,7 +172,7 @@ static int check_timeout(struct ctl *ctl)
 	if (global_options_request_timeout(&global_options, &timeout_ns))
 		return EXIT_OK;
 	return report(ctl,
-		      "invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a "
+		      "Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a "
 		      "corresponding time unit (e.g. 1s | 2m | 3h)");
 }
 
@@ -291,6 +291,16 @@ static const char *with_scheme(struct ctl *ctl, const char *server)
 	return !server || strstr(server, "://") ? server : ctl_printf(ctl, "http://%s", server);
 }
 
+static void report_config(struct ctl *ctl, const struct err *err)
+{
+	const char *context = ctl->global->context;
+	ctl->failed = true;
+	if (context && strstr(err->message, "does not exist"))
+		fprintf(ctl->err, "Error in configuration: context was not found for specified context: %s\n", context);
+	else
+		report_err(ctl, err);
+}
+
 bool ctl_load_config(struct ctl *ctl)
 {
 	if (ctl->config_loaded)
@@ -309,7 +319,7 @@ bool ctl_load_config(struct ctl *ctl)
 	struct err err = ERR_INIT;
 	if (kubeconfig_load(ctl->arena, &overrides, &ctl->config, &err) < 0) {
 		if (!strstr(err.message, "no configuration has been provided")) {
-			report_err(ctl, &err);
+			report_config(ctl, &err);
 			ctl->config_failed = true;
 			return false;
 		}

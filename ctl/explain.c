@@ -5,7 +5,7 @@
 
 enum {
 	MAX_DEPTH = 32,
-	TYPE_BYTES = 256,
+	BRIEF_VALUES = 4,
 };
 
 // --- types -------------------------------------------------------------------------------
@@ -50,22 +50,28 @@ static const char *required_mark(const struct schema_field *field)
 
 // --- fields --------------------------------------------------------------------------------
 
-static void write_enum_line(const struct schema_field *field, int indent, struct strbuf *out)
+// A tree of fields shows the first values only.
+static void write_enum_line(const struct schema_field *field, int indent, bool brief, struct strbuf *out)
 {
 	if (!field->enum_values)
 		return;
 	strbuf_printf(out, "%*senum: ", indent, "");
-	for (size_t i = 0; field->enum_values[i]; i++)
+	for (size_t i = 0; field->enum_values[i]; i++) {
+		if (brief && i == BRIEF_VALUES) {
+			strbuf_append_text(out, ", ....");
+			break;
+		}
 		strbuf_printf(out, "%s%s", i ? ", " : "", field->enum_values[i]);
+	}
 	strbuf_append_char(out, '\n');
 }
 
-static void write_field_line(const struct schema_field *field, int indent, struct strbuf *out)
+static void write_field_line(const struct schema_field *field, int indent, bool brief, struct strbuf *out)
 {
 	strbuf_printf(out, "%*s%s\t<", indent, "", field->json_name);
 	write_type(field->type, out);
 	strbuf_printf(out, ">%s\n", required_mark(field));
-	write_enum_line(field, indent, out);
+	write_enum_line(field, indent, brief, out);
 }
 
 static bool is_within(const struct schema_type *const *outer, int depth, const struct schema_type *type)
@@ -84,7 +90,7 @@ static void write_tree(const struct schema_type *type, const struct schema_type 
 	for (size_t i = 0; i < type->name_count; i++) {
 		const struct schema_field *field = &type->fields[type->fields_by_name[i]];
 		const struct schema_type *inner = inner_struct(field->type);
-		write_field_line(field, 2 + depth * 2, out);
+		write_field_line(field, 2 + depth * 2, true, out);
 		if (inner && !is_within(outer, depth + 1, inner)) // a type that holds itself is opened once
 			write_tree(inner, outer, depth + 1, out);
 	}
@@ -100,7 +106,7 @@ static void write_fields(const struct schema_type *type, bool recursive, struct 
 	}
 	for (size_t i = 0; i < type->name_count; i++) {
 		const struct schema_field *field = &type->fields[type->fields_by_name[i]];
-		write_field_line(field, 2, out);
+		write_field_line(field, 2, false, out);
 		strbuf_printf(out, "    %s\n\n", field->doc && field->doc[0] ? field->doc : "<no description>");
 	}
 }

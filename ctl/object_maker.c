@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/api/decode.h"
 #include "common/api/object.h"
 #include "ctl/ctl.h"
 #include "ctl/errors.h"
@@ -66,6 +67,8 @@ int object_create(struct ctl *ctl, const struct write_options *options, struct j
 		if (writer.dry_run != DRY_RUN_CLIENT || ctl_namespace_is_explicit(ctl))
 			json_set_text(ctl->arena, json_get(object, "metadata"), "namespace", target.namespace_name);
 	}
+	if (target.resource->type)
+		schema_fill_shape(ctl->arena, target.resource->type, object);
 	if (writer.dry_run == DRY_RUN_CLIENT)
 		writer_tell(ctl, &writer, &target, object, "created");
 	else if (write_create(ctl, &writer, &target, object, &response))
