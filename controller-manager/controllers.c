@@ -8,6 +8,7 @@ const struct controller_type *const controller_types[] = {
         &deployment_controller,
         &endpoints_controller,
         &endpointslice_controller,
+        &endpointslice_mirroring_controller,
         &garbage_collector_controller,
         &namespace_controller,
         &node_ipam_controller,

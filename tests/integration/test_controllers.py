@@ -494,6 +494,33 @@ class Endpoints(Case):
         self.assertEqual(endpoint["conditions"], {"ready": True, "serving": False, "terminating": False})
         self.assertEqual(self.slices("h")[0]["metadata"]["labels"]["service.kubernetes.io/headless"], "")
 
+    def test_written_endpoints_are_mirrored(self):
+        self.make(f"/api/v1/namespaces/{self.ns}/services", service("ext"))
+        path = f"/api/v1/namespaces/{self.ns}/endpoints"
+        self.make(path, {"metadata": {"name": "ext", "labels": {"a": "b"}}, "subsets": [
+            {"addresses": [{"ip": "192.0.2.1", "hostname": "h"}], "notReadyAddresses": [{"ip": "192.0.2.2"}],
+             "ports": [{"name": "p", "port": 81, "protocol": "TCP"}]},
+            {"addresses": [{"ip": "2001:db8::1"}], "ports": [{"name": "p", "port": 82, "protocol": "TCP"}]}]})
+        slices = await_true("both slices", lambda: (lambda s: s if len(s) == 2 else None)(self.slices("ext")))
+        found = {s["addressType"]: s for s in slices}
+        self.assertEqual(found["IPv4"]["ports"], [{"name": "p", "port": 81, "protocol": "TCP"}])
+        self.assertEqual(sorted((e["addresses"][0], e["conditions"]["ready"]) for e in found["IPv4"]["endpoints"]),
+                         [("192.0.2.1", True), ("192.0.2.2", False)])
+        self.assertEqual(found["IPv6"]["endpoints"][0]["addresses"], ["2001:db8::1"])
+        labels = found["IPv4"]["metadata"]["labels"]
+        self.assertEqual((labels["a"], labels["endpointslice.kubernetes.io/managed-by"]),
+                         ("b", "endpointslicemirroring-controller.k8s.io"))
+        self.merge(path + "/ext", {"subsets": [{"addresses": [{"ip": "192.0.2.9"}], "ports": [{"port": 90}]}]})
+        await_true("the change to be mirrored", lambda: [
+            (s["ports"][0]["port"], [e["addresses"][0] for e in s["endpoints"]]) for s in self.slices("ext")] == [
+                (90, ["192.0.2.9"])])
+        self.merge(path + "/ext", {"metadata": {"labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}})
+        await_true("the slices to go", lambda: not self.slices("ext"))
+        self.merge(path + "/ext", {"metadata": {"labels": {"endpointslice.kubernetes.io/skip-mirror": None}}})
+        await_true("the slice to be back", lambda: len(self.slices("ext")) == 1)
+        self.ok(self.client.delete(path + "/ext"))
+        await_true("the slice to go with its Endpoints", lambda: not self.slices("ext"))
+
     def test_the_apiservers_own_service_is_left_alone(self):
         self.make(f"/api/v1/namespaces/{self.ns}/services", service("mark", selector={"app": "mark"}))
         await_true("the controllers to have worked", lambda: self.slices("mark"))
