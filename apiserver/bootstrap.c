@@ -10,8 +10,6 @@
 
 #include "apiserver/bootstrap.h"
 
-#include <systemd/sd-daemon.h>
-
 #include "apiserver/bootstrap_objects.h"
 #include "apiserver/endpoint_lease.h"
 #include "apiserver/repair.h"
@@ -19,6 +17,7 @@
 #include "apiserver/storage.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/io/notify.h"
 
 #define BOOTSTRAP_ROUND_NS (10 * NSEC_PER_SEC)
 #define BOOTSTRAP_RETRY_NS (NSEC_PER_SEC / 2)
@@ -77,7 +76,7 @@ static void on_endpoints(void *context, _Bool ok)
 		return;
 	}
 	if (!atomic_exchange(&bootstrap->server->bootstrapped, true)) {
-		sd_notify(0, "READY=1"); // to systemd, for Type=notify
+		notify_manager("READY=1"); // to systemd, for Type=notify
 		log_info("The cluster's first objects are in place",
 		         kv_str("advertiseAddress", bootstrap->server->config->advertise_address));
 	}

@@ -18,7 +18,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "common/base/encode.h"
@@ -27,6 +26,7 @@
 #include "common/client/leader_election.h"
 #include "common/client/rest.h"
 #include "common/io/loop.h"
+#include "common/io/notify.h"
 
 enum {
 	BEAT_PERIOD_SECONDS = 5,
@@ -84,7 +84,7 @@ static void on_beat(struct loop_timer *timer)
 {
 	struct daemon_frame *frame = container_of(timer, struct daemon_frame, beat);
 	atomic_store(&frame->last_beat_ns, clock_monotonic_ns(&clock_system));
-	sd_notify(0, "WATCHDOG=1");
+	notify_manager("WATCHDOG=1");
 	loop_timer_start(frame->daemon.loop, timer, BEAT_PERIOD_SECONDS * NSEC_PER_SEC, on_beat);
 }
 
@@ -131,7 +131,7 @@ static void terminate(struct daemon_frame *frame, int signal_number)
 {
 	const struct daemon_program *program = frame->daemon.program;
 	log_info("Stopping", kv_str("signal", strsignal(signal_number)));
-	sd_notify(0, "STOPPING=1");
+	notify_manager("STOPPING=1");
 	if (!program->terminate || frame->terminating) {
 		loop_quit(frame->daemon.loop, 0);
 		return;
@@ -299,7 +299,7 @@ void daemon_ready(struct daemon *daemon)
 	struct daemon_frame *frame = frame_of(daemon);
 	atomic_store(&frame->ready, true);
 	if (!frame->announced)
-		sd_notify(0, "READY=1");
+		notify_manager("READY=1");
 	frame->announced = true;
 }
 

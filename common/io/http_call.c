@@ -8,7 +8,7 @@
 #include "common/base/memory.h"
 #include "common/io/http_client_internal.h"
 
-enum { CONNECT_TIMEOUT_MS = 10000, CAPTURE_BUFFER_BYTES = 128 * 1024 };
+enum { CONNECT_TIMEOUT_MS = 10000 };
 
 // --- what comes in ----------------------------------------------------------------------
 
@@ -193,8 +193,6 @@ static void set_transport(struct http_call *call, bool loopback)
 		curl_easy_setopt(call->easy, CURLOPT_USERAGENT, client->user_agent);
 	if (loopback) // no proxy can stand between us and ourselves
 		curl_easy_setopt(call->easy, CURLOPT_PROXY, "");
-	if (!call->config.on_data)
-		curl_easy_setopt(call->easy, CURLOPT_BUFFERSIZE, (long)CAPTURE_BUFFER_BYTES);
 }
 
 static bool is_loopback(const char *host)
