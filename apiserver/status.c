@@ -185,13 +185,8 @@ const struct status *status_from_err(struct arena *arena, const struct err *err,
 		return status_expired(arena, arena_strdup(arena, err->message), NULL);
 	case ERR_TIMEOUT:
 		return too_large_version(arena, err->message);
-	case ERR_UNAVAILABLE: {
-		struct status *status = make(arena, ERR_UNAVAILABLE);
-
-		status->message = arena_strdup(arena, err->message);
-		status->retry_after_seconds = 1;
-		return status;
-	}
+	case ERR_UNAVAILABLE:
+		// No Retry-After: a client would repeat the call ten times before it tells anybody.
 	case ERR_TOO_LARGE:
 	case ERR_BAD_REQUEST:
 	case ERR_SERVER_TIMEOUT:

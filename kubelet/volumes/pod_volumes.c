@@ -377,13 +377,19 @@ bool pod_volumes_is_read_only(const struct pod *pod, const char *volume_name)
 	return false;
 }
 
+// Upstream's words: the space before the colon is theirs.
+static int name_volume(struct err *err, const struct core_v1_volume *volume)
+{
+	return err_wrap(err, "MountVolume.SetUp failed for volume \"%s\" ", volume->name);
+}
+
 static int make_volume(struct mount_job *job, const struct core_v1_volume *volume, struct err *err)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	const struct volume_kind *kind = volume_kind(volume);
 	int result = kind ? kind->make(job, volume, volume_path(arena, job->directory, volume), err)
 	                  : err_set(err, ERR_INVALID, "no volume plugin matched");
-	return result < 0 ? err_wrap(err, "MountVolume.SetUp failed for volume \"%s\"", volume->name) : 0;
+	return result < 0 ? name_volume(err, volume) : 0;
 }
 
 static void make_all(struct work *work)
@@ -418,12 +424,47 @@ static void on_tokens(void *context, const struct err *err)
 	work_pool_submit(job->pod->kubelet->pool, &job->work, job->pod->kubelet->loop, make_all, on_made);
 }
 
+static bool lacks(const struct object_bundle *bundle, enum object_cache_kind kind, const char *name,
+                  const bool *optional)
+{
+	return !is_true(optional) && !object_bundle_get(bundle, kind, name);
+}
+
+static bool lacks_object(const struct object_bundle *bundle, const struct core_v1_volume *volume)
+{
+	if (volume->config_map)
+		return lacks(bundle, OBJECT_CONFIG_MAP, volume->config_map->name, volume->config_map->optional);
+	if (volume->secret)
+		return lacks(bundle, OBJECT_SECRET, volume->secret->secret_name, volume->secret->optional);
+	for (size_t index = 0; volume->projected && index < volume->projected->sources.count; index++) {
+		const struct core_v1_volume_projection *source = &volume->projected->sources.items[index];
+		if (source->config_map &&
+		    lacks(bundle, OBJECT_CONFIG_MAP, source->config_map->name, source->config_map->optional))
+			return true;
+		if (source->secret && lacks(bundle, OBJECT_SECRET, source->secret->name, source->secret->optional))
+			return true;
+	}
+	return false;
+}
+
+static void name_lacking_volume(struct mount_job *job)
+{
+	for (size_t index = 0; index < job->view->spec.volumes.count; index++) {
+		const struct core_v1_volume *volume = &job->view->spec.volumes.items[index];
+		if (lacks_object(job->bundle, volume)) {
+			(void)name_volume(&job->err, volume);
+			return;
+		}
+	}
+	(void)err_wrap(&job->err, "MountVolume.SetUp failed");
+}
+
 static void on_fetched(void *context, const struct err *err)
 {
 	struct mount_job *job = context;
 	if (err) {
 		job->err = *err;
-		(void)err_wrap(&job->err, "MountVolume.SetUp failed");
+		name_lacking_volume(job);
 		mount_job_finish(job);
 		return;
 	}
