@@ -7,6 +7,8 @@
 
 const struct command *const root_commands[] = {
 	&command_create,
+	&command_expose,
+	&command_run,
 	&command_set,
 	&command_explain,
 	&command_get,

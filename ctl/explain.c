@@ -53,7 +53,7 @@ static const char *required_mark(const struct schema_field *field)
 // A tree of fields shows the first values only.
 static void write_enum_line(const struct schema_field *field, int indent, bool brief, struct strbuf *out)
 {
-	if (!field->enum_values)
+	if (!field->enum_values || field->type->kind == SCHEMA_LIST) // values of the items are not the field's
 		return;
 	strbuf_printf(out, "%*senum: ", indent, "");
 	for (size_t i = 0; field->enum_values[i]; i++) {
