@@ -61,7 +61,7 @@ static void write_enum_line(const struct schema_field *field, int indent, bool b
 			strbuf_append_text(out, ", ....");
 			break;
 		}
-		strbuf_printf(out, "%s%s", i ? ", " : "", field->enum_values[i]);
+		strbuf_printf(out, "%s%s", i ? ", " : "", field->enum_values[i][0] ? field->enum_values[i] : "\"\"");
 	}
 	strbuf_append_char(out, '\n');
 }

@@ -2,11 +2,17 @@
 """ctl against the server; and, where a kubectl 1.33 is installed, ctl against kubectl,
 byte for byte."""
 
+import base64
 import glob
+import hashlib
 import json
 import os
 import shutil
+import socketserver
+import struct
 import subprocess
+import tempfile
+import threading
 import unittest
 
 from harness import BUILD, deployment, new_namespace, service, shared
@@ -29,6 +35,89 @@ def find_kubectl():
 
 
 KUBECTL = find_kubectl()
+
+
+class ExecServer(socketserver.StreamRequestHandler):
+    """Plain HTTP with one pod, whose exec repeats stdin on stdout until stdin is closed, and ends with exit code 7."""
+
+    def message(self, channel, data):
+        length = len(data) + 1
+        head = struct.pack(">BB", 0x82, length) if length < 126 else struct.pack(">BBH", 0x82, 126, length)
+        self.wfile.write(head + bytes([channel]) + data)
+
+    def read_frame(self):
+        first, second = self.rfile.read(2)
+        length = second & 0x7f
+        if length == 126:
+            length = struct.unpack(">H", self.rfile.read(2))[0]
+        mask, data = self.rfile.read(4), self.rfile.read(length)
+        return first & 0xf, bytes(byte ^ mask[i % 4] for i, byte in enumerate(data))
+
+    def answer_exec(self, path, headers):
+        accept = base64.b64encode(hashlib.sha1((headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
+                                               .encode()).digest()).decode()
+        self.wfile.write((f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                          f"Sec-WebSocket-Protocol: v5.channel.k8s.io\r\nSec-WebSocket-Accept: {accept}\r\n\r\n").encode())
+        while "stdin=true" in path:
+            opcode, data = self.read_frame()
+            if opcode == 8 or data == bytes([255, 0]):
+                break
+            if data[0] == 0:
+                self.message(1, data[1:])
+        self.message(2, path.encode())
+        status = {"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": [{"reason": "ExitCode", "message": "7"}]}}
+        self.message(3, json.dumps(status).encode())
+        self.wfile.write(struct.pack(">BBH", 0x88, 2, 1000))
+
+    def handle(self):
+        while True:
+            line = self.rfile.readline().decode()
+            if not line:
+                return
+            headers = {}
+            while (header := self.rfile.readline().decode().strip()):
+                name, _, value = header.partition(":")
+                headers[name.lower()] = value.strip()
+            path = line.split()[1]
+            if "/exec?" in path:
+                self.answer_exec(path, headers)
+                return
+            body = json.dumps(dict(POD, status={"phase": "Running"}, metadata={"name": "p", "namespace": "d"})).encode()
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+class Exec(unittest.TestCase):
+    def setUp(self):
+        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), ExecServer)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def tearDown(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def exec(self, *args, **kwargs):
+        address = f"http://127.0.0.1:{self.server.server_address[1]}"
+        return subprocess.run([CTL, "-s", address, "-n", "d", "exec", *args], capture_output=True, timeout=30,
+                              env={"HOME": "/nonexistent"}, **kwargs)
+
+    def test_exit_code_and_streams(self):
+        done = self.exec("p", "--", "sh", "-c", "exit 7")
+        self.assertEqual((done.returncode, done.stdout), (7, b""))
+        self.assertEqual(done.stderr, b"/api/v1/namespaces/d/pods/p/exec?command=sh&command=-c&command=exit%207&container=c"
+                                      b"&stdout=true&stderr=true" + b"command terminated with exit code 7\n")
+
+    def test_stdin_is_carried_and_closed(self):
+        done = self.exec("-i", "p", "--", "cat", input=b"through stdin\n")
+        self.assertEqual((done.returncode, done.stdout), (7, b"through stdin\n"))
+
+    def test_stdin_may_be_a_file(self):
+        with tempfile.TemporaryFile() as file:
+            file.write(b"a line of a file\n")
+            file.seek(0)
+            self.assertEqual(self.exec("-i", "p", "--", "cat", stdin=file).stdout, b"a line of a file\n")
+        with open(os.devnull, "rb") as nothing:
+            self.assertEqual(self.exec("-i", "p", "--", "cat", stdin=nothing).stdout, b"")
 
 
 class Base(unittest.TestCase):
