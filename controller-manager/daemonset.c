@@ -93,39 +93,12 @@ static void on_revision(struct controller *controller, struct api_object *old_ob
 	enqueue_owner(controller, new_object);
 }
 
-static bool same_labels(const struct string_map *a, const struct string_map *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++) {
-		const char *value = string_map_get(b, a->entries[i].key);
-		if (!value || strcmp(value, a->entries[i].value) != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool same_taints(const struct core_v1_taint_array *a, const struct core_v1_taint_array *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++) {
-		const char *left = a->items[i].value;
-		const char *right = b->items[i].value;
-		if (!a->items[i].key || !a->items[i].effect ||
-		    !taint_is(&b->items[i], a->items[i].key, a->items[i].effect) ||
-		    strcmp(left ? left : "", right ? right : "") != 0)
-			return false;
-	}
-	return true;
-}
-
 static void on_node(struct controller *controller, struct api_object *old_object, struct api_object *new_object)
 {
 	const struct core_v1_node *before = old_object ? old_object->view : NULL;
 	const struct core_v1_node *after = new_object ? new_object->view : NULL;
-	if (before && after && same_labels(&before->metadata.labels, &after->metadata.labels) &&
-	    same_taints(&before->spec.taints, &after->spec.taints))
+	if (before && after && string_map_equal(&before->metadata.labels, &after->metadata.labels) &&
+	    taints_equal(&before->spec.taints, &after->spec.taints))
 		return;
 	struct api_object *object;
 	for (size_t cursor = 0; (object = informer_next(state_of(controller)->daemonsets, &cursor)) != NULL;)

@@ -43,11 +43,6 @@ void daemon_tolerate_node_faults(struct arena *arena, struct core_v1_pod_spec *s
 	spec->tolerations = list;
 }
 
-static bool has_effect(const struct core_v1_taint *taint, const char *effect)
-{
-	return taint->effect && strcmp(taint->effect, effect) == 0;
-}
-
 void daemon_judge_node(const struct core_v1_pod_spec *spec, struct daemon_node *node)
 {
 	const char *fixed = spec->node_name;
@@ -59,9 +54,9 @@ void daemon_judge_node(const struct core_v1_pod_spec *spec, struct daemon_node *
 		const struct core_v1_taint *taint = &node->node->spec.taints.items[i];
 		if (taint_is_tolerated(taint, &spec->tolerations))
 			continue;
-		if (has_effect(taint, "NoExecute"))
+		if (taint_has_effect(taint, "NoExecute"))
 			node->should_continue = false;
-		if (has_effect(taint, "NoExecute") || has_effect(taint, "NoSchedule"))
+		if (taint_has_effect(taint, "NoExecute") || taint_has_effect(taint, "NoSchedule"))
 			node->should_run = false;
 	}
 }

@@ -3,36 +3,10 @@
 
 #include <string.h>
 
+#include "common/api/node_affinity.h"
 #include "common/api/view.h"
+#include "common/base/text.h"
 #include "scheduler/framework.h"
-
-static bool same_text(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
-static bool same_map(const struct string_map *a, const struct string_map *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++) {
-		const char *value = string_map_get(b, a->entries[i].key);
-		if (!value || strcmp(value, a->entries[i].value) != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool same_taints(const struct core_v1_taint_array *a, const struct core_v1_taint_array *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (!same_text(a->items[i].key, b->items[i].key) || !same_text(a->items[i].value, b->items[i].value) ||
-		    !same_text(a->items[i].effect, b->items[i].effect))
-			return false;
-	return true;
-}
 
 // Heartbeats change times, and those don't count.
 static bool same_conditions(const struct core_v1_node_condition_array *a, const struct core_v1_node_condition_array *b)
@@ -40,8 +14,8 @@ static bool same_conditions(const struct core_v1_node_condition_array *a, const 
 	if (a->count != b->count)
 		return false;
 	for (size_t i = 0; i < a->count; i++)
-		if (!same_text(a->items[i].type, b->items[i].type) ||
-		    !same_text(a->items[i].status, b->items[i].status))
+		if (!text_equal(a->items[i].type, b->items[i].type) ||
+		    !text_equal(a->items[i].status, b->items[i].status))
 			return false;
 	return true;
 }
@@ -49,11 +23,11 @@ static bool same_conditions(const struct core_v1_node_condition_array *a, const 
 unsigned node_change_events(const struct core_v1_node *before, const struct core_v1_node *after)
 {
 	unsigned events = 0;
-	if (!same_map(&before->status.allocatable, &after->status.allocatable))
+	if (!string_map_equal(&before->status.allocatable, &after->status.allocatable))
 		events |= EVENT_NODE_ALLOCATABLE;
-	if (!same_map(&before->metadata.labels, &after->metadata.labels))
+	if (!string_map_equal(&before->metadata.labels, &after->metadata.labels))
 		events |= EVENT_NODE_LABELS;
-	if (!same_taints(&before->spec.taints, &after->spec.taints) ||
+	if (!taints_equal(&before->spec.taints, &after->spec.taints) ||
 	    before->spec.unschedulable != after->spec.unschedulable)
 		events |= EVENT_NODE_TAINTS;
 	if (!same_conditions(&before->status.conditions, &after->status.conditions))
@@ -77,7 +51,7 @@ unsigned pod_change_events(const struct pod_info *before, const struct pod_info 
 	unsigned events = 0;
 	if (asks_less(&before->requests, &after->requests))
 		events |= EVENT_POD_SHRUNK;
-	if (!same_map(&before->pod->metadata.labels, &after->pod->metadata.labels))
+	if (!string_map_equal(&before->pod->metadata.labels, &after->pod->metadata.labels))
 		events |= EVENT_POD_LABELS;
 	return events;
 }

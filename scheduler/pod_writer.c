@@ -12,6 +12,7 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/text.h"
 #include "common/client/rest.h"
 #include "common/io/loop.h"
 
@@ -133,11 +134,6 @@ static const struct core_v1_pod_condition *find_condition(const struct pod_info 
 	return NULL;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
 static void on_condition_done(void *context, const struct rest_response *response)
 {
 	struct operation *operation = context;
@@ -152,8 +148,8 @@ static void on_condition_done(void *context, const struct rest_response *respons
 void pod_writer_mark_unschedulable(struct pod_writer *writer, struct pod_info *info, const char *message)
 {
 	const struct core_v1_pod_condition *present = find_condition(info);
-	bool was_false = present && same_text(present->status, "False");
-	if (was_false && same_text(present->reason, "Unschedulable") && same_text(present->message, message))
+	bool was_false = present && text_equal(present->status, "False");
+	if (was_false && text_equal(present->reason, "Unschedulable") && text_equal(present->message, message))
 		return;
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	struct json *patch = json_object(arena);

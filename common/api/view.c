@@ -16,6 +16,7 @@
 
 #include "common/api/field_path.h"
 #include "common/base/encode.h"
+#include "common/base/text.h"
 
 struct decoder {
 	struct arena *arena;
@@ -495,6 +496,18 @@ const char *string_map_get(const struct string_map *map, const char *key)
 		if (strcmp(map->entries[i].key, key) == 0)
 			return map->entries[i].value;
 	return NULL;
+}
+
+bool string_map_equal(const struct string_map *a, const struct string_map *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++) {
+		const char *value = string_map_get(b, a->entries[i].key);
+		if (!value || !text_equal(value, a->entries[i].value))
+			return false;
+	}
+	return true;
 }
 
 bool string_array_contains(const struct string_array *array, const char *text)

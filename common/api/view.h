@@ -111,6 +111,8 @@ void view_write(struct strbuf *out, const struct schema_type *type, const void *
 
 // NULL = no such key.
 const char *string_map_get(const struct string_map *map, const char *key);
+// The same keys with the same values.
+bool string_map_equal(const struct string_map *a, const struct string_map *b);
 bool string_array_contains(const struct string_array *array, const char *text);
 // Adds or replaces, in the arena.
 void string_map_set(struct arena *arena, struct string_map *map, const char *key, const char *value);

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "scheduler/node_selectors.h"
+#include "common/api/node_affinity.h"
 #include "scheduler/plugins/plugins.h"
 
 static const struct core_v1_node_affinity *affinity_of(const struct cycle *cycle)
@@ -95,7 +95,7 @@ static enum filter_code filter(struct cycle *cycle, void *state, const struct no
                                struct filter_reasons *reasons)
 {
 	(void)state;
-	if (pod_accepts_node(cycle->pod->pod, node))
+	if (node_affinity_accepts(&cycle->pod->pod->spec, node->node))
 		return FILTER_PASS;
 	return filter_refuse(reasons, FILTER_REFUSE_FOR_EVER, "node(s) didn't match Pod's node affinity/selector");
 }
@@ -114,7 +114,7 @@ static int64_t score(struct cycle *cycle, void *state, const struct node_info *n
 	        &affinity_of(cycle)->preferred_during_scheduling_ignored_during_execution;
 	int64_t sum = 0;
 	for (size_t i = 0; i < terms->count; i++)
-		if (terms->items[i].weight && node_selector_term_matches(&terms->items[i].preference, node))
+		if (terms->items[i].weight && node_selector_term_accepts(&terms->items[i].preference, node->node))
 			sum += terms->items[i].weight;
 	return sum;
 }

@@ -2,13 +2,9 @@
 // Refuses nodes with a NoSchedule or NoExecute taint that the pod doesn't
 // tolerate; prefers nodes with few PreferNoSchedule taints that it doesn't.
 
+#include "common/api/node_affinity.h"
+#include "common/base/text.h"
 #include "scheduler/plugins/plugins.h"
-#include "scheduler/tolerations.h"
-
-static const char *or_empty(const char *text)
-{
-	return text ? text : "";
-}
 
 static enum filter_code filter(struct cycle *cycle, void *state, const struct node_info *node,
                                struct filter_reasons *reasons)
@@ -19,10 +15,10 @@ static enum filter_code filter(struct cycle *cycle, void *state, const struct no
 		const struct core_v1_taint *taint = &taints->items[i];
 		if (!taint_has_effect(taint, "NoSchedule") && !taint_has_effect(taint, "NoExecute"))
 			continue;
-		if (tolerations_tolerate(&cycle->pod->pod->spec.tolerations, taint))
+		if (taint_is_tolerated(taint, &cycle->pod->pod->spec.tolerations))
 			continue;
 		const char *text = arena_printf(cycle->arena, "node(s) had untolerated taint {%s: %s}",
-		                                or_empty(taint->key), or_empty(taint->value));
+		                                text_or_empty(taint->key), text_or_empty(taint->value));
 		return filter_refuse(reasons, FILTER_REFUSE_FOR_EVER, text);
 	}
 	return FILTER_PASS;
@@ -36,8 +32,7 @@ static bool pre_score(struct cycle *cycle, void **state)
 	soft->items = ARENA_ARRAY(cycle->arena, struct core_v1_toleration, all->count + 1);
 	for (size_t i = 0; i < all->count; i++) {
 		const struct core_v1_toleration *toleration = &all->items[i];
-		const struct core_v1_taint soft_taint = {.effect = toleration->effect};
-		if (!or_empty(toleration->effect)[0] || taint_has_effect(&soft_taint, "PreferNoSchedule"))
+		if (text_is_empty(toleration->effect) || text_equal(toleration->effect, "PreferNoSchedule"))
 			soft->items[soft->count++] = *toleration;
 	}
 	*state = soft;
@@ -52,7 +47,7 @@ static int64_t score(struct cycle *cycle, void *state, const struct node_info *n
 	int64_t intolerable = 0;
 	for (size_t i = 0; i < taints->count; i++)
 		if (taint_has_effect(&taints->items[i], "PreferNoSchedule") &&
-		    !tolerations_tolerate(tolerations, &taints->items[i]))
+		    !taint_is_tolerated(&taints->items[i], tolerations))
 			intolerable++;
 	return intolerable;
 }
