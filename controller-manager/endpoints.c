@@ -175,18 +175,6 @@ static void create(struct reconcile *reconcile, const struct core_v1_endpoints *
 	reconcile_create(reconcile, &schema_resource_core_v1_endpoints, wanted->metadata.namespace, wanted, NULL, NULL);
 }
 
-static bool same_map(const struct string_map *a, const struct string_map *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++) {
-		const char *value = string_map_get(b, a->entries[i].key);
-		if (!value || strcmp(value, a->entries[i].value) != 0)
-			return false;
-	}
-	return true;
-}
-
 static struct json *map_patch(struct arena *arena, const struct string_map *present, const struct string_map *wanted)
 {
 	struct json *map = json_object(arena);
@@ -216,7 +204,7 @@ static void update(struct reconcile *reconcile, const struct api_object *present
 	bool was_over = string_map_get(&view->metadata.annotations, OVER_CAPACITY_ANNOTATION) != NULL;
 	bool is_over = wanted->metadata.annotations.count > 0;
 	if (json_equal(subsets, subsets_json(arena, view)) && was_over == is_over &&
-	    same_map(&view->metadata.labels, &wanted->metadata.labels))
+	    string_map_equal(&view->metadata.labels, &wanted->metadata.labels))
 		return;
 	struct json *patch = json_object(arena);
 	struct json *metadata = json_ensure_object(arena, patch, "metadata");

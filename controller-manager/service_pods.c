@@ -8,28 +8,24 @@
 #include "api/core_v1.h"
 #include "common/api/selector.h"
 #include "common/api/view.h"
+#include "common/base/text.h"
 #include "controller-manager/pods.h"
-
-static bool same_text(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "") == 0;
-}
 
 bool service_is_headless(const struct core_v1_service *service)
 {
-	return same_text(service->spec.cluster_ip, "None");
+	return text_equal(service->spec.cluster_ip, "None");
 }
 
 bool service_selects_pods(const struct core_v1_service *service)
 {
-	return service->spec.selector.count && !same_text(service->spec.type, "ExternalName");
+	return service->spec.selector.count && !text_equal(service->spec.type, "ExternalName");
 }
 
 static bool selects(const struct core_v1_service *service, const struct string_map *labels)
 {
 	for (size_t i = 0; i < service->spec.selector.count; i++) {
 		const char *value = string_map_get(labels, service->spec.selector.entries[i].key);
-		if (!value || !same_text(value, service->spec.selector.entries[i].value))
+		if (!value || !text_equal(value, service->spec.selector.entries[i].value))
 			return false;
 	}
 	return true;
@@ -37,40 +33,29 @@ static bool selects(const struct core_v1_service *service, const struct string_m
 
 // --- events --------------------------------------------------------------------------------
 
-static bool same_map(const struct string_map *a, const struct string_map *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++) {
-		const char *value = string_map_get(b, a->entries[i].key);
-		if (!value || !same_text(value, a->entries[i].value))
-			return false;
-	}
-	return true;
-}
-
 static bool is_finished(const struct core_v1_pod *pod)
 {
-	return same_text(pod->status.phase, "Failed") || same_text(pod->status.phase, "Succeeded");
+	return text_equal(pod->status.phase, "Failed") || text_equal(pod->status.phase, "Succeeded");
 }
 
 static bool same_addresses(const struct core_v1_pod *a, const struct core_v1_pod *b)
 {
-	if (!same_text(a->status.pod_ip, b->status.pod_ip) || a->status.pod_ips.count != b->status.pod_ips.count)
+	if (!text_equal(a->status.pod_ip, b->status.pod_ip) || a->status.pod_ips.count != b->status.pod_ips.count)
 		return false;
 	for (size_t i = 0; i < a->status.pod_ips.count; i++)
-		if (!same_text(a->status.pod_ips.items[i].ip, b->status.pod_ips.items[i].ip))
+		if (!text_equal(a->status.pod_ips.items[i].ip, b->status.pod_ips.items[i].ip))
 			return false;
 	return true;
 }
 
 static bool is_same_endpoint(const struct core_v1_pod *a, const struct core_v1_pod *b)
 {
-	return same_text(a->metadata.uid, b->metadata.uid) && same_addresses(a, b) &&
+	return text_equal(a->metadata.uid, b->metadata.uid) && same_addresses(a, b) &&
 	       pod_is_ready(a) == pod_is_ready(b) && is_finished(a) == is_finished(b) &&
 	       !a->metadata.deletion_timestamp == !b->metadata.deletion_timestamp &&
-	       same_text(a->spec.node_name, b->spec.node_name) && same_text(a->spec.hostname, b->spec.hostname) &&
-	       same_text(a->spec.subdomain, b->spec.subdomain) && same_map(&a->metadata.labels, &b->metadata.labels);
+	       text_equal(a->spec.node_name, b->spec.node_name) && text_equal(a->spec.hostname, b->spec.hostname) &&
+	       text_equal(a->spec.subdomain, b->spec.subdomain) &&
+	       string_map_equal(&a->metadata.labels, &b->metadata.labels);
 }
 
 void service_enqueue_of_pod(struct controller *controller, const struct informer *services,
@@ -143,12 +128,12 @@ static bool find_named_port(const struct core_v1_container_array *containers, bo
 {
 	for (size_t c = 0; c < containers->count; c++) {
 		const struct core_v1_container *container = &containers->items[c];
-		if (restartable_only && !same_text(container->restart_policy, "Always"))
+		if (restartable_only && !text_equal(container->restart_policy, "Always"))
 			continue;
 		for (size_t p = 0; p < container->ports.count; p++) {
 			const struct core_v1_container_port *port = &container->ports.items[p];
 			const char *own_protocol = port->protocol && *port->protocol ? port->protocol : "TCP";
-			if (!same_text(port->name, name) || strcmp(own_protocol, protocol) != 0)
+			if (!text_equal(port->name, name) || strcmp(own_protocol, protocol) != 0)
 				continue;
 			*ret_number = port->container_port;
 			return true;
@@ -172,7 +157,7 @@ bool pod_target_port(const struct core_v1_pod *pod, const struct core_v1_service
 const char *pod_hostname_in(const struct core_v1_pod *pod, const struct core_v1_service *service)
 {
 	const char *hostname = pod->spec.hostname;
-	return hostname && *hostname && same_text(pod->spec.subdomain, service->metadata.name) ? hostname : NULL;
+	return hostname && *hostname && text_equal(pod->spec.subdomain, service->metadata.name) ? hostname : NULL;
 }
 
 const struct core_v1_object_reference *pod_reference(struct arena *arena, const struct core_v1_pod *pod)

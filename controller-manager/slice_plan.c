@@ -12,11 +12,7 @@
 #include "api/discovery_v1.h"
 #include "common/api/view.h"
 #include "common/base/hashmap.h"
-
-static bool same_text(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "") == 0;
-}
+#include "common/base/text.h"
 
 static bool same_bool(const bool *a, const bool *b)
 {
@@ -33,13 +29,13 @@ bool endpoints_equal(const struct discovery_v1_endpoint *a, const struct discove
 	if (a->addresses.count != b->addresses.count)
 		return false;
 	for (size_t i = 0; i < a->addresses.count; i++)
-		if (!same_text(a->addresses.items[i], b->addresses.items[i]))
+		if (!text_equal(a->addresses.items[i], b->addresses.items[i]))
 			return false;
 	return same_bool(a->conditions.ready, b->conditions.ready) &&
 	       same_bool(a->conditions.serving, b->conditions.serving) &&
-	       same_bool(a->conditions.terminating, b->conditions.terminating) && same_text(a->hostname, b->hostname) &&
-	       same_text(a->node_name, b->node_name) && same_text(a->zone, b->zone) &&
-	       same_text(target_uid(a), target_uid(b));
+	       same_bool(a->conditions.terminating, b->conditions.terminating) &&
+	       text_equal(a->hostname, b->hostname) && text_equal(a->node_name, b->node_name) &&
+	       text_equal(a->zone, b->zone) && text_equal(target_uid(a), target_uid(b));
 }
 
 // An endpoint is the same one while its address and its pod are.

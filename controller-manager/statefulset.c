@@ -18,6 +18,7 @@
 #include "common/api/selector.h"
 #include "common/api/view.h"
 #include "common/base/memory.h"
+#include "common/base/text.h"
 #include "common/io/loop.h"
 #include "controller-manager/controllers.h"
 #include "controller-manager/ownership.h"
@@ -253,11 +254,6 @@ static struct stateful_counts count_all(struct stateful_sync *sync)
 	return counts;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
 static void update_status(struct stateful_sync *sync)
 {
 	const struct apps_v1_stateful_set_status *status = &sync->set->status;
@@ -265,8 +261,8 @@ static void update_status(struct stateful_sync *sync)
 	if (status->replicas == counts.replicas && status->ready_replicas == counts.ready &&
 	    status->available_replicas == counts.available && status->current_replicas == counts.current &&
 	    status->updated_replicas == counts.updated &&
-	    same_text(status->current_revision, counts.current_revision) &&
-	    same_text(status->update_revision, sync->update->name) &&
+	    text_equal(status->current_revision, counts.current_revision) &&
+	    text_equal(status->update_revision, sync->update->name) &&
 	    status->observed_generation == sync->set->metadata.generation)
 		return;
 	struct arena *arena = sync->arena;

@@ -16,6 +16,7 @@
 #include "api/core_v1.h"
 #include "api/discovery_v1.h"
 #include "common/base/memory.h"
+#include "common/base/text.h"
 
 struct endpoint {
 	struct rule_address address;
@@ -51,11 +52,6 @@ static bool needs_proxying(const struct core_v1_service *service)
 	return !string_map_get(&service->metadata.labels, "service.kubernetes.io/service-proxy-name");
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
 static void endpoint_add(struct endpoint_array *array, const struct endpoint *endpoint)
 {
 	if (array->count == array->capacity) {
@@ -83,7 +79,7 @@ static void collect_slice(const struct discovery_v1_endpoint_slice *slice, const
 {
 	for (size_t p = 0; p < slice->ports.count; p++) {
 		const struct discovery_v1_endpoint_port *slice_port = &slice->ports.items[p];
-		if (!slice_port->port || !same_text(slice_port->name, port->name) ||
+		if (!slice_port->port || !text_equal(slice_port->name, port->name) ||
 		    protocol_number(slice_port->protocol) != protocol_number(port->protocol))
 			continue;
 		for (size_t e = 0; e < slice->endpoints.count; e++) {
@@ -120,7 +116,7 @@ static void collect(const struct discovery_v1_endpoint_slice *const *slices, siz
 {
 	for (int terminating = 0; terminating < 2 && !found->count; terminating++)
 		for (size_t i = 0; i < slice_count; i++)
-			if (same_text(slices[i]->address_type, ipv6 ? "IPv6" : "IPv4"))
+			if (text_equal(slices[i]->address_type, ipv6 ? "IPv6" : "IPv4"))
 				collect_slice(slices[i], port, terminating, found);
 	sort_unique(found);
 }
