@@ -21,14 +21,14 @@ enum command_group {
 
 struct command {
 	const char *name;
-	const char *const *aliases; // NULL-terminated; NULL = none
-	enum command_group group;   // of root commands
-	const char *summary;        // one line
-	const char *usage;          // what follows the command's path in the usage line
-	const char *details;        // paragraphs of help, NULL = the summary
-	const char *examples;       // NULL = none; %s stands nowhere: written with "ctl"
-	const struct option *options;            // ends at a {0} row; NULL = none
-	const struct command *const *children;   // NULL-terminated; NULL = none
+	const char *const *aliases;            // NULL-terminated; NULL = none
+	enum command_group group;              // of root commands
+	const char *summary;                   // one line
+	const char *usage;                     // what follows the command's path in the usage line
+	const char *details;                   // paragraphs of help, NULL = the summary
+	const char *examples;                  // NULL = none; %s stands nowhere: written with "ctl"
+	const struct option *options;          // ends at a {0} row; NULL = none
+	const struct command *const *children; // NULL-terminated; NULL = none
 	// Positional arguments only; returns the exit code. NULL: needs a child.
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 };

@@ -19,9 +19,9 @@ static const struct {
 	const char *list;
 	const char *inner;
 } sections[] = {
-	[CONFIG_CLUSTERS] = {"clusters", "cluster"},
-	[CONFIG_CONTEXTS] = {"contexts", "context"},
-	[CONFIG_USERS] = {"users", "user"},
+        [CONFIG_CLUSTERS] = {"clusters", "cluster"},
+        [CONFIG_CONTEXTS] = {"contexts", "context"},
+        [CONFIG_USERS] = {"users", "user"},
 };
 
 const char *config_section_list(enum config_section section)
@@ -114,7 +114,8 @@ bool config_file_write(struct ctl *ctl, const char *path, struct json *document)
 	struct err err = ERR_INIT;
 	const char *folder = dirname(arena_strdup(ctl->arena, path));
 	yaml_write(&text, document);
-	if (file_make_folders(folder, 0750, &err) == 0 && file_write_atomic(path, text.data, text.length, 0600, &err) == 0)
+	if (file_make_folders(folder, 0750, &err) == 0 &&
+	    file_write_atomic(path, text.data, text.length, 0600, &err) == 0)
 		return true;
 	report_err(ctl, &err);
 	return false;
@@ -124,7 +125,7 @@ bool config_file_write(struct ctl *ctl, const char *path, struct json *document)
 
 static struct json *find_item(const struct json *document, enum config_section section, const char *name)
 {
-	json_for_each_item(item, json_get(document, sections[section].list)) {
+	json_for_each_item (item, json_get(document, sections[section].list)) {
 		const char *own = json_get_text(item, "name");
 		if (own && strcmp(own, name) == 0)
 			return item;

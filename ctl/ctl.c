@@ -50,7 +50,7 @@ static const struct option *find_row(const struct option *rows, const char *argu
 {
 	for (; rows && rows->name; rows++) {
 		if (argument[1] == '-' ? strcmp(rows->name, argument + 2) == 0
-				       : rows->letter == argument[1] && !argument[2])
+		                       : rows->letter == argument[1] && !argument[2])
 			return rows;
 	}
 	return NULL;
@@ -111,9 +111,9 @@ static const struct command *find_command(struct ctl *ctl, int *argc, char **arg
 
 // Flags whose value may be left out, and what they then mean.
 static const char *const bare_flags[][2] = {
-	{"--dry-run", "--dry-run=unchanged"},
-	{"--validate", "--validate=strict"},
-	{"--cascade", "--cascade=background"},
+        {"--dry-run", "--dry-run=unchanged"},
+        {"--validate", "--validate=strict"},
+        {"--cascade", "--cascade=background"},
 };
 
 static void complete_bare_flags(int argc, char **argv)
@@ -158,9 +158,9 @@ static int report_flag_error(struct ctl *ctl, const char *message)
 static void apply_verbosity(void)
 {
 	const struct logging_options logging = {
-		.verbosity = global_options.verbosity,
-		.vmodule = global_options.vmodule ? global_options.vmodule : "",
-		.format = "text",
+	        .verbosity = global_options.verbosity,
+	        .vmodule = global_options.vmodule ? global_options.vmodule : "",
+	        .format = "text",
 	};
 	struct err err = ERR_INIT;
 	(void)logging_options_apply(&logging, &err);
@@ -172,8 +172,8 @@ static int check_timeout(struct ctl *ctl)
 	if (global_options_request_timeout(&global_options, &timeout_ns))
 		return EXIT_OK;
 	return report(ctl,
-		      "Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a "
-		      "corresponding time unit (e.g. 1s | 2m | 3h)");
+	              "Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a "
+	              "corresponding time unit (e.g. 1s | 2m | 3h)");
 }
 
 // --- running -------------------------------------------------------------------------------
@@ -240,11 +240,11 @@ static const char *program_name(const char *path)
 int ctl_main(int argc, char **argv, FILE *out, FILE *err)
 {
 	struct ctl ctl = {
-		.program = program_name(argv[0]),
-		.out = out,
-		.err = err,
-		.arena = arena_new(64 * 1024),
-		.global = &global_options,
+	        .program = program_name(argv[0]),
+	        .out = out,
+	        .err = err,
+	        .arena = arena_new(64 * 1024),
+	        .global = &global_options,
 	};
 	int code = run(&ctl, argc, argv);
 	fflush(out);
@@ -263,13 +263,13 @@ static void apply_flags(const struct global_options *global, struct client_confi
 		const char **target;
 		const char **cleared; // what the flag takes the place of
 	} rows[] = {
-		{global->token, &config->bearer_token, &config->bearer_token_file},
-		{global->certificate_authority, &config->ca_file, &config->ca_data},
-		{global->client_certificate, &config->certificate_file, &config->certificate_data},
-		{global->client_key, &config->private_key_file, &config->private_key_data},
-		{global->tls_server_name, &config->tls_server_name, NULL},
-		{global->as, &config->as_user, NULL},
-		{global->as_uid, &config->as_uid, NULL},
+	        {global->token, &config->bearer_token, &config->bearer_token_file},
+	        {global->certificate_authority, &config->ca_file, &config->ca_data},
+	        {global->client_certificate, &config->certificate_file, &config->certificate_data},
+	        {global->client_key, &config->private_key_file, &config->private_key_data},
+	        {global->tls_server_name, &config->tls_server_name, NULL},
+	        {global->as, &config->as_user, NULL},
+	        {global->as_uid, &config->as_uid, NULL},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (!rows[i].flag)
@@ -309,12 +309,12 @@ bool ctl_load_config(struct ctl *ctl)
 		return false;
 	const struct global_options *global = ctl->global;
 	const struct kubeconfig_overrides overrides = {
-		.path = global->kubeconfig,
-		.context = global->context,
-		.cluster = global->cluster,
-		.user = global->user,
-		.server = global->server,
-		.namespace_name = global->namespace_name,
+	        .path = global->kubeconfig,
+	        .context = global->context,
+	        .cluster = global->cluster,
+	        .user = global->user,
+	        .server = global->server,
+	        .namespace_name = global->namespace_name,
 	};
 	struct err err = ERR_INIT;
 	if (kubeconfig_load(ctl->arena, &overrides, &ctl->config, &err) < 0) {
@@ -324,8 +324,8 @@ bool ctl_load_config(struct ctl *ctl)
 			return false;
 		}
 		ctl->config = (struct client_config){
-			.server = "http://localhost:8080",
-			.namespace_name = global->namespace_name ? global->namespace_name : "default",
+		        .server = "http://localhost:8080",
+		        .namespace_name = global->namespace_name ? global->namespace_name : "default",
 		};
 	}
 	if (!ctl->config.namespace_name || !ctl->config.namespace_name[0])

@@ -17,8 +17,8 @@ struct command;
 struct discovery;
 
 struct ctl {
-	const char *program;       // "ctl", or "kubectl" when called so: for texts
-	const char *command_path;  // "ctl rollout status"
+	const char *program;      // "ctl", or "kubectl" when called so: for texts
+	const char *command_path; // "ctl rollout status"
 	const struct command *command;
 	struct arena *arena;
 	FILE *out;
@@ -28,7 +28,7 @@ struct ctl {
 	struct client_config config;
 	bool config_loaded;
 	bool config_failed; // and reported
-	struct loop *loop; // NULL until the first call
+	struct loop *loop;  // NULL until the first call
 	struct rest_client *client;
 	struct discovery *discovery; // NULL until something built-in tables don't know is asked for
 	bool failed;                 // a problem was reported: the exit code is 1

@@ -28,7 +28,8 @@ int custom_columns_parse(struct arena *arena, const char *text, struct custom_co
 	for (char *part; (part = strsep(&rest, ","));) {
 		char *colon = strchr(part, ':');
 		if (!colon)
-			return err_set(err, ERR_INVALID, "unexpected custom-columns spec: %s, expected <header>:<json-path-expr>", part);
+			return err_set(err, ERR_INVALID,
+			               "unexpected custom-columns spec: %s, expected <header>:<json-path-expr>", part);
 		if (columns->count == MAX_COLUMNS)
 			return err_set(err, ERR_INVALID, "more than %d custom columns", MAX_COLUMNS);
 		*colon = '\0';
@@ -48,7 +49,8 @@ static char *next_word(char **line)
 	return **line ? strsep(line, " \t\r") : NULL;
 }
 
-int custom_columns_parse_file(struct arena *arena, const char *path, struct custom_columns **ret_columns, struct err *err)
+int custom_columns_parse_file(struct arena *arena, const char *path, struct custom_columns **ret_columns,
+                              struct err *err)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(TEMPLATE_MAX_BYTES);
 	if (file_read(path, &text, err) < 0)
@@ -69,7 +71,8 @@ int custom_columns_parse_file(struct arena *arena, const char *path, struct cust
 			break;
 	}
 	if (!columns->count)
-		return err_set(err, ERR_INVALID, "custom-columns file %s holds no line of headers and line of paths", path);
+		return err_set(err, ERR_INVALID, "custom-columns file %s holds no line of headers and line of paths",
+		               path);
 	*ret_columns = columns;
 	return 0;
 }
@@ -91,7 +94,7 @@ static void write_cell(struct arena *arena, struct jsonpath *path, const struct 
 }
 
 static void write_row(struct arena *arena, const struct custom_columns *columns, const struct json *object,
-		      struct strbuf *lines)
+                      struct strbuf *lines)
 {
 	for (size_t i = 0; i < columns->count; i++) {
 		if (i)
@@ -102,7 +105,7 @@ static void write_row(struct arena *arena, const struct custom_columns *columns,
 }
 
 void custom_columns_write(struct arena *arena, const struct custom_columns *columns, const struct json *object,
-			  bool headers, struct strbuf *out)
+                          bool headers, struct strbuf *out)
 {
 	AUTO_STRBUF struct strbuf lines = STRBUF_INIT(TABLE_MAX_BYTES);
 	const struct json *items = json_get(object, "items");
@@ -112,7 +115,7 @@ void custom_columns_write(struct arena *arena, const struct custom_columns *colu
 		strbuf_append_char(&lines, '\n');
 	if (!json_is(items, JSON_ARRAY))
 		write_row(arena, columns, object, &lines);
-	json_for_each_item(item, items)
+	json_for_each_item (item, items)
 		write_row(arena, columns, item, &lines);
 	struct tab_writer writer = TAB_WRITER_TABLE;
 	tab_writer_write(&writer, strbuf_text(&lines), out);

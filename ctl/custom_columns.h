@@ -10,10 +10,10 @@ struct custom_columns;
 
 // From "HEADER:path,…", or from a file's two lines (headers, paths).
 NODISCARD int custom_columns_parse(struct arena *arena, const char *text, struct custom_columns **ret_columns,
-				   struct err *err);
+                                   struct err *err);
 NODISCARD int custom_columns_parse_file(struct arena *arena, const char *path, struct custom_columns **ret_columns,
-					struct err *err);
+                                        struct err *err);
 
 // Appends the table of one object or of a List's items.
 void custom_columns_write(struct arena *arena, const struct custom_columns *columns, const struct json *object,
-			  bool headers, struct strbuf *out);
+                          bool headers, struct strbuf *out);

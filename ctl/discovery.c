@@ -12,19 +12,20 @@
 #include "ctl/ctl.h"
 #include "ctl/errors.h"
 
-#define DISCOVERY_ACCEPT                                                                     \
-	"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"              \
-	"application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,"         \
+#define DISCOVERY_ACCEPT                                                             \
+	"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"      \
+	"application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList," \
 	"application/json"
 
 enum { MAX_RESOURCES = 10000 };
 
-static const char *const verb_names[] = {"create", "get", "list", "watch", "update", "patch", "delete", "deletecollection"};
+static const char *const verb_names[] = {"create", "get",   "list",   "watch",
+                                         "update", "patch", "delete", "deletecollection"};
 
 static uint32_t read_verbs(const struct json *list)
 {
 	uint32_t verbs = 0;
-	json_for_each_item(verb, list)
+	json_for_each_item (verb, list)
 		for (size_t i = 0; i < ARRAY_SIZE(verb_names); i++)
 			if (json_text(verb) && strcmp(json_text(verb), verb_names[i]) == 0)
 				verbs |= 1u << i;
@@ -35,7 +36,7 @@ static const char *const *read_texts(struct arena *arena, const struct json *lis
 {
 	size_t count = 0;
 	const char **texts = ARENA_ARRAY(arena, const char *, (list ? list->length : 0) + 1);
-	json_for_each_item(item, list)
+	json_for_each_item (item, list)
 		if (json_text(item))
 			texts[count++] = json_text(item);
 	return texts;
@@ -62,7 +63,7 @@ struct reader {
 };
 
 static struct schema_resource *add_resource(struct reader *reader, const char *group, const char *version,
-					    const char *plural, const char *kind)
+                                            const char *plural, const char *kind)
 {
 	struct discovery *discovery = reader->discovery;
 	const struct schema_resource *known = schema_find_resource(group, version, plural);
@@ -85,13 +86,13 @@ static void add_group_version(struct reader *reader, const char *group, const ch
 	struct discovery *discovery = reader->discovery;
 	if (discovery->group_version_count < MAX_RESOURCES)
 		discovery->group_versions[discovery->group_version_count++] =
-			group[0] ? ctl_printf(reader->ctl, "%s/%s", group, version) : version;
+		        group[0] ? ctl_printf(reader->ctl, "%s/%s", group, version) : version;
 }
 
 // --- the aggregated form ------------------------------------------------------------------
 
 static void read_aggregated_resource(struct reader *reader, const char *group, const char *version,
-				     const struct json *entry)
+                                     const struct json *entry)
 {
 	struct arena *arena = reader->ctl->arena;
 	const char *plural = text_or(entry, "resource", "");
@@ -106,12 +107,12 @@ static void read_aggregated_resource(struct reader *reader, const char *group, c
 
 static void read_aggregated(struct reader *reader, const struct json *list)
 {
-	json_for_each_item(item, json_get(list, "items")) {
+	json_for_each_item (item, json_get(list, "items")) {
 		const char *group = text_or(json_get(item, "metadata"), "name", "");
-		json_for_each_item(entry, json_get(item, "versions")) {
+		json_for_each_item (entry, json_get(item, "versions")) {
 			const char *version = text_or(entry, "version", "");
 			add_group_version(reader, group, version);
-			json_for_each_item(resource, json_get(entry, "resources"))
+			json_for_each_item (resource, json_get(entry, "resources"))
 				read_aggregated_resource(reader, group, version, resource);
 		}
 	}
@@ -138,22 +139,22 @@ static void read_plain_version(struct reader *reader, const char *group, const c
 {
 	struct rest_response response;
 	const char *path = group[0] ? ctl_printf(reader->ctl, "/apis/%s/%s", group, version)
-				    : ctl_printf(reader->ctl, "/api/%s", version);
+	                            : ctl_printf(reader->ctl, "/api/%s", version);
 	const struct rest_request request = {.method = "GET", .path = path};
 	add_group_version(reader, group, version);
 	if (!ctl_call(reader->ctl, &request, &response))
 		return;
-	json_for_each_item(entry, json_get(response.object, "resources"))
+	json_for_each_item (entry, json_get(response.object, "resources"))
 		read_plain_resource(reader, group, version, entry);
 }
 
 static void read_plain(struct reader *reader, const struct json *document)
 {
-	json_for_each_item(version, json_get(document, "versions"))
+	json_for_each_item (version, json_get(document, "versions"))
 		if (json_text(version))
 			read_plain_version(reader, "", json_text(version));
-	json_for_each_item(group, json_get(document, "groups"))
-		json_for_each_item(version, json_get(group, "versions"))
+	json_for_each_item (group, json_get(document, "groups"))
+		json_for_each_item (version, json_get(group, "versions"))
 			read_plain_version(reader, text_or(group, "name", ""), text_or(version, "version", ""));
 }
 

@@ -75,8 +75,9 @@ int report_call_err(struct ctl *ctl, const struct err *err)
 		return EXIT_PROBLEM;
 	told = true;
 	if (strstr(err->message, "connection refused"))
-		fprintf(ctl->err, "The connection to the server %s was refused - did you specify the right host or port?\n",
-			server_address(ctl));
+		fprintf(ctl->err,
+		        "The connection to the server %s was refused - did you specify the right host or port?\n",
+		        server_address(ctl));
 	else
 		fprintf(ctl->err, "Unable to connect to the server: %s\n", transport_cause(err->message));
 	return EXIT_PROBLEM;
@@ -157,8 +158,8 @@ int report_response(struct ctl *ctl, const struct rest_response *response, const
 		return EXIT_PROBLEM;
 	}
 	if (strcmp(reason, "Unauthorized") == 0) {
-		fprintf(ctl->err, "error: You must be logged in to the server (%s%s%s)\n", doing ? doing : "", doing ? ": " : "",
-			doing ? message : reason);
+		fprintf(ctl->err, "error: You must be logged in to the server (%s%s%s)\n", doing ? doing : "",
+		        doing ? ": " : "", doing ? message : reason);
 		return EXIT_PROBLEM;
 	}
 	fprintf(ctl->err, reason[0] ? "Error from server (%s): " : "Error from server%s: ", reason);

@@ -53,7 +53,7 @@ struct exec_stream {
 	struct websocket socket;
 	struct strbuf head;
 	struct strbuf refusal;
-	int http_status; // 0 until the head is there
+	int http_status;      // 0 until the head is there
 	int64_t content_left; // of a refusal; -1 = until the connection closes
 	bool upgraded;
 	bool knows_close; // v5
@@ -225,7 +225,8 @@ static void on_websocket_close(void *context, uint16_t code, const char *reason)
 {
 	struct exec_stream *exec = context;
 	if (!exec->status_came && code != 1000 && code != 1005 && exec->err.code == ERR_NONE)
-		(void)err_set(&exec->err, ERR_IO, "error reading from error stream: websocket: close %u: %s", code, reason ? reason : "");
+		(void)err_set(&exec->err, ERR_IO, "error reading from error stream: websocket: close %u: %s", code,
+		              reason ? reason : "");
 	exec->done = true;
 }
 
@@ -244,13 +245,14 @@ static void on_connect(void *context)
 	AUTO_STRBUF struct strbuf request = STRBUF_INIT(1 << 20);
 	const struct client_config *config = &exec->ctl->config;
 	websocket_new_key(exec->key);
-	strbuf_printf(&request, "GET %s%s HTTP/1.1\r\n", exec->endpoint.base_path ? exec->endpoint.base_path : "", exec->options->path);
-	strbuf_printf(&request, strchr(exec->endpoint.host, ':') ? "Host: [%s]:%d\r\n" : "Host: %s:%d\r\n", exec->endpoint.host,
-		      exec->endpoint.port);
+	strbuf_printf(&request, "GET %s%s HTTP/1.1\r\n", exec->endpoint.base_path ? exec->endpoint.base_path : "",
+	              exec->options->path);
+	strbuf_printf(&request, strchr(exec->endpoint.host, ':') ? "Host: [%s]:%d\r\n" : "Host: %s:%d\r\n",
+	              exec->endpoint.host, exec->endpoint.port);
 	strbuf_printf(&request,
-		      "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-		      "Sec-WebSocket-Protocol: v5.channel.k8s.io, v4.channel.k8s.io\r\nSec-WebSocket-Key: %s\r\n",
-		      exec->key);
+	              "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+	              "Sec-WebSocket-Protocol: v5.channel.k8s.io, v4.channel.k8s.io\r\nSec-WebSocket-Key: %s\r\n",
+	              exec->key);
 	if (exec->endpoint.authorization)
 		strbuf_printf(&request, "Authorization: %s\r\n", exec->endpoint.authorization);
 	if (config->as_user)
@@ -366,7 +368,7 @@ static void on_close(void *context, const struct err *err)
 
 static const char *exit_code_cause(const struct json *status)
 {
-	json_for_each_item(cause, json_path(status, "details", "causes")) {
+	json_for_each_item (cause, json_path(status, "details", "causes")) {
 		const char *reason = json_get_text(cause, "reason");
 		if (reason && strcmp(reason, "ExitCode") == 0)
 			return json_get_text(cause, "message");
@@ -395,15 +397,18 @@ static int judge_refusal(struct exec_stream *exec)
 {
 	struct ctl *ctl = exec->ctl;
 	struct rest_response response = {
-		.http_status = exec->http_status,
-		.body = strbuf_text(&exec->refusal),
-		.body_length = exec->refusal.length,
+	        .http_status = exec->http_status,
+	        .body = strbuf_text(&exec->refusal),
+	        .body_length = exec->refusal.length,
 	};
 	if (json_parse(ctl->arena, response.body, response.body_length, NULL, &response.object, NULL) < 0)
 		response.object = NULL;
 	const char *message = json_get_text(response.object, "message");
-	(void)err_set(&response.err, err_code_from_status(json_get_text(response.object, "reason"), exec->http_status), "%s",
-		      message ? message : response.body_length ? response.body : "unable to upgrade connection");
+	(void)err_set(&response.err, err_code_from_status(json_get_text(response.object, "reason"), exec->http_status),
+	              "%s",
+	              message                ? message
+	              : response.body_length ? response.body
+	                                     : "unable to upgrade connection");
 	return report_response(ctl, &response, NULL);
 }
 
@@ -433,11 +438,11 @@ static void finish(struct exec_stream *exec)
 int exec_stream_run(struct ctl *ctl, const struct exec_stream_options *options)
 {
 	struct exec_stream exec = {
-		.ctl = ctl,
-		.options = options,
-		.head = STRBUF_INIT(MAX_HEAD_BYTES),
-		.refusal = STRBUF_INIT(MAX_REFUSAL_BYTES),
-		.status = STRBUF_INIT(MAX_REFUSAL_BYTES),
+	        .ctl = ctl,
+	        .options = options,
+	        .head = STRBUF_INIT(MAX_HEAD_BYTES),
+	        .refusal = STRBUF_INIT(MAX_REFUSAL_BYTES),
+	        .status = STRBUF_INIT(MAX_REFUSAL_BYTES),
 	};
 	if (!ctl_connect(ctl))
 		return EXIT_PROBLEM;
@@ -449,12 +454,12 @@ int exec_stream_run(struct ctl *ctl, const struct exec_stream_options *options)
 	exec.socket.send = on_websocket_send;
 	exec.socket.context = &exec;
 	const struct stream_config config = {
-		.host = exec.endpoint.host,
-		.port = exec.endpoint.port,
-		.tls = exec.endpoint.tls,
-		.server_name = ctl->config.tls_server_name,
-		.callbacks = {.on_connect = on_connect, .on_data = on_data, .on_drain = on_drain, .on_close = on_close},
-		.context = &exec,
+	        .host = exec.endpoint.host,
+	        .port = exec.endpoint.port,
+	        .tls = exec.endpoint.tls,
+	        .server_name = ctl->config.tls_server_name,
+	        .callbacks = {.on_connect = on_connect, .on_data = on_data, .on_drain = on_drain, .on_close = on_close},
+	        .context = &exec,
 	};
 	fflush(ctl->out);
 	fflush(ctl->err);

@@ -11,18 +11,12 @@ enum {
 // --- types -------------------------------------------------------------------------------
 
 static const char *const scalar_names[SCHEMA_KIND_COUNT_] = {
-	[SCHEMA_STRING] = "string",
-	[SCHEMA_INT32] = "integer",
-	[SCHEMA_INT64] = "integer",
-	[SCHEMA_BOOL] = "boolean",
-	[SCHEMA_DOUBLE] = "number",
-	[SCHEMA_BYTES] = "string",
-	[SCHEMA_QUANTITY] = "Quantity",
-	[SCHEMA_INT_OR_STRING] = "IntOrString",
-	[SCHEMA_TIME] = "string",
-	[SCHEMA_MICRO_TIME] = "string",
-	[SCHEMA_DURATION] = "string",
-	[SCHEMA_RAW] = "Object",
+        [SCHEMA_STRING] = "string",     [SCHEMA_INT32] = "integer",
+        [SCHEMA_INT64] = "integer",     [SCHEMA_BOOL] = "boolean",
+        [SCHEMA_DOUBLE] = "number",     [SCHEMA_BYTES] = "string",
+        [SCHEMA_QUANTITY] = "Quantity", [SCHEMA_INT_OR_STRING] = "IntOrString",
+        [SCHEMA_TIME] = "string",       [SCHEMA_MICRO_TIME] = "string",
+        [SCHEMA_DURATION] = "string",   [SCHEMA_RAW] = "Object",
 };
 
 static void write_type(const struct schema_type *type, struct strbuf *out)
@@ -158,7 +152,8 @@ static const struct schema_field *find_field(const struct schema_type *type, con
 	return field;
 }
 
-int explain_write(const struct schema_resource *resource, const char *path, bool recursive, struct strbuf *out, struct err *err)
+int explain_write(const struct schema_resource *resource, const char *path, bool recursive, struct strbuf *out,
+                  struct err *err)
 {
 	const struct schema_type *type = resource->type;
 	const char *doc = resource->doc;

@@ -10,5 +10,5 @@
 
 // `path`: the fields behind the type ("spec.containers"), "" for the kind itself. What could be
 // written before a field turned out not to exist stands in `out`.
-NODISCARD int explain_write(const struct schema_resource *resource, const char *path, bool recursive, struct strbuf *out,
-			    struct err *err);
+NODISCARD int explain_write(const struct schema_resource *resource, const char *path, bool recursive,
+                            struct strbuf *out, struct err *err);

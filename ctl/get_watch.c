@@ -57,9 +57,9 @@ static void print(struct watcher *watcher, const struct json *object, const char
 static void on_event(void *context, enum watch_event_type type, const struct json *object)
 {
 	static const char *const names[] = {
-		[WATCH_ADDED] = "ADDED",
-		[WATCH_MODIFIED] = "MODIFIED",
-		[WATCH_DELETED] = "DELETED",
+	        [WATCH_ADDED] = "ADDED",
+	        [WATCH_MODIFIED] = "MODIFIED",
+	        [WATCH_DELETED] = "DELETED",
 	};
 	if (type <= WATCH_DELETED)
 		print(context, object, names[type]);
@@ -78,7 +78,7 @@ static void print_first(struct watcher *watcher, const struct json *list)
 		print(watcher, list, "ADDED");
 		return;
 	}
-	json_for_each_item(item, json_get(list, "items"))
+	json_for_each_item (item, json_get(list, "items"))
 		print(watcher, item, "ADDED");
 }
 
@@ -97,11 +97,11 @@ int get_watch(struct ctl *ctl, const struct target *target, const struct get_wat
 	if (!options->watch_only)
 		print_first(&watcher, response.object);
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = target->resource,
-		.namespace_name = target->namespace_name,
-		.query = query,
-		.accept = accept,
+	        .method = "GET",
+	        .resource = target->resource,
+	        .namespace_name = target->namespace_name,
+	        .query = query,
+	        .accept = accept,
 	};
 	rest_watch(ctl->client, &request, object_resource_version(response.object), &callbacks, &watcher);
 	while (!watcher.ended)

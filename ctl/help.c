@@ -19,14 +19,14 @@ enum {
 };
 
 static const char *const group_titles[COMMAND_GROUP_COUNT_] = {
-	[COMMAND_BASIC_BEGINNER] = "Basic Commands (Beginner):",
-	[COMMAND_BASIC_INTERMEDIATE] = "Basic Commands (Intermediate):",
-	[COMMAND_DEPLOY] = "Deploy Commands:",
-	[COMMAND_CLUSTER] = "Cluster Management Commands:",
-	[COMMAND_TROUBLESHOOTING] = "Troubleshooting and Debugging Commands:",
-	[COMMAND_ADVANCED] = "Advanced Commands:",
-	[COMMAND_SETTINGS] = "Settings Commands:",
-	[COMMAND_OTHER] = "Other Commands:",
+        [COMMAND_BASIC_BEGINNER] = "Basic Commands (Beginner):",
+        [COMMAND_BASIC_INTERMEDIATE] = "Basic Commands (Intermediate):",
+        [COMMAND_DEPLOY] = "Deploy Commands:",
+        [COMMAND_CLUSTER] = "Cluster Management Commands:",
+        [COMMAND_TROUBLESHOOTING] = "Troubleshooting and Debugging Commands:",
+        [COMMAND_ADVANCED] = "Advanced Commands:",
+        [COMMAND_SETTINGS] = "Settings Commands:",
+        [COMMAND_OTHER] = "Other Commands:",
 };
 
 void help_root(FILE *out, const char *program)
@@ -40,7 +40,8 @@ void help_root(FILE *out, const char *program)
 	}
 	fprintf(out, "\nUsage:\n  %s [flags] [options]\n\n", program);
 	fprintf(out, "Use \"%s <command> --help\" for more information about a given command.\n", program);
-	fprintf(out, "Use \"%s options\" for a list of global command-line options (applies to all commands).\n", program);
+	fprintf(out, "Use \"%s options\" for a list of global command-line options (applies to all commands).\n",
+	        program);
 }
 
 static void write_options(FILE *out, const struct option *options)
@@ -74,10 +75,12 @@ void help_command(FILE *out, const char *program, const char *path, const struct
 	if (command->options && command->options->name)
 		write_options(out, command->options);
 	fprintf(out, "Usage:\n  %s%s%s%s\n\n", path, command->usage && command->usage[0] ? " " : "",
-		command->usage ? command->usage : "", command->children && !command->run ? " SUBCOMMAND [options]" : " [options]");
+	        command->usage ? command->usage : "",
+	        command->children && !command->run ? " SUBCOMMAND [options]" : " [options]");
 	if (command->children)
 		fprintf(out, "Use \"%s <command> --help\" for more information about a given command.\n", path);
-	fprintf(out, "Use \"%s options\" for a list of global command-line options (applies to all commands).\n", program);
+	fprintf(out, "Use \"%s options\" for a list of global command-line options (applies to all commands).\n",
+	        program);
 }
 
 static unsigned smallest(unsigned a, unsigned b, unsigned c)

@@ -29,8 +29,8 @@ enum step_type {
 struct step {
 	enum step_type type;
 	struct step *next;
-	const char *name;             // STEP_FIELD
-	int64_t start, end, stride;   // STEP_SLICE
+	const char *name;           // STEP_FIELD
+	int64_t start, end, stride; // STEP_SLICE
 	bool has_start, has_end, is_index;
 	struct step *alternatives[32]; // STEP_UNION: one-step lists
 	size_t alternative_count;
@@ -39,7 +39,7 @@ struct step {
 };
 
 struct operand {
-	struct step *steps;         // or
+	struct step *steps; // or
 	const struct json *literal;
 };
 
@@ -243,9 +243,9 @@ static struct step *parse_filter(struct parser *parser)
 		return parse_error(parser, "a filter begins with ?(");
 	parser->at++;
 	step->left = parse_operand(parser);
-	for (size_t i = 0; !step->operator && i < ARRAY_SIZE(operators); i++)
+	for (size_t i = 0; !step->operator&& i<ARRAY_SIZE(operators); i++)
 		if (looking_at(parser, operators[i]))
-			step->operator = operators[i];
+			step->operator= operators[i];
 	if (step->operator) {
 		parser->at += strlen(step->operator);
 		step->right = parse_operand(parser);
@@ -299,7 +299,8 @@ static struct step *parse_step(struct parser *parser, bool is_first)
 		return parse_brackets(parser);
 	if (looking_at(parser, ".")) {
 		parser->at++;
-		if (parser->at == parser->end || *parser->at == '[' || *parser->at == '}' || isspace((unsigned char)*parser->at))
+		if (parser->at == parser->end || *parser->at == '[' || *parser->at == '}' ||
+		    isspace((unsigned char)*parser->at))
 			return new_step(parser, STEP_CURRENT);
 		return parse_field(parser);
 	}
@@ -438,7 +439,9 @@ int jsonpath_parse_relaxed(struct arena *arena, const char *text, struct jsonpat
 		length -= 2;
 	}
 	if (!length || strpbrk(text, "{}"))
-		return err_set(err, ERR_PARSE, "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{name1.name2}' or '{.name1.name2}'");
+		return err_set(err, ERR_PARSE,
+		               "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{name1.name2}' "
+		               "or '{.name1.name2}'");
 	const char *dot = text[0] == '.' || text[0] == '[' || text[0] == '$' || text[0] == '@' ? "" : ".";
 	return jsonpath_parse(arena, arena_printf(arena, "{%s%s}", dot, text), ret_path, err);
 }
@@ -463,8 +466,9 @@ static void values_add(struct evaluation *evaluation, struct values *values, con
 		return;
 	if (values->count == values->capacity) {
 		size_t capacity = values->capacity ? values->capacity * 2 : 8;
-		values->items = arena_realloc(evaluation->arena, values->items, values->capacity * sizeof(*values->items),
-					      capacity * sizeof(*values->items));
+		values->items =
+		        arena_realloc(evaluation->arena, values->items, values->capacity * sizeof(*values->items),
+		                      capacity * sizeof(*values->items));
 		values->capacity = capacity;
 	}
 	values->items[values->count++] = value;
@@ -474,23 +478,23 @@ static struct values evaluate(struct evaluation *evaluation, const struct step *
 
 static void take_children(struct evaluation *evaluation, const struct json *value, struct values *out)
 {
-	json_for_each_item(item, value)
+	json_for_each_item (item, value)
 		values_add(evaluation, out, item);
-	json_for_each_member(member, value)
+	json_for_each_member (member, value)
 		values_add(evaluation, out, member->value);
 }
 
 static void take_descendants(struct evaluation *evaluation, const struct json *value, struct values *out)
 {
 	values_add(evaluation, out, value);
-	json_for_each_item(item, value)
+	json_for_each_item (item, value)
 		take_descendants(evaluation, item, out);
-	json_for_each_member(member, value)
+	json_for_each_member (member, value)
 		take_descendants(evaluation, member->value, out);
 }
 
 static void take_slice(struct evaluation *evaluation, const struct step *step, const struct json *value,
-		       struct values *out)
+                       struct values *out)
 {
 	if (!json_is(value, JSON_ARRAY))
 		return;
@@ -545,14 +549,14 @@ static bool order_satisfies(int order, const char *operator)
 	case '!':
 		return order != 0;
 	case '<':
-		return operator[1] ? order <= 0 : order < 0;
+		return operator[1] ? order <= 0 : order<0;
 	default:
-		return operator[1] ? order >= 0 : order > 0;
+		return operator[1] ? order >= 0 : order> 0;
 	}
 }
 
 static const struct json *operand_value(struct evaluation *evaluation, const struct operand *operand,
-					const struct json *current)
+                                        const struct json *current)
 {
 	if (operand->literal)
 		return operand->literal;
@@ -576,7 +580,7 @@ static bool passes(struct evaluation *evaluation, const struct step *step, const
 }
 
 static void apply_step(struct evaluation *evaluation, const struct step *step, const struct json *value,
-		       struct values *out)
+                       struct values *out)
 {
 	const struct json *member;
 	switch (step->type) {
@@ -597,7 +601,7 @@ static void apply_step(struct evaluation *evaluation, const struct step *step, c
 		take_descendants(evaluation, value, out);
 		break;
 	case STEP_FILTER:
-		json_for_each_item(item, value)
+		json_for_each_item (item, value)
 			if (passes(evaluation, step, item))
 				values_add(evaluation, out, item);
 		break;
@@ -641,7 +645,7 @@ void jsonpath_write_value(struct strbuf *out, const struct json *value)
 }
 
 static void write_nodes(struct evaluation *evaluation, const struct node *nodes, const struct json *current,
-			struct strbuf *out)
+                        struct strbuf *out)
 {
 	for (const struct node *node = nodes; node; node = node->next) {
 		if (node->type == NODE_TEXT) {
@@ -662,7 +666,7 @@ static void write_nodes(struct evaluation *evaluation, const struct node *nodes,
 }
 
 int jsonpath_write(struct arena *arena, const struct jsonpath *path, const struct json *object, bool allow_missing,
-		   struct strbuf *out, struct err *err)
+                   struct strbuf *out, struct err *err)
 {
 	struct evaluation evaluation = {.arena = arena, .root = object, .allow_missing = allow_missing};
 	write_nodes(&evaluation, path->nodes, object, out);
@@ -672,7 +676,7 @@ int jsonpath_write(struct arena *arena, const struct jsonpath *path, const struc
 }
 
 const struct json **jsonpath_find(struct arena *arena, const struct jsonpath *path, const struct json *object,
-				  size_t *ret_count)
+                                  size_t *ret_count)
 {
 	struct evaluation evaluation = {.arena = arena, .root = object, .allow_missing = true};
 	const struct node *node = path->nodes;

@@ -14,16 +14,17 @@ struct jsonpath;
 NODISCARD int jsonpath_parse(struct arena *arena, const char *text, struct jsonpath **ret_path, struct err *err);
 
 // One expression with or without its braces and leading dot, as --sort-by, --for=jsonpath and custom columns take it.
-NODISCARD int jsonpath_parse_relaxed(struct arena *arena, const char *text, struct jsonpath **ret_path, struct err *err);
+NODISCARD int jsonpath_parse_relaxed(struct arena *arena, const char *text, struct jsonpath **ret_path,
+                                     struct err *err);
 
 // Appends what the template gives for the object. A missing field gives nothing, or, when
 // missing ones aren't allowed, the error "NAME is not found".
 NODISCARD int jsonpath_write(struct arena *arena, const struct jsonpath *path, const struct json *object,
-			     bool allow_missing, struct strbuf *out, struct err *err);
+                             bool allow_missing, struct strbuf *out, struct err *err);
 
 // The values that the first expression finds, in the arena.
 const struct json **jsonpath_find(struct arena *arena, const struct jsonpath *path, const struct json *object,
-				  size_t *ret_count);
+                                  size_t *ret_count);
 
 // A value as a template prints it: texts without quotes, everything else as JSON.
 void jsonpath_write_value(struct strbuf *out, const struct json *value);

@@ -26,18 +26,18 @@ static const char *canonical_text(struct ctl *ctl, struct json *object)
 void last_applied_set(struct ctl *ctl, struct json *object)
 {
 	struct json *copy = json_clone(ctl->arena, object);
-	struct json *copied = json_ensure_object(ctl->arena, json_ensure_object(ctl->arena, copy, "metadata"), "annotations");
+	struct json *copied =
+	        json_ensure_object(ctl->arena, json_ensure_object(ctl->arena, copy, "metadata"), "annotations");
 	json_remove(copied, LAST_APPLIED_ANNOTATION);
 	struct json *annotations =
-		json_ensure_object(ctl->arena, json_ensure_object(ctl->arena, object, "metadata"), "annotations");
+	        json_ensure_object(ctl->arena, json_ensure_object(ctl->arena, object, "metadata"), "annotations");
 	json_set_text(ctl->arena, annotations, LAST_APPLIED_ANNOTATION, canonical_text(ctl, copy));
 }
 
 struct json *last_applied_get(struct ctl *ctl, const struct json *object)
 {
 	struct json *value = json_path(object, "metadata", "annotations", LAST_APPLIED_ANNOTATION), *parsed;
-	if (!json_is(value, JSON_STRING) ||
-	    json_parse(ctl->arena, value->text, value->length, NULL, &parsed, NULL) < 0)
+	if (!json_is(value, JSON_STRING) || json_parse(ctl->arena, value->text, value->length, NULL, &parsed, NULL) < 0)
 		return NULL;
 	return parsed;
 }

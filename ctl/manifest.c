@@ -38,7 +38,7 @@ void target_list_add(struct arena *arena, struct target_list *list, const struct
 	if (list->count == list->capacity) {
 		size_t capacity = list->capacity ? list->capacity * 2 : 16;
 		list->items = arena_realloc(arena, list->items, list->capacity * sizeof(*list->items),
-					    capacity * sizeof(*list->items));
+		                            capacity * sizeof(*list->items));
 		list->capacity = capacity;
 	}
 	list->items[list->count++] = *target;
@@ -55,7 +55,8 @@ static const char *shown(struct ctl *ctl, const struct json *object)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(MAX_FILE_BYTES);
 	json_write(&text, object);
-	return arena_strndup(ctl->arena, strbuf_text(&text), text.length > SHOWN_OBJECT_BYTES ? SHOWN_OBJECT_BYTES : text.length);
+	return arena_strndup(ctl->arena, strbuf_text(&text),
+	                     text.length > SHOWN_OBJECT_BYTES ? SHOWN_OBJECT_BYTES : text.length);
 }
 
 static bool is_set(const char *text)
@@ -69,13 +70,17 @@ static bool check_type_meta(struct reader *reader, const struct json *object, co
 	bool has_kind = is_set(object_kind(object)), has_version = is_set(object_api_version(object));
 	if (has_kind && has_version)
 		return true;
-	const char *what = has_kind ? "apiVersion not set" : has_version ? "kind not set" : "[apiVersion not set, kind not set]";
+	const char *what = has_kind      ? "apiVersion not set"
+	                   : has_version ? "kind not set"
+	                                 : "[apiVersion not set, kind not set]";
 	if (reader->validate)
-		report(ctl, "error validating \"%s\": error validating data: %s; if you choose to ignore these errors, turn validation off with --validate=false",
+		report(ctl,
+		       "error validating \"%s\": error validating data: %s; if you choose to ignore these errors, turn "
+		       "validation off with --validate=false",
 		       source, what);
 	else
-		report(ctl, "unable to decode \"%s\": Object '%s' is missing in '%s'", source, has_kind ? "apiVersion" : "Kind",
-		       shown(ctl, object));
+		report(ctl, "unable to decode \"%s\": Object '%s' is missing in '%s'", source,
+		       has_kind ? "apiVersion" : "Kind", shown(ctl, object));
 	return false;
 }
 
@@ -86,7 +91,8 @@ static const struct schema_resource *find_resource(struct reader *reader, const 
 	if (!resource && ctl->discovery) {
 		const char *name = object_name(object), *namespace_name = object_namespace(object);
 		report(ctl,
-		       "resource mapping not found for name: \"%s\" namespace: \"%s\" from \"%s\": no matches for kind \"%s\" in version \"%s\"\n"
+		       "resource mapping not found for name: \"%s\" namespace: \"%s\" from \"%s\": no matches for kind "
+		       "\"%s\" in version \"%s\"\n"
 		       "ensure CRDs are installed first",
 		       name ? name : "", namespace_name ? namespace_name : "", source, object_kind(object),
 		       object_api_version(object));
@@ -104,11 +110,13 @@ static bool place(struct reader *reader, struct target *target)
 	if (!is_set(own)) {
 		target->namespace_name = ctl_namespace(ctl);
 		json_set_text(ctl->arena, json_ensure_object(ctl->arena, target->object, "metadata"), "namespace",
-			      target->namespace_name);
+		              target->namespace_name);
 		return true;
 	}
 	if (ctl_namespace_is_explicit(ctl) && strcmp(own, ctl_namespace(ctl)) != 0) {
-		report(ctl, "the namespace from the provided object \"%s\" does not match the namespace \"%s\". You must pass '--namespace=%s' to perform this operation.",
+		report(ctl,
+		       "the namespace from the provided object \"%s\" does not match the namespace \"%s\". You must "
+		       "pass '--namespace=%s' to perform this operation.",
 		       own, ctl_namespace(ctl), own);
 		return false;
 	}
@@ -126,7 +134,8 @@ static bool is_list(const struct json *object)
 static void add_object(struct reader *reader, struct json *object, const char *source)
 {
 	if (!json_is(object, JSON_OBJECT)) {
-		report(reader->ctl, "error validating \"%s\": error validating data: invalid object to validate", source);
+		report(reader->ctl, "error validating \"%s\": error validating data: invalid object to validate",
+		       source);
 		fail(reader);
 		return;
 	}
@@ -135,7 +144,7 @@ static void add_object(struct reader *reader, struct json *object, const char *s
 		return;
 	}
 	if (is_list(object)) {
-		json_for_each_item(item, json_get(object, "items"))
+		json_for_each_item (item, json_get(object, "items"))
 			add_object(reader, item, source);
 		return;
 	}
@@ -222,7 +231,7 @@ static void read_folder(struct reader *reader, const char *path, unsigned depth)
 	int count = scandir(path, &entries, skip_dots, alphasort);
 	for (int i = 0; i < count; i++) {
 		const char *inner = ctl_printf(reader->ctl, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/",
-					       entries[i]->d_name);
+		                               entries[i]->d_name);
 		struct stat status;
 		if (stat(inner, &status) == 0 && S_ISDIR(status.st_mode)) {
 			if (reader->recursive && depth < MAX_FOLDER_DEPTH)
@@ -240,7 +249,8 @@ static void read_path(struct reader *reader, const char *path, unsigned depth)
 {
 	struct stat status;
 	if (stat(path, &status) < 0) {
-		report(reader->ctl, errno == ENOENT ? "the path \"%s\" does not exist" : "the path \"%s\" cannot be accessed", path);
+		report(reader->ctl,
+		       errno == ENOENT ? "the path \"%s\" does not exist" : "the path \"%s\" cannot be accessed", path);
 		fail(reader);
 		return;
 	}
@@ -257,10 +267,12 @@ static bool is_url(const char *name)
 
 bool manifests_read(struct ctl *ctl, const struct manifest_options *options, bool validate, struct target_list *list)
 {
-	struct reader reader = {.ctl = ctl, .list = list, .validate = validate, .recursive = options->recursive, .ok = true};
+	struct reader reader = {
+	        .ctl = ctl, .list = list, .validate = validate, .recursive = options->recursive, .ok = true};
 	size_t before = list->count;
 	if (options->kustomize && options->kustomize[0]) {
-		report(ctl, "kustomizations are not supported: build \"%s\" first and pass its output with -f -", options->kustomize);
+		report(ctl, "kustomizations are not supported: build \"%s\" first and pass its output with -f -",
+		       options->kustomize);
 		return false;
 	}
 	for (size_t i = 0; i < options->filenames.count; i++) {

@@ -14,10 +14,19 @@ struct manifest_options {
 	bool recursive;
 };
 
-#define MANIFEST_OPTION_ROWS(manifest)                                                                                \
-	{"filename", 'f', OPTION_STRINGS, &(manifest).filenames, NULL, "[]", "File, folder or - with the objects"},  \
-	{"kustomize", 'k', OPTION_STRING, &(manifest).kustomize, NULL, "", "Kustomization folder (not supported)"},  \
-	{"recursive", 'R', OPTION_BOOL, &(manifest).recursive, NULL, NULL, "Read the folders of -f with their sub-folders"}
+#define MANIFEST_OPTION_ROWS(manifest)                                                                              \
+	{"filename", 'f', OPTION_STRINGS, &(manifest).filenames, NULL, "[]", "File, folder or - with the objects"}, \
+	        {"kustomize",                                                                                       \
+	         'k',                                                                                               \
+	         OPTION_STRING,                                                                                     \
+	         &(manifest).kustomize,                                                                             \
+	         NULL,                                                                                              \
+	         "",                                                                                                \
+	         "Kustomization folder (not supported)"},                                                           \
+	{                                                                                                           \
+		"recursive", 'R', OPTION_BOOL, &(manifest).recursive, NULL, NULL,                                   \
+		        "Read the folders of -f with their sub-folders"                                             \
+	}
 
 // Adds the objects to the list, each with its namespace filled in. Problems are reported and
 // leave out what they concern; false when nothing could be read for them.

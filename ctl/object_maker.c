@@ -56,9 +56,9 @@ int object_create(struct ctl *ctl, const struct write_options *options, struct j
 	struct writer writer;
 	struct rest_response response;
 	struct target target = {
-		.resource = resource_of_kind(ctl, object_api_version(object), object_kind(object)),
-		.name = object_name(object),
-		.object = object,
+	        .resource = resource_of_kind(ctl, object_api_version(object), object_kind(object)),
+	        .name = object_name(object),
+	        .object = object,
 	};
 	if (!target.resource || !writer_init(ctl, options, &writer))
 		return EXIT_PROBLEM;
@@ -74,6 +74,7 @@ int object_create(struct ctl *ctl, const struct write_options *options, struct j
 	else if (write_create(ctl, &writer, &target, object, &response))
 		writer_tell(ctl, &writer, &target, response.object, "created");
 	else
-		return report_response(ctl, &response, ctl_printf(ctl, "failed to create %s", target.resource->singular));
+		return report_response(ctl, &response,
+		                       ctl_printf(ctl, "failed to create %s", target.resource->singular));
 	return EXIT_OK;
 }

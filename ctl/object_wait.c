@@ -51,7 +51,7 @@ static void turn(struct ctl *ctl, int64_t deadline_ns, int64_t at_most_ns)
 }
 
 static void follow(struct ctl *ctl, const struct rest_request *request, const char *version, int64_t deadline_ns,
-		   struct follower *follower)
+                   struct follower *follower)
 {
 	const struct watch_callbacks callbacks = {.on_event = on_event, .on_end = on_end};
 	follower->ended = false;
@@ -68,14 +68,14 @@ int64_t object_wait_deadline(struct ctl *ctl, int64_t timeout_ns)
 }
 
 enum object_wait_outcome object_wait(struct ctl *ctl, const struct target *target, int64_t deadline_ns,
-				     bool (*is_done)(void *context, const struct json *object), void *context)
+                                     bool (*is_done)(void *context, const struct json *object), void *context)
 {
 	struct follower follower = {.is_done = is_done, .context = context};
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = target->resource,
-		.namespace_name = target->namespace_name,
-		.query = query_add(ctl, NULL, "fieldSelector", ctl_printf(ctl, "metadata.name=%s", target->name)),
+	        .method = "GET",
+	        .resource = target->resource,
+	        .namespace_name = target->namespace_name,
+	        .query = query_add(ctl, NULL, "fieldSelector", ctl_printf(ctl, "metadata.name=%s", target->name)),
 	};
 	while (true) {
 		struct rest_response response;

@@ -66,22 +66,24 @@ static const struct {
 	enum output_format format;
 	bool (*use)(struct ctl *ctl, const char *argument, struct output *output);
 } formats[] = {
-	{"wide", OUTPUT_WIDE, NULL},
-	{"json", OUTPUT_JSON, NULL},
-	{"yaml", OUTPUT_YAML, NULL},
-	{"name", OUTPUT_NAME, NULL},
-	{"jsonpath", OUTPUT_JSONPATH, use_jsonpath},
-	{"jsonpath-file", OUTPUT_JSONPATH, use_jsonpath_file},
-	{"jsonpath-as-json", OUTPUT_JSONPATH_AS_JSON, use_jsonpath},
-	{"custom-columns", OUTPUT_CUSTOM_COLUMNS, use_columns},
-	{"custom-columns-file", OUTPUT_CUSTOM_COLUMNS, use_columns_file},
+        {"wide", OUTPUT_WIDE, NULL},
+        {"json", OUTPUT_JSON, NULL},
+        {"yaml", OUTPUT_YAML, NULL},
+        {"name", OUTPUT_NAME, NULL},
+        {"jsonpath", OUTPUT_JSONPATH, use_jsonpath},
+        {"jsonpath-file", OUTPUT_JSONPATH, use_jsonpath_file},
+        {"jsonpath-as-json", OUTPUT_JSONPATH_AS_JSON, use_jsonpath},
+        {"custom-columns", OUTPUT_CUSTOM_COLUMNS, use_columns},
+        {"custom-columns-file", OUTPUT_CUSTOM_COLUMNS, use_columns_file},
 };
 
 static bool report_unknown(struct ctl *ctl, const char *text, bool wide_allowed)
 {
 	report(ctl, "unable to match a printer suitable for the output format \"%s\", allowed formats are: %s", text,
-	       wide_allowed ? "custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,template,templatefile,wide,yaml"
-			    : "go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,template,templatefile,yaml");
+	       wide_allowed ? "custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-"
+	                      "as-json,jsonpath-file,name,template,templatefile,wide,yaml"
+	                    : "go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,template,"
+	                      "templatefile,yaml");
 	return false;
 }
 
@@ -89,8 +91,8 @@ bool output_init(struct ctl *ctl, const struct output_options *options, bool wid
 {
 	const char *text = options->text ? options->text : "";
 	*output = (struct output){
-		.show_managed_fields = options->show_managed_fields,
-		.allow_missing = options->allow_missing_template_keys,
+	        .show_managed_fields = options->show_managed_fields,
+	        .allow_missing = options->allow_missing_template_keys,
 	};
 	if (!text[0])
 		return true;
@@ -124,7 +126,7 @@ static void drop_managed_fields(struct json *object)
 	struct json *metadata = json_get(object, "metadata");
 	if (json_is(metadata, JSON_OBJECT))
 		json_remove(metadata, "managedFields");
-	json_for_each_item(item, json_get(object, "items"))
+	json_for_each_item (item, json_get(object, "items"))
 		drop_managed_fields(item);
 }
 
@@ -138,11 +140,11 @@ struct json *output_prepare(struct ctl *ctl, const struct output *output, const 
 }
 
 static void write_name(struct ctl *ctl, const struct schema_resource *resource, const struct json *object,
-		       struct strbuf *out)
+                       struct strbuf *out)
 {
 	const char *kind = object_kind(object), *version = object_api_version(object);
 	if (json_is(json_get(object, "items"), JSON_ARRAY)) {
-		json_for_each_item(item, json_get(object, "items"))
+		json_for_each_item (item, json_get(object, "items"))
 			write_name(ctl, NULL, item, out);
 		return;
 	}
@@ -173,7 +175,7 @@ static void write_jsonpath(struct ctl *ctl, struct output *output, const struct 
 }
 
 void output_print(struct ctl *ctl, struct output *output, const struct schema_resource *resource,
-		  const struct json *object)
+                  const struct json *object)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(OUTPUT_MAX_BYTES);
 	switch (output->format) {
@@ -190,7 +192,8 @@ void output_print(struct ctl *ctl, struct output *output, const struct schema_re
 		write_name(ctl, resource, object, &text);
 		break;
 	case OUTPUT_CUSTOM_COLUMNS:
-		custom_columns_write(ctl->arena, output->columns, object, !output->no_headers && !output->printed, &text);
+		custom_columns_write(ctl->arena, output->columns, object, !output->no_headers && !output->printed,
+		                     &text);
 		break;
 	default:
 		write_jsonpath(ctl, output, object, &text);

@@ -29,13 +29,30 @@ struct output_options {
 	bool allow_missing_template_keys;
 };
 
-#define OUTPUT_OPTIONS_INIT {.allow_missing_template_keys = true}
-#define OUTPUT_OPTION_ROWS(output)                                                                                       \
-	{"output", 'o', OPTION_STRING, &(output).text, NULL, "", "json, yaml, name, wide, jsonpath=…, custom-columns=…"}, \
-	{"template", 0, OPTION_STRING, &(output).template_text, NULL, "", "Template for -o jsonpath"},                  \
-	{"show-managed-fields", 0, OPTION_BOOL, &(output).show_managed_fields, NULL, NULL, "Keep managedFields in JSON and YAML"}, \
-	{"allow-missing-template-keys", 0, OPTION_BOOL, &(output).allow_missing_template_keys, NULL, NULL, \
-	 "Ignore fields that a template names and an object lacks"}
+#define OUTPUT_OPTIONS_INIT                         \
+	{                                           \
+		.allow_missing_template_keys = true \
+	}
+#define OUTPUT_OPTION_ROWS(output)                                                                                \
+	{"output",                                                                                                \
+	 'o',                                                                                                     \
+	 OPTION_STRING,                                                                                           \
+	 &(output).text,                                                                                          \
+	 NULL,                                                                                                    \
+	 "",                                                                                                      \
+	 "json, yaml, name, wide, jsonpath=…, custom-columns=…"},                                                 \
+	        {"template", 0, OPTION_STRING, &(output).template_text, NULL, "", "Template for -o jsonpath"},    \
+	        {"show-managed-fields",                                                                           \
+	         0,                                                                                               \
+	         OPTION_BOOL,                                                                                     \
+	         &(output).show_managed_fields,                                                                   \
+	         NULL,                                                                                            \
+	         NULL,                                                                                            \
+	         "Keep managedFields in JSON and YAML"},                                                          \
+	{                                                                                                         \
+		"allow-missing-template-keys", 0, OPTION_BOOL, &(output).allow_missing_template_keys, NULL, NULL, \
+		        "Ignore fields that a template names and an object lacks"                                 \
+	}
 
 struct jsonpath;
 struct custom_columns;
@@ -59,7 +76,7 @@ bool output_is_object(const struct output *output);
 
 // Prints one object (or List). A problem is reported.
 void output_print(struct ctl *ctl, struct output *output, const struct schema_resource *resource,
-		  const struct json *object);
+                  const struct json *object);
 
 // "pod/x"; "deployment.apps/x".
 const char *object_display_name(struct ctl *ctl, const struct schema_resource *resource, const char *name);

@@ -22,4 +22,4 @@ struct pair_list {
 int pairs_start(int argc, char **argv);
 // Splits the pairs. `what` ("label") is for the error text.
 NODISCARD int pairs_parse(struct arena *arena, int argc, char **argv, const char *what, struct pair_list *ret_pairs,
-			  struct err *err);
+                          struct err *err);

@@ -28,7 +28,7 @@ static int phase_rank(const struct json *pod)
 
 static bool is_ready(const struct json *pod)
 {
-	json_for_each_item(condition, json_path(pod, "status", "conditions")) {
+	json_for_each_item (condition, json_path(pod, "status", "conditions")) {
 		const char *type = json_get_text(condition, "type"), *status = json_get_text(condition, "status");
 		if (type && status && strcmp(type, "Ready") == 0)
 			return strcmp(status, "True") == 0;
@@ -52,7 +52,8 @@ static int compare_pods(const void *one, const void *other)
 static bool selector_of(struct ctl *ctl, const struct target *target, struct label_selector **ret_selector)
 {
 	const struct json *value = json_path(target->object, "spec", "selector");
-	bool is_plain = strcmp(target->resource->kind, "Service") == 0 || strcmp(target->resource->kind, "ReplicationController") == 0;
+	bool is_plain = strcmp(target->resource->kind, "Service") == 0 ||
+	                strcmp(target->resource->kind, "ReplicationController") == 0;
 	struct err err = ERR_INIT;
 	if (!json_is(value, JSON_OBJECT)) {
 		report(ctl, "cannot get the pods of %s/%s: it has no selector", target->resource->plural, target->name);
@@ -84,8 +85,8 @@ bool pods_of(struct ctl *ctl, const struct target *target, struct json ***ret_po
 	struct label_selector *selector;
 	struct rest_response response;
 	const struct target pods = {
-		.resource = schema_find_resource("", "v1", "pods"),
-		.namespace_name = target->namespace_name,
+	        .resource = schema_find_resource("", "v1", "pods"),
+	        .namespace_name = target->namespace_name,
 	};
 	if (!selector_of(ctl, target, &selector))
 		return false;
@@ -97,7 +98,7 @@ bool pods_of(struct ctl *ctl, const struct target *target, struct json ***ret_po
 	const struct json *items = json_get(response.object, "items");
 	size_t count = 0;
 	*ret_pods = ARENA_ARRAY(ctl->arena, struct json *, items ? items->length : 0);
-	json_for_each_item(item, items)
+	json_for_each_item (item, items)
 		(*ret_pods)[count++] = as_pod(ctl, item);
 	qsort(*ret_pods, count, sizeof(struct json *), compare_pods);
 	*ret_count = count;
@@ -146,25 +147,25 @@ static const struct {
 	const char *list;
 	const char *mark;
 } container_lists[] = {
-	{"containers", ""},
-	{"initContainers", " (init)"},
-	{"ephemeralContainers", " (ephem)"},
+        {"containers", ""},
+        {"initContainers", " (init)"},
+        {"ephemeralContainers", " (ephem)"},
 };
 
 const char *pod_container_names(struct ctl *ctl, const struct json *pod)
 {
 	AUTO_STRBUF struct strbuf names = STRBUF_INIT(1 << 20);
 	for (size_t i = 0; i < ARRAY_SIZE(container_lists); i++)
-		json_for_each_item(container, json_path(pod, "spec", container_lists[i].list))
+		json_for_each_item (container, json_path(pod, "spec", container_lists[i].list))
 			strbuf_printf(&names, "%s%s%s", names.length ? ", " : "", json_get_text(container, "name"),
-				      container_lists[i].mark);
+			              container_lists[i].mark);
 	return arena_strdup(ctl->arena, strbuf_text(&names));
 }
 
 static const char *find_container(const struct json *pod, const char *wanted)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(container_lists); i++)
-		json_for_each_item(container, json_path(pod, "spec", container_lists[i].list)) {
+		json_for_each_item (container, json_path(pod, "spec", container_lists[i].list)) {
 			const char *name = json_get_text(container, "name");
 			if (name && strcmp(name, wanted) == 0)
 				return name;

@@ -51,8 +51,8 @@ static const struct schema_resource *find_built_in(const struct wanted *wanted)
 {
 	for (size_t i = 0; i < schema_resource_count; i++) {
 		const struct schema_resource *resource = schema_resources[i];
-		if (is_served(resource) && names_it(resource, wanted->name) && group_fits(resource->group, wanted->group) &&
-		    version_fits(resource, wanted->version))
+		if (is_served(resource) && names_it(resource, wanted->name) &&
+		    group_fits(resource->group, wanted->group) && version_fits(resource, wanted->version))
 			return resource;
 	}
 	return NULL;
@@ -122,8 +122,8 @@ static void warn_ambiguous(struct ctl *ctl, const struct schema_resource *found,
 		const struct schema_resource *other = schema_resources[i];
 		if (is_served(other) && strcmp(other->group, found->group) != 0 && has_short_name(other, word) &&
 		    version_fits(other, NULL))
-			fprintf(ctl->err, "Warning: short name \"%s\" could also match lower priority resource %s\n", word,
-				resource_plural_name(ctl, other));
+			fprintf(ctl->err, "Warning: short name \"%s\" could also match lower priority resource %s\n",
+			        word, resource_plural_name(ctl, other));
 	}
 }
 
@@ -171,7 +171,8 @@ static bool is_built_in_group(const char *group)
 
 const struct schema_resource **resources_in_category(struct ctl *ctl, const char *word, size_t *ret_count)
 {
-	const struct schema_resource **found = ARENA_ARRAY(ctl->arena, const struct schema_resource *, schema_resource_count);
+	const struct schema_resource **found =
+	        ARENA_ARRAY(ctl->arena, const struct schema_resource *, schema_resource_count);
 	size_t count = 0;
 	for (size_t i = 0; i < schema_resource_count; i++)
 		if (is_served(schema_resources[i]) && is_in_category(schema_resources[i], word) &&

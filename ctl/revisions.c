@@ -24,7 +24,7 @@ static bool is_deployment(const struct target *target)
 
 static bool is_owned_by(const struct json *object, const char *uid)
 {
-	json_for_each_item(owner, json_path(object, "metadata", "ownerReferences")) {
+	json_for_each_item (owner, json_path(object, "metadata", "ownerReferences")) {
 		const char *owner_uid = json_get_text(owner, "uid");
 		if (json_get_bool(owner, "controller", false) && owner_uid && uid && strcmp(owner_uid, uid) == 0)
 			return true;
@@ -45,7 +45,7 @@ static void read_replica_set(struct ctl *ctl, struct json *object, struct revisi
 
 // A ControllerRevision's data is a patch of its owner.
 static void read_controller_revision(struct ctl *ctl, const struct target *target, struct json *object,
-				     struct revision *revision)
+                                     struct revision *revision)
 {
 	struct json *owner = json_clone(ctl->arena, target->object);
 	struct err err = ERR_INIT;
@@ -77,8 +77,8 @@ bool revisions_read(struct ctl *ctl, const struct target *target, struct revisio
 	struct rest_response response;
 	bool deployment = is_deployment(target);
 	const struct target collection = {
-		.resource = schema_find_resource("apps", "v1", deployment ? "replicasets" : "controllerrevisions"),
-		.namespace_name = target->namespace_name,
+	        .resource = schema_find_resource("apps", "v1", deployment ? "replicasets" : "controllerrevisions"),
+	        .namespace_name = target->namespace_name,
 	};
 	const char *query = query_add(ctl, NULL, "labelSelector", selector_text(ctl, target));
 	if (!list_all(ctl, &collection, query, NULL, 500, &response)) {
@@ -88,7 +88,7 @@ bool revisions_read(struct ctl *ctl, const struct target *target, struct revisio
 	const struct json *items = json_get(response.object, "items");
 	struct revision *revisions = ARENA_ARRAY(ctl->arena, struct revision, items ? items->length : 0);
 	size_t count = 0;
-	json_for_each_item(item, items) {
+	json_for_each_item (item, items) {
 		if (!is_owned_by(item, object_uid(target->object)))
 			continue;
 		struct revision *revision = &revisions[count++];
@@ -104,7 +104,7 @@ bool revisions_read(struct ctl *ctl, const struct target *target, struct revisio
 }
 
 const struct revision *revisions_choose(const struct revision *revisions, size_t count, int64_t wanted,
-					const struct target *target, struct err *err)
+                                        const struct target *target, struct err *err)
 {
 	for (size_t i = 0; wanted && i < count; i++)
 		if (revisions[i].number == wanted)
@@ -115,7 +115,8 @@ const struct revision *revisions_choose(const struct revision *revisions, size_t
 	}
 	if (count >= 2)
 		return &revisions[count - 2];
-	(void)err_set(err, ERR_NOT_FOUND, "no rollout history found for %s \"%s\"", target->resource->singular, target->name);
+	(void)err_set(err, ERR_NOT_FOUND, "no rollout history found for %s \"%s\"", target->resource->singular,
+	              target->name);
 	return NULL;
 }
 

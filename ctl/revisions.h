@@ -22,6 +22,6 @@ bool revisions_read(struct ctl *ctl, const struct target *target, struct revisio
 
 // The revision to go back to: `wanted`, or with 0 the last but one. NULL: *err.
 const struct revision *revisions_choose(const struct revision *revisions, size_t count, int64_t wanted,
-					const struct target *target, struct err *err);
+                                        const struct target *target, struct err *err);
 
 const char *revision_change_cause(const struct revision *revision);

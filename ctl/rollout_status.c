@@ -23,7 +23,7 @@ static bool is_observed(const struct json *object)
 
 static bool deadline_exceeded(const struct json *deployment)
 {
-	json_for_each_item(condition, json_path(deployment, "status", "conditions")) {
+	json_for_each_item (condition, json_path(deployment, "status", "conditions")) {
 		const char *type = json_get_text(condition, "type"), *reason = json_get_text(condition, "reason");
 		if (type && reason && strcmp(type, "Progressing") == 0)
 			return strcmp(reason, "ProgressDeadlineExceeded") == 0;
@@ -37,16 +37,20 @@ static bool check_revision(const struct json *deployment, int64_t wanted, struct
 	int64_t running = text ? strtoll(text, NULL, 10) : 0;
 	if (!wanted || wanted == running)
 		return true;
-	(void)err_set(err, ERR_INVALID, "desired revision (%" PRId64 ") is different from the running revision (%" PRId64 ")",
-		      wanted, running);
+	(void)err_set(err, ERR_INVALID,
+	              "desired revision (%" PRId64 ") is different from the running revision (%" PRId64 ")", wanted,
+	              running);
 	return false;
 }
 
-static enum rollout_state deployment_status(const struct json *object, int64_t revision, struct strbuf *out, struct err *err)
+static enum rollout_state deployment_status(const struct json *object, int64_t revision, struct strbuf *out,
+                                            struct err *err)
 {
 	const char *name = object_name(object);
-	int64_t wanted = number(object, "spec", "replicas", 1), updated = number(object, "status", "updatedReplicas", 0);
-	int64_t all = number(object, "status", "replicas", 0), available = number(object, "status", "availableReplicas", 0);
+	int64_t wanted = number(object, "spec", "replicas", 1),
+	        updated = number(object, "status", "updatedReplicas", 0);
+	int64_t all = number(object, "status", "replicas", 0),
+	        available = number(object, "status", "availableReplicas", 0);
 	if (!check_revision(object, revision, err))
 		return ROLLOUT_FAILED;
 	if (!is_observed(object)) {
@@ -58,14 +62,20 @@ static enum rollout_state deployment_status(const struct json *object, int64_t r
 		return ROLLOUT_FAILED;
 	}
 	if (updated < wanted)
-		strbuf_printf(out, "Waiting for deployment \"%s\" rollout to finish: %" PRId64 " out of %" PRId64 " new replicas have been updated...\n",
-			      name, updated, wanted);
+		strbuf_printf(out,
+		              "Waiting for deployment \"%s\" rollout to finish: %" PRId64 " out of %" PRId64
+		              " new replicas have been updated...\n",
+		              name, updated, wanted);
 	else if (all > updated)
-		strbuf_printf(out, "Waiting for deployment \"%s\" rollout to finish: %" PRId64 " old replicas are pending termination...\n",
-			      name, all - updated);
+		strbuf_printf(out,
+		              "Waiting for deployment \"%s\" rollout to finish: %" PRId64
+		              " old replicas are pending termination...\n",
+		              name, all - updated);
 	else if (available < updated)
-		strbuf_printf(out, "Waiting for deployment \"%s\" rollout to finish: %" PRId64 " of %" PRId64 " updated replicas are available...\n",
-			      name, available, updated);
+		strbuf_printf(out,
+		              "Waiting for deployment \"%s\" rollout to finish: %" PRId64 " of %" PRId64
+		              " updated replicas are available...\n",
+		              name, available, updated);
 	else
 		strbuf_printf(out, "deployment \"%s\" successfully rolled out\n", name);
 	return updated < wanted || all > updated || available < updated ? ROLLOUT_WAITING : ROLLOUT_DONE;
@@ -77,7 +87,8 @@ static bool has_strategy(const struct json *object, const char *wanted)
 	return !type || strcmp(type, wanted) == 0;
 }
 
-static enum rollout_state daemon_set_status(const struct json *object, int64_t revision, struct strbuf *out, struct err *err)
+static enum rollout_state daemon_set_status(const struct json *object, int64_t revision, struct strbuf *out,
+                                            struct err *err)
 {
 	(void)revision;
 	const char *name = object_name(object);
@@ -93,11 +104,15 @@ static enum rollout_state daemon_set_status(const struct json *object, int64_t r
 		return ROLLOUT_WAITING;
 	}
 	if (updated < desired)
-		strbuf_printf(out, "Waiting for daemon set \"%s\" rollout to finish: %" PRId64 " out of %" PRId64 " new pods have been updated...\n",
-			      name, updated, desired);
+		strbuf_printf(out,
+		              "Waiting for daemon set \"%s\" rollout to finish: %" PRId64 " out of %" PRId64
+		              " new pods have been updated...\n",
+		              name, updated, desired);
 	else if (available < desired)
-		strbuf_printf(out, "Waiting for daemon set \"%s\" rollout to finish: %" PRId64 " of %" PRId64 " updated pods are available...\n",
-			      name, available, desired);
+		strbuf_printf(out,
+		              "Waiting for daemon set \"%s\" rollout to finish: %" PRId64 " of %" PRId64
+		              " updated pods are available...\n",
+		              name, available, desired);
 	else
 		strbuf_printf(out, "daemon set \"%s\" successfully rolled out\n", name);
 	return updated < desired || available < desired ? ROLLOUT_WAITING : ROLLOUT_DONE;
@@ -105,21 +120,26 @@ static enum rollout_state daemon_set_status(const struct json *object, int64_t r
 
 static enum rollout_state stateful_set_partitioned(const struct json *object, int64_t partition, struct strbuf *out)
 {
-	int64_t wanted = number(object, "spec", "replicas", 1), updated = number(object, "status", "updatedReplicas", 0);
+	int64_t wanted = number(object, "spec", "replicas", 1),
+	        updated = number(object, "status", "updatedReplicas", 0);
 	if (updated < wanted - partition) {
-		strbuf_printf(out, "Waiting for partitioned roll out to finish: %" PRId64 " out of %" PRId64 " new pods have been updated...\n",
-			      updated, wanted - partition);
+		strbuf_printf(out,
+		              "Waiting for partitioned roll out to finish: %" PRId64 " out of %" PRId64
+		              " new pods have been updated...\n",
+		              updated, wanted - partition);
 		return ROLLOUT_WAITING;
 	}
 	strbuf_printf(out, "partitioned roll out complete: %" PRId64 " new pods have been updated...\n", updated);
 	return ROLLOUT_DONE;
 }
 
-static enum rollout_state stateful_set_status(const struct json *object, int64_t revision, struct strbuf *out, struct err *err)
+static enum rollout_state stateful_set_status(const struct json *object, int64_t revision, struct strbuf *out,
+                                              struct err *err)
 {
 	(void)revision;
 	const struct json *status = json_get(object, "status");
-	const char *update = json_get_text(status, "updateRevision"), *current = json_get_text(status, "currentRevision");
+	const char *update = json_get_text(status, "updateRevision"),
+	           *current = json_get_text(status, "currentRevision");
 	int64_t wanted = number(object, "spec", "replicas", 1), ready = number(object, "status", "readyReplicas", 0);
 	int64_t partition = 0;
 	if (!has_strategy(object, "RollingUpdate")) {
@@ -134,15 +154,17 @@ static enum rollout_state stateful_set_status(const struct json *object, int64_t
 		strbuf_printf(out, "Waiting for %" PRId64 " pods to be ready...\n", wanted - ready);
 		return ROLLOUT_WAITING;
 	}
-	if (json_get_integer(json_path(object, "spec", "updateStrategy", "rollingUpdate"), "partition", &partition) && partition > 0)
+	if (json_get_integer(json_path(object, "spec", "updateStrategy", "rollingUpdate"), "partition", &partition) &&
+	    partition > 0)
 		return stateful_set_partitioned(object, partition, out);
 	bool same = update && current && strcmp(update, current) == 0;
 	if (!same)
-		strbuf_printf(out, "waiting for statefulset rolling update to complete %" PRId64 " pods at revision %s...\n",
-			      number(object, "status", "updatedReplicas", 0), update ? update : "");
+		strbuf_printf(out,
+		              "waiting for statefulset rolling update to complete %" PRId64 " pods at revision %s...\n",
+		              number(object, "status", "updatedReplicas", 0), update ? update : "");
 	else
 		strbuf_printf(out, "statefulset rolling update complete %" PRId64 " pods at revision %s...\n",
-			      number(object, "status", "currentReplicas", 0), current);
+		              number(object, "status", "currentReplicas", 0), current);
 	return same ? ROLLOUT_DONE : ROLLOUT_WAITING;
 }
 
@@ -150,9 +172,9 @@ static const struct {
 	const char *kind;
 	enum rollout_state (*status)(const struct json *object, int64_t revision, struct strbuf *out, struct err *err);
 } viewers[] = {
-	{"Deployment", deployment_status},
-	{"DaemonSet", daemon_set_status},
-	{"StatefulSet", stateful_set_status},
+        {"Deployment", deployment_status},
+        {"DaemonSet", daemon_set_status},
+        {"StatefulSet", stateful_set_status},
 };
 
 bool rollout_knows(const char *kind)
@@ -168,6 +190,7 @@ enum rollout_state rollout_status(const struct json *object, int64_t revision, s
 	for (size_t i = 0; i < ARRAY_SIZE(viewers); i++)
 		if (object_kind(object) && strcmp(viewers[i].kind, object_kind(object)) == 0)
 			return viewers[i].status(object, revision, out, err);
-	(void)err_set(err, ERR_INVALID, "no status viewer has been implemented for %s", object_kind(object) ? object_kind(object) : "");
+	(void)err_set(err, ERR_INVALID, "no status viewer has been implemented for %s",
+	              object_kind(object) ? object_kind(object) : "");
 	return ROLLOUT_FAILED;
 }

@@ -18,18 +18,18 @@ enum {
 // --- words ------------------------------------------------------------------------------------
 
 static const char *namespace_for(struct ctl *ctl, const struct selection_options *options,
-				 const struct schema_resource *resource)
+                                 const struct schema_resource *resource)
 {
 	return resource->namespaced && !options->all_namespaces ? ctl_namespace(ctl) : NULL;
 }
 
 static void add(struct ctl *ctl, const struct selection_options *options, const struct schema_resource *resource,
-		const char *name, struct target_list *list)
+                const char *name, struct target_list *list)
 {
 	const struct target target = {
-		.resource = resource,
-		.namespace_name = namespace_for(ctl, options, resource),
-		.name = name,
+	        .resource = resource,
+	        .namespace_name = namespace_for(ctl, options, resource),
+	        .name = name,
 	};
 	target_list_add(ctl->arena, list, &target);
 }
@@ -68,12 +68,15 @@ static bool has_slash(const char *text)
 }
 
 static bool resolve_pairs(struct ctl *ctl, const struct selection_options *options, int argc, char **argv,
-			  struct target_list *list)
+                          struct target_list *list)
 {
 	for (int i = 0; i < argc; i++) {
 		const char *slash = strchr(argv[i], '/');
 		if (!slash) {
-			report(ctl, "there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. '%s get resource/<resource_name>' instead of '%s get resource resource/<resource_name>'",
+			report(ctl,
+			       "there is no need to specify a resource type as a separate argument when passing "
+			       "arguments in resource/name form (e.g. '%s get resource/<resource_name>' instead of '%s "
+			       "get resource resource/<resource_name>'",
 			       ctl->program, ctl->program);
 			return false;
 		}
@@ -99,7 +102,7 @@ static bool any_slash(int argc, char **argv)
 }
 
 static bool resolve_words(struct ctl *ctl, const struct selection_options *options, int argc, char **argv,
-			  struct target_list *list)
+                          struct target_list *list)
 {
 	const struct schema_resource **types;
 	size_t count;
@@ -118,21 +121,23 @@ static bool resolve_words(struct ctl *ctl, const struct selection_options *optio
 static bool report_nothing_given(struct ctl *ctl)
 {
 	report(ctl, "You must provide one or more resources by argument or filename.\n"
-		    "Example resource specifications include:\n"
-		    "   '-f rsrc.yaml'\n"
-		    "   '--filename=rsrc.json'\n"
-		    "   '<resource> <name>'\n"
-		    "   '<resource>'");
+	            "Example resource specifications include:\n"
+	            "   '-f rsrc.yaml'\n"
+	            "   '--filename=rsrc.json'\n"
+	            "   '<resource> <name>'\n"
+	            "   '<resource>'");
 	return false;
 }
 
 bool selection_resolve(struct ctl *ctl, const struct selection_options *options, int argc, char **argv,
-		       struct target_list *list)
+                       struct target_list *list)
 {
 	bool has_files = options->manifest.filenames.count || options->manifest.kustomize;
-	bool has_selector = (options->selector && options->selector[0]) || (options->field_selector && options->field_selector[0]);
+	bool has_selector =
+	        (options->selector && options->selector[0]) || (options->field_selector && options->field_selector[0]);
 	if (has_files && argc > 0) {
-		report(ctl, "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well");
+		report(ctl, "when paths, URLs, or stdin is provided as input, you may not specify resource arguments "
+		            "as well");
 		return false;
 	}
 	if (has_files)
@@ -143,8 +148,9 @@ bool selection_resolve(struct ctl *ctl, const struct selection_options *options,
 		return false;
 	bool named = list->count && list->items[0].name;
 	if (named && has_selector) {
-		report(ctl, options->selector && options->selector[0] ? "name cannot be provided when a selector is specified"
-								      : "field selector may not be specified when resources are provided by name");
+		report(ctl, options->selector && options->selector[0]
+		                    ? "name cannot be provided when a selector is specified"
+		                    : "field selector may not be specified when resources are provided by name");
 		return false;
 	}
 	if (named && options->all_namespaces) {
@@ -172,18 +178,21 @@ const char *selection_query(struct ctl *ctl, const struct selection_options *opt
 }
 
 int report_list(struct ctl *ctl, const struct target *target, const struct selection_options *options,
-		const struct rest_response *response)
+                const struct rest_response *response)
 {
-	const char *label = options->selector ? options->selector : "", *field = options->field_selector ? options->field_selector : "";
+	const char *label = options->selector ? options->selector : "",
+	           *field = options->field_selector ? options->field_selector : "";
 	const char *resource = ctl_printf(ctl, "%s/%s, Resource=%s", target->resource->group, target->resource->version,
-					  target->resource->plural);
+	                                  target->resource->plural);
 	bool explain = response->err.code == ERR_BAD_REQUEST || response->err.code == ERR_NOT_FOUND;
 	if (!explain || !response->http_status)
 		return report_response(ctl, response, NULL);
 	if (!label[0] && !field[0])
 		return report_response(ctl, response, ctl_printf(ctl, "Unable to list \"%s\"", resource));
-	return report_response(ctl, response, ctl_printf(ctl, "Unable to find \"%s\" that match label selector \"%s\", field selector \"%s\"",
-							 resource, label, field));
+	return report_response(
+	        ctl, response,
+	        ctl_printf(ctl, "Unable to find \"%s\" that match label selector \"%s\", field selector \"%s\"",
+	                   resource, label, field));
 }
 
 // --- reading ----------------------------------------------------------------------------------
@@ -191,13 +200,13 @@ int report_list(struct ctl *ctl, const struct target *target, const struct selec
 static void append_page(struct ctl *ctl, struct json *whole, struct json *page)
 {
 	const char *key = json_get(whole, "rows") ? "rows" : "items";
-	json_for_each_item(item, json_get(page, key))
+	json_for_each_item (item, json_get(page, key))
 		json_append(ctl->arena, json_ensure_array(ctl->arena, whole, key), item);
 	json_set(ctl->arena, whole, "metadata", json_get(page, "metadata"));
 }
 
 bool list_all(struct ctl *ctl, const struct target *target, const char *query, const char *accept, int64_t chunk_size,
-	      struct rest_response *ret_response)
+              struct rest_response *ret_response)
 {
 	struct json *whole = NULL;
 	const char *next = NULL;
@@ -207,11 +216,11 @@ bool list_all(struct ctl *ctl, const struct target *target, const char *query, c
 			page_query = query_add(ctl, query, "limit", ctl_printf(ctl, "%" PRId64, chunk_size));
 		page_query = query_add(ctl, page_query, "continue", next);
 		const struct rest_request request = {
-			.method = "GET",
-			.resource = target->resource,
-			.namespace_name = target->namespace_name,
-			.query = page_query,
-			.accept = accept,
+		        .method = "GET",
+		        .resource = target->resource,
+		        .namespace_name = target->namespace_name,
+		        .query = page_query,
+		        .accept = accept,
 		};
 		if (!ctl_call(ctl, &request, ret_response))
 			return false;
@@ -229,10 +238,10 @@ struct json *target_fetch(struct ctl *ctl, const struct target *target)
 {
 	struct rest_response response;
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = target->resource,
-		.namespace_name = target->namespace_name,
-		.name = target->name,
+	        .method = "GET",
+	        .resource = target->resource,
+	        .namespace_name = target->namespace_name,
+	        .name = target->name,
 	};
 	if (ctl_call(ctl, &request, &response))
 		return response.object;
@@ -250,27 +259,27 @@ static void complete_type(struct ctl *ctl, const struct schema_resource *resourc
 }
 
 static void fetch_collection(struct ctl *ctl, const struct selection_options *options, const struct target *target,
-			     struct target_list *list)
+                             struct target_list *list)
 {
 	struct rest_response response;
 	if (!list_all(ctl, target, selection_query(ctl, options, NULL), NULL, DEFAULT_CHUNK, &response)) {
 		report_list(ctl, target, options, &response);
 		return;
 	}
-	json_for_each_item(item, json_get(response.object, "items")) {
+	json_for_each_item (item, json_get(response.object, "items")) {
 		complete_type(ctl, target->resource, item);
 		const struct target found = {
-			.resource = target->resource,
-			.namespace_name = target->resource->namespaced ? object_namespace(item) : NULL,
-			.name = object_name(item),
-			.object = item,
+		        .resource = target->resource,
+		        .namespace_name = target->resource->namespaced ? object_namespace(item) : NULL,
+		        .name = object_name(item),
+		        .object = item,
 		};
 		target_list_add(ctl->arena, list, &found);
 	}
 }
 
 bool selection_fetch(struct ctl *ctl, const struct selection_options *options, int argc, char **argv,
-		     struct target_list *ret_list)
+                     struct target_list *ret_list)
 {
 	struct target_list pointed = {0};
 	if (!selection_resolve(ctl, options, argc, argv, &pointed))

@@ -30,7 +30,9 @@ static int compare_texts(const char *one, const char *other)
 
 static double number_of(const struct json *value)
 {
-	return json_is(value, JSON_INTEGER) ? (double)value->integer : json_is(value, JSON_NUMBER) ? strtod(value->text, NULL) : 0;
+	return json_is(value, JSON_INTEGER)  ? (double)value->integer
+	       : json_is(value, JSON_NUMBER) ? strtod(value->text, NULL)
+	                                     : 0;
 }
 
 static int compare(const void *one_pointer, const void *other_pointer)
@@ -62,7 +64,8 @@ static bool sort(struct ctl *ctl, struct json *array, const char *inner, const c
 	for (size_t i = 0; i < count; i++) {
 		size_t found = 0;
 		struct json *item = array->items[i];
-		const struct json **values = jsonpath_find(ctl->arena, path, inner ? json_get(item, inner) : item, &found);
+		const struct json **values =
+		        jsonpath_find(ctl->arena, path, inner ? json_get(item, inner) : item, &found);
 		sortables[i] = (struct sortable){item, found ? values[0] : NULL, i};
 		with_value += found > 0;
 	}

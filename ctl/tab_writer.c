@@ -53,10 +53,10 @@ static void cut_line(const char *text, size_t length, struct line *line, struct 
 		const char *tab = memchr(text, '\t', (size_t)(end - text));
 		const char *stop = tab ? tab : end;
 		cells[line->count++] = (struct cell){
-			.text = text,
-			.length = (size_t)(stop - text),
-			.width = count_characters(text, (size_t)(stop - text)),
-			.terminated = tab != NULL,
+		        .text = text,
+		        .length = (size_t)(stop - text),
+		        .width = count_characters(text, (size_t)(stop - text)),
+		        .terminated = tab != NULL,
 		};
 		if (!tab)
 			return;
@@ -137,7 +137,8 @@ void tab_writer_write(struct tab_writer *writer, const char *text, struct strbuf
 	cut(text, &layout);
 	for (size_t column = 0; column < layout.most_cells; column++)
 		for (size_t line = 0; line < layout.line_count;)
-			line = has_column(&layout.lines[line], column) ? size_run(writer, &layout, column, line) : line + 1;
+			line = has_column(&layout.lines[line], column) ? size_run(writer, &layout, column, line)
+			                                               : line + 1;
 	for (size_t i = 0; i < layout.line_count; i++)
 		write_line(&layout.lines[i], out);
 	free(layout.lines);

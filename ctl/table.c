@@ -46,7 +46,7 @@ const char *labels_text(struct arena *arena, const struct json *labels)
 	const char **pairs = ARENA_ARRAY(arena, const char *, labels->length);
 	size_t count = 0;
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(TABLE_MAX_BYTES);
-	json_for_each_member(member, labels) {
+	json_for_each_member (member, labels) {
 		const char *value = json_text(member->value);
 		pairs[count++] = arena_printf(arena, "%s=%s", member->key, value ? value : "");
 	}
@@ -89,7 +89,7 @@ static void write_headers(struct table_printer *printer, bool with_event, struct
 		start_cell(lines, &first);
 		strbuf_append_text(lines, "NAMESPACE");
 	}
-	json_for_each_item(column, printer->columns) {
+	json_for_each_item (column, printer->columns) {
 		if (!is_shown(printer, column))
 			continue;
 		start_cell(lines, &first);
@@ -186,7 +186,7 @@ void table_print(struct table_printer *printer, const struct json *table, const 
 	if (!printer->headers_printed && !printer->options.no_headers)
 		write_headers(printer, event != NULL, &lines);
 	printer->headers_printed = true;
-	json_for_each_item(row, rows)
+	json_for_each_item (row, rows)
 		write_row(printer, row, event, &lines);
 	tab_writer_write(&printer->writer, strbuf_text(&lines), out);
 }
@@ -231,7 +231,7 @@ struct json *table_from_objects(struct arena *arena, const struct json *object, 
 		add_row(arena, rows, json_clone(arena, object), now_realtime_ns);
 		return table;
 	}
-	json_for_each_item(item, items)
+	json_for_each_item (item, items)
 		add_row(arena, rows, item, now_realtime_ns);
 	return table;
 }

@@ -8,8 +8,9 @@
 #include "ctl/tab_writer.h"
 
 // What the Accept header asks for.
-#define TABLE_ACCEPT \
-	"application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
+#define TABLE_ACCEPT                                                                                                  \
+	"application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/" \
+	"json"
 
 struct table_options {
 	bool wide;

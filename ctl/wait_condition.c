@@ -81,7 +81,7 @@ static bool is_stale(const struct json *object, const struct json *condition)
 
 static bool has_condition(const struct wait_condition *wanted, const struct json *object)
 {
-	json_for_each_item(condition, json_path(object, "status", "conditions")) {
+	json_for_each_item (condition, json_path(object, "status", "conditions")) {
 		const char *type = json_get_text(condition, "type"), *status = json_get_text(condition, "status");
 		if (type && status && strcasecmp(type, wanted->name) == 0)
 			return !is_stale(object, condition) && strcasecmp(status, wanted->value) == 0;

@@ -25,7 +25,7 @@ struct wait_condition {
 
 // "condition=Ready=False", "delete", "create", "jsonpath={.status.phase}=Running".
 NODISCARD int wait_condition_parse(struct arena *arena, const char *text, struct wait_condition *ret_condition,
-				   struct err *err);
+                                   struct err *err);
 
 // Whether it holds; `object` NULL = doesn't exist.
 bool wait_condition_holds(const struct wait_condition *condition, const struct json *object);

@@ -14,13 +14,13 @@ static const struct {
 	const char *name;
 	enum dry_run dry_run;
 } dry_runs[] = {
-	{"none", DRY_RUN_NONE},
-	{"client", DRY_RUN_CLIENT},
-	{"server", DRY_RUN_SERVER},
+        {"none", DRY_RUN_NONE},
+        {"client", DRY_RUN_CLIENT},
+        {"server", DRY_RUN_SERVER},
 };
 
 static const char *const validations[][2] = {
-	{"strict", "Strict"}, {"true", "Strict"}, {"warn", "Warn"}, {"ignore", "Ignore"}, {"false", "Ignore"},
+        {"strict", "Strict"}, {"true", "Strict"}, {"warn", "Warn"}, {"ignore", "Ignore"}, {"false", "Ignore"},
 };
 
 static bool find_dry_run(struct ctl *ctl, const char *text, enum dry_run *ret_dry_run)
@@ -70,7 +70,7 @@ const char *dry_run_suffix(enum dry_run dry_run)
 }
 
 void writer_tell(struct ctl *ctl, struct writer *writer, const struct target *target, const struct json *object,
-		 const char *outcome)
+                 const char *outcome)
 {
 	if (output_is_object(&writer->output)) {
 		output_print(ctl, &writer->output, target->resource, object);
@@ -78,12 +78,12 @@ void writer_tell(struct ctl *ctl, struct writer *writer, const struct target *ta
 	}
 	const char *name = object_name(object);
 	fprintf(ctl->out, "%s %s%s\n", object_display_name(ctl, target->resource, name ? name : target->name), outcome,
-		dry_run_suffix(writer->dry_run));
+	        dry_run_suffix(writer->dry_run));
 	fflush(ctl->out);
 }
 
 static bool send_body(struct ctl *ctl, struct rest_request *request, const struct json *body,
-		      struct rest_response *ret_response)
+                      struct rest_response *ret_response)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(BODY_MAX_BYTES);
 	json_write(&text, body);
@@ -93,41 +93,41 @@ static bool send_body(struct ctl *ctl, struct rest_request *request, const struc
 }
 
 bool write_create(struct ctl *ctl, const struct writer *writer, const struct target *target, const struct json *body,
-		  struct rest_response *ret_response)
+                  struct rest_response *ret_response)
 {
 	struct rest_request request = {
-		.method = "POST",
-		.resource = target->resource,
-		.namespace_name = target->namespace_name,
-		.query = writer->query,
+	        .method = "POST",
+	        .resource = target->resource,
+	        .namespace_name = target->namespace_name,
+	        .query = writer->query,
 	};
 	return send_body(ctl, &request, body, ret_response);
 }
 
 bool write_replace(struct ctl *ctl, const struct writer *writer, const struct target *target, const struct json *body,
-		   struct rest_response *ret_response)
+                   struct rest_response *ret_response)
 {
 	struct rest_request request = {
-		.method = "PUT",
-		.resource = target->resource,
-		.namespace_name = target->namespace_name,
-		.name = target->name,
-		.query = writer->query,
+	        .method = "PUT",
+	        .resource = target->resource,
+	        .namespace_name = target->namespace_name,
+	        .name = target->name,
+	        .query = writer->query,
 	};
 	return send_body(ctl, &request, body, ret_response);
 }
 
 bool write_patch(struct ctl *ctl, const struct writer *writer, const struct target *target, const char *subresource,
-		 enum rest_body_type type, const struct json *patch, struct rest_response *ret_response)
+                 enum rest_body_type type, const struct json *patch, struct rest_response *ret_response)
 {
 	struct rest_request request = {
-		.method = "PATCH",
-		.resource = target->resource,
-		.namespace_name = target->namespace_name,
-		.name = target->name,
-		.subresource = subresource,
-		.query = writer->query,
-		.body_type = type,
+	        .method = "PATCH",
+	        .resource = target->resource,
+	        .namespace_name = target->namespace_name,
+	        .name = target->name,
+	        .subresource = subresource,
+	        .query = writer->query,
+	        .body_type = type,
 	};
 	return send_body(ctl, &request, patch, ret_response);
 }

@@ -18,15 +18,16 @@ static struct {
 } arg = {.namespaced = true};
 
 static const struct option options[] = {
-	{"api-group", 0, OPTION_STRING, &arg.api_group, NULL, "", "Only of this group"},
-	{"cached", 0, OPTION_BOOL, &arg.cached, NULL, NULL, "Accepted for compatibility"},
-	{"categories", 0, OPTION_STRINGS, &arg.categories, NULL, "[]", "Only of these categories"},
-	{"namespaced", 0, OPTION_BOOL, &arg.namespaced, NULL, NULL, "Only those that live in namespaces, or =false, that don't"},
-	{"no-headers", 0, OPTION_BOOL, &arg.no_headers, NULL, NULL, "No headings"},
-	{"output", 'o', OPTION_STRING, &arg.output, NULL, "", "wide or name"},
-	{"sort-by", 0, OPTION_STRING, &arg.sort_by, NULL, "", "name or kind"},
-	{"verbs", 0, OPTION_STRINGS, &arg.verbs, NULL, "[]", "Only with these verbs"},
-	{0},
+        {"api-group", 0, OPTION_STRING, &arg.api_group, NULL, "", "Only of this group"},
+        {"cached", 0, OPTION_BOOL, &arg.cached, NULL, NULL, "Accepted for compatibility"},
+        {"categories", 0, OPTION_STRINGS, &arg.categories, NULL, "[]", "Only of these categories"},
+        {"namespaced", 0, OPTION_BOOL, &arg.namespaced, NULL, NULL,
+         "Only those that live in namespaces, or =false, that don't"},
+        {"no-headers", 0, OPTION_BOOL, &arg.no_headers, NULL, NULL, "No headings"},
+        {"output", 'o', OPTION_STRING, &arg.output, NULL, "", "wide or name"},
+        {"sort-by", 0, OPTION_STRING, &arg.sort_by, NULL, "", "name or kind"},
+        {"verbs", 0, OPTION_STRINGS, &arg.verbs, NULL, "[]", "Only with these verbs"},
+        {0},
 };
 
 // In the order in which kubectl prints them.
@@ -34,8 +35,9 @@ static const struct {
 	const char *name;
 	uint32_t verb;
 } verb_rows[] = {
-	{"create", VERB_CREATE}, {"delete", VERB_DELETE}, {"deletecollection", VERB_DELETE_COLLECTION}, {"get", VERB_GET},
-	{"list", VERB_LIST},	 {"patch", VERB_PATCH},	  {"update", VERB_UPDATE},			{"watch", VERB_WATCH},
+        {"create", VERB_CREATE}, {"delete", VERB_DELETE}, {"deletecollection", VERB_DELETE_COLLECTION},
+        {"get", VERB_GET},       {"list", VERB_LIST},     {"patch", VERB_PATCH},
+        {"update", VERB_UPDATE}, {"watch", VERB_WATCH},
 };
 
 static bool has_verbs(const struct schema_resource *resource)
@@ -43,7 +45,8 @@ static bool has_verbs(const struct schema_resource *resource)
 	for (size_t i = 0; i < arg.verbs.count; i++) {
 		bool found = false;
 		for (size_t k = 0; k < ARRAY_SIZE(verb_rows); k++)
-			found |= strcmp(verb_rows[k].name, arg.verbs.items[i]) == 0 && (resource->verbs & verb_rows[k].verb);
+			found |= strcmp(verb_rows[k].name, arg.verbs.items[i]) == 0 &&
+			         (resource->verbs & verb_rows[k].verb);
 		if (!found)
 			return false;
 	}
@@ -84,7 +87,8 @@ static bool is_wanted(struct ctl *ctl, const struct discovery *discovery, size_t
 
 static int compare_resources(const void *one, const void *other)
 {
-	const struct schema_resource *a = *(const struct schema_resource *const *)one, *b = *(const struct schema_resource *const *)other;
+	const struct schema_resource *a = *(const struct schema_resource *const *)one,
+	                             *b = *(const struct schema_resource *const *)other;
 	int order = 0;
 	if (arg.sort_by && strcmp(arg.sort_by, "kind") == 0)
 		order = strcmp(a->kind, b->kind);
@@ -103,7 +107,8 @@ static void write_row(struct ctl *ctl, const struct schema_resource *resource, b
 {
 	strbuf_printf(lines, "%s\t", resource->plural);
 	write_list(lines, resource->short_names);
-	strbuf_printf(lines, "\t%s\t%s\t%s", resource_api_version(ctl, resource), resource->namespaced ? "true" : "false", resource->kind);
+	strbuf_printf(lines, "\t%s\t%s\t%s", resource_api_version(ctl, resource),
+	              resource->namespaced ? "true" : "false", resource->kind);
 	if (wide) {
 		bool first = true;
 		strbuf_append_char(lines, '\t');
@@ -129,7 +134,8 @@ static void print(struct ctl *ctl, const struct schema_resource **resources, siz
 		return;
 	}
 	if (!arg.no_headers)
-		strbuf_printf(&lines, "NAME\tSHORTNAMES\tAPIVERSION\tNAMESPACED\tKIND%s\n", wide ? "\tVERBS\tCATEGORIES" : "");
+		strbuf_printf(&lines, "NAME\tSHORTNAMES\tAPIVERSION\tNAMESPACED\tKIND%s\n",
+		              wide ? "\tVERBS\tCATEGORIES" : "");
 	for (size_t i = 0; i < count; i++)
 		write_row(ctl, resources[i], wide, &lines);
 	struct tab_writer writer = TAB_WRITER_TABLE;
@@ -149,7 +155,8 @@ static int run_resources(struct ctl *ctl, int argc, char **argv)
 	const struct discovery *discovery = discovery_get(ctl);
 	if (!discovery)
 		return EXIT_PROBLEM;
-	const struct schema_resource **wanted = ARENA_ARRAY(ctl->arena, const struct schema_resource *, discovery->count);
+	const struct schema_resource **wanted =
+	        ARENA_ARRAY(ctl->arena, const struct schema_resource *, discovery->count);
 	size_t count = 0;
 	for (size_t i = 0; i < discovery->count; i++)
 		if (is_wanted(ctl, discovery, i))
@@ -170,17 +177,17 @@ static int run_versions(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_api_resources = {
-	.name = "api-resources",
-	.group = COMMAND_OTHER,
-	.summary = "Print the supported API resources on the server",
-	.usage = "[flags]",
-	.options = options,
-	.run = run_resources,
+        .name = "api-resources",
+        .group = COMMAND_OTHER,
+        .summary = "Print the supported API resources on the server",
+        .usage = "[flags]",
+        .options = options,
+        .run = run_resources,
 };
 
 const struct command command_api_versions = {
-	.name = "api-versions",
-	.group = COMMAND_OTHER,
-	.summary = "Print the supported API versions on the server, in the form of \"group/version\"",
-	.run = run_versions,
+        .name = "api-versions",
+        .group = COMMAND_OTHER,
+        .summary = "Print the supported API versions on the server, in the form of \"group/version\"",
+        .run = run_versions,
 };

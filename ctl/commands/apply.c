@@ -32,41 +32,44 @@ static struct {
 	bool server_side, force_conflicts, overwrite, prune, all, wait, force, openapi_patch;
 	int64_t grace_period, timeout_ns;
 } arg = {
-	.write = WRITE_OPTIONS_INIT(NULL),
-	.overwrite = true,
-	.openapi_patch = true,
-	.grace_period = -1,
+        .write = WRITE_OPTIONS_INIT(NULL),
+        .overwrite = true,
+        .openapi_patch = true,
+        .grace_period = -1,
 };
 
 static const struct option options[] = {
-	MANIFEST_OPTION_ROWS(arg.manifest),
-	WRITE_OPTION_ROWS(arg.write),
-	VALIDATE_OPTION_ROW(arg.write),
-	{"server-side", 0, OPTION_BOOL, &arg.server_side, NULL, NULL, "Let the server merge the manifest"},
-	{"force-conflicts", 0, OPTION_BOOL, &arg.force_conflicts, NULL, NULL, "Take fields over from other managers"},
-	{"overwrite", 0, OPTION_BOOL, &arg.overwrite, NULL, NULL, "Manifest's values win over the live object's"},
-	{"openapi-patch", 0, OPTION_BOOL, &arg.openapi_patch, NULL, NULL, "Accepted for compatibility"},
-	{"selector", 'l', OPTION_STRING, &arg.selector, NULL, "", "Only objects with these labels"},
-	{"prune", 0, OPTION_BOOL, &arg.prune, NULL, NULL, "Delete what is no longer in the manifests (not supported)"},
-	{"prune-allowlist", 0, OPTION_STRING_ARRAY, &arg.prune_allowlist, NULL, "[]", "Types to prune"},
-	{"applyset", 0, OPTION_STRING, &arg.applyset, NULL, "", "Parent of the set to prune (not supported)"},
-	{"all", 0, OPTION_BOOL, &arg.all, NULL, NULL, "All objects in the files"},
-	{"cascade", 0, OPTION_STRING, &arg.cascade, NULL, "", "How dependents are deleted"},
-	{"force", 0, OPTION_BOOL, &arg.force, NULL, NULL, "Delete and create again what can't be patched"},
-	{"grace-period", 0, OPTION_INT, &arg.grace_period, NULL, NULL, "Seconds to terminate in, -1 = the object's own"},
-	{"subresource", 0, OPTION_STRING, &arg.subresource, NULL, "", "Apply to this subresource (with --server-side)"},
-	{"timeout", 0, OPTION_DURATION, &arg.timeout_ns, NULL, NULL, "How long to wait for deletions"},
-	{"wait", 0, OPTION_BOOL, &arg.wait, NULL, NULL, "Wait for deletions"},
-	{0},
+        MANIFEST_OPTION_ROWS(arg.manifest),
+        WRITE_OPTION_ROWS(arg.write),
+        VALIDATE_OPTION_ROW(arg.write),
+        {"server-side", 0, OPTION_BOOL, &arg.server_side, NULL, NULL, "Let the server merge the manifest"},
+        {"force-conflicts", 0, OPTION_BOOL, &arg.force_conflicts, NULL, NULL, "Take fields over from other managers"},
+        {"overwrite", 0, OPTION_BOOL, &arg.overwrite, NULL, NULL, "Manifest's values win over the live object's"},
+        {"openapi-patch", 0, OPTION_BOOL, &arg.openapi_patch, NULL, NULL, "Accepted for compatibility"},
+        {"selector", 'l', OPTION_STRING, &arg.selector, NULL, "", "Only objects with these labels"},
+        {"prune", 0, OPTION_BOOL, &arg.prune, NULL, NULL, "Delete what is no longer in the manifests (not supported)"},
+        {"prune-allowlist", 0, OPTION_STRING_ARRAY, &arg.prune_allowlist, NULL, "[]", "Types to prune"},
+        {"applyset", 0, OPTION_STRING, &arg.applyset, NULL, "", "Parent of the set to prune (not supported)"},
+        {"all", 0, OPTION_BOOL, &arg.all, NULL, NULL, "All objects in the files"},
+        {"cascade", 0, OPTION_STRING, &arg.cascade, NULL, "", "How dependents are deleted"},
+        {"force", 0, OPTION_BOOL, &arg.force, NULL, NULL, "Delete and create again what can't be patched"},
+        {"grace-period", 0, OPTION_INT, &arg.grace_period, NULL, NULL,
+         "Seconds to terminate in, -1 = the object's own"},
+        {"subresource", 0, OPTION_STRING, &arg.subresource, NULL, "", "Apply to this subresource (with --server-side)"},
+        {"timeout", 0, OPTION_DURATION, &arg.timeout_ns, NULL, NULL, "How long to wait for deletions"},
+        {"wait", 0, OPTION_BOOL, &arg.wait, NULL, NULL, "Wait for deletions"},
+        {0},
 };
 
 // "Resource: "apps/v1, Resource=deployments", GroupVersionKind: …", for error texts.
 static const char *describe(struct ctl *ctl, const struct target *target)
 {
 	const char *version = resource_api_version(ctl, target->resource);
-	return ctl_printf(ctl, "Resource: \"%s, Resource=%s\", GroupVersionKind: \"%s, Kind=%s\"\nName: \"%s\", Namespace: \"%s\"",
-			  version, target->resource->plural, version, target->resource->kind, target->name,
-			  target->namespace_name ? target->namespace_name : "");
+	return ctl_printf(
+	        ctl,
+	        "Resource: \"%s, Resource=%s\", GroupVersionKind: \"%s, Kind=%s\"\nName: \"%s\", Namespace: \"%s\"",
+	        version, target->resource->plural, version, target->resource->kind, target->name,
+	        target->namespace_name ? target->namespace_name : "");
 }
 
 // --- on the server's side ---------------------------------------------------------------------------
@@ -74,18 +77,19 @@ static const char *describe(struct ctl *ctl, const struct target *target)
 static void report_conflict(struct ctl *ctl, const struct rest_response *response)
 {
 	const char *message = json_get_text(response->object, "message");
-	report(ctl, "%s\n"
-		    "Please review the fields above--they currently have other managers. Here\n"
-		    "are the ways you can resolve this warning:\n"
-		    "* If you intend to manage all of these fields, please re-run the apply\n"
-		    "  command with the `--force-conflicts` flag.\n"
-		    "* If you do not intend to manage all of the fields, please edit your\n"
-		    "  manifest to remove references to the fields that should keep their\n"
-		    "  current managers.\n"
-		    "* You may co-own fields by updating your manifest to match the existing\n"
-		    "  value; in this case, you'll become the manager if the other manager(s)\n"
-		    "  stop managing the field (remove it from its configuration).\n"
-		    "See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts",
+	report(ctl,
+	       "%s\n"
+	       "Please review the fields above--they currently have other managers. Here\n"
+	       "are the ways you can resolve this warning:\n"
+	       "* If you intend to manage all of these fields, please re-run the apply\n"
+	       "  command with the `--force-conflicts` flag.\n"
+	       "* If you do not intend to manage all of the fields, please edit your\n"
+	       "  manifest to remove references to the fields that should keep their\n"
+	       "  current managers.\n"
+	       "* You may co-own fields by updating your manifest to match the existing\n"
+	       "  value; in this case, you'll become the manager if the other manager(s)\n"
+	       "  stop managing the field (remove it from its configuration).\n"
+	       "See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts",
 	       message ? message : response->err.message);
 }
 
@@ -120,9 +124,11 @@ static void create(struct ctl *ctl, struct writer *writer, const struct target *
 static void warn_unmanaged(struct ctl *ctl, const struct target *target)
 {
 	fprintf(ctl->err,
-		"Warning: resource %s is missing the %s annotation which is required by %s apply. %s apply should only be used on resources created declaratively by either %s create --save-config or %s apply. The missing annotation will be patched automatically.\n",
-		ctl_printf(ctl, "%s/%s", target->resource->plural, target->name), LAST_APPLIED_ANNOTATION, ctl->program,
-		ctl->program, ctl->program, ctl->program);
+	        "Warning: resource %s is missing the %s annotation which is required by %s apply. %s apply should only "
+	        "be used on resources created declaratively by either %s create --save-config or %s apply. The missing "
+	        "annotation will be patched automatically.\n",
+	        ctl_printf(ctl, "%s/%s", target->resource->plural, target->name), LAST_APPLIED_ANNOTATION, ctl->program,
+	        ctl->program, ctl->program, ctl->program);
 }
 
 static void warn_deleted(struct ctl *ctl, const struct target *target)
@@ -131,14 +137,15 @@ static void warn_deleted(struct ctl *ctl, const struct target *target)
 }
 
 static int make_patch(struct ctl *ctl, const struct target *target, const struct json *current, struct json **ret_patch,
-		      struct err *err)
+                      struct err *err)
 {
 	const struct json *original = last_applied_get(ctl, current);
 	const struct schema_type *type = target->resource->type;
 	if (!original)
 		original = json_object(ctl->arena);
 	if (type)
-		return patch_make_three_way_strategic(ctl->arena, type, original, target->object, current, ret_patch, err);
+		return patch_make_three_way_strategic(ctl->arena, type, original, target->object, current, ret_patch,
+		                                      err);
 	return patch_make_three_way_merge(ctl->arena, original, target->object, current, ret_patch, err);
 }
 
@@ -152,18 +159,19 @@ static const char *patch_failure(struct ctl *ctl, const struct target *target, c
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(PATCH_MAX_BYTES);
 	json_write(&text, patch);
 	return ctl_printf(ctl, "error when applying patch:\n%s\nto:\n%s\nfor: \"%s\": error when patching \"%s\"",
-			  strbuf_text(&text), describe(ctl, target), target->source, target->source);
+	                  strbuf_text(&text), describe(ctl, target), target->source, target->source);
 }
 
 // False when the live object changed meanwhile and all of it should be done again.
 static bool patch_live(struct ctl *ctl, struct writer *writer, const struct target *target, const struct json *current,
-		       bool last_attempt)
+                       bool last_attempt)
 {
 	struct json *patch = NULL;
 	struct rest_response response;
 	struct err err = ERR_INIT;
 	if (make_patch(ctl, target, current, &patch, &err) < 0) {
-		report(ctl, "creating patch with:\n%s\nfor: \"%s\": %s", describe(ctl, target), target->source, err.message);
+		report(ctl, "creating patch with:\n%s\nfor: \"%s\": %s", describe(ctl, target), target->source,
+		       err.message);
 		return true;
 	}
 	if (is_empty(patch)) {
@@ -190,17 +198,18 @@ static bool patch_live(struct ctl *ctl, struct writer *writer, const struct targ
 static bool read_live(struct ctl *ctl, const struct target *target, struct rest_response *response)
 {
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = target->resource,
-		.namespace_name = target->namespace_name,
-		.name = target->name,
+	        .method = "GET",
+	        .resource = target->resource,
+	        .namespace_name = target->namespace_name,
+	        .name = target->name,
 	};
 	if (ctl_call(ctl, &request, response))
 		return true;
 	if (response->err.code == ERR_NOT_FOUND && response->http_status)
 		return false;
-	report_response(ctl, response, ctl_printf(ctl, "error when retrieving current configuration of:\n%s\nfrom server for: \"%s\"",
-						  describe(ctl, target), target->source));
+	report_response(ctl, response,
+	                ctl_printf(ctl, "error when retrieving current configuration of:\n%s\nfrom server for: \"%s\"",
+	                           describe(ctl, target), target->source));
 	return false;
 }
 
@@ -233,8 +242,12 @@ static bool check_name(struct ctl *ctl, const struct target *target)
 	if (generated && generated[0])
 		report(ctl, "from %s: cannot use generate name with apply", generated);
 	else
-		report(ctl, "error when retrieving current configuration of:\n%s\nfrom server for: \"%s\": resource name may not be empty",
-		       describe(ctl, &(struct target){.resource = target->resource, .name = "", .namespace_name = target->namespace_name}),
+		report(ctl,
+		       "error when retrieving current configuration of:\n%s\nfrom server for: \"%s\": resource name "
+		       "may not be empty",
+		       describe(ctl, &(struct target){.resource = target->resource,
+		                                      .name = "",
+		                                      .namespace_name = target->namespace_name}),
 		       target->source);
 	return false;
 }
@@ -248,7 +261,9 @@ static int check_flags(struct ctl *ctl, int argc, char **argv)
 	if (arg.force_conflicts && !arg.server_side)
 		return report(ctl, "--force-conflicts only works with --server-side");
 	if (arg.server_side && strcmp(arg.write.dry_run, "client") == 0)
-		return report(ctl, "--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)");
+		return report(
+		        ctl,
+		        "--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)");
 	if (!arg.manifest.filenames.count && !arg.manifest.kustomize)
 		return report(ctl, "must specify one of -f and -k");
 	return EXIT_OK;
@@ -278,14 +293,15 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_apply = {
-	.name = "apply",
-	.group = COMMAND_ADVANCED,
-	.summary = "Apply a configuration to a resource by file name or stdin",
-	.usage = "(-f FILENAME | -k DIRECTORY)",
-	.details = "Make objects be as their manifests say: create what isn't there, patch what differs.\n\n"
-		   "What was applied is kept in an annotation, so that fields which leave the manifest are removed and\n"
-		   "fields set by others stay.",
-	.examples = "  ctl apply -f web.yaml\n  cat pod.json | ctl apply -f -\n  ctl apply --server-side -f web.yaml",
-	.options = options,
-	.run = run,
+        .name = "apply",
+        .group = COMMAND_ADVANCED,
+        .summary = "Apply a configuration to a resource by file name or stdin",
+        .usage = "(-f FILENAME | -k DIRECTORY)",
+        .details =
+                "Make objects be as their manifests say: create what isn't there, patch what differs.\n\n"
+                "What was applied is kept in an annotation, so that fields which leave the manifest are removed and\n"
+                "fields set by others stay.",
+        .examples = "  ctl apply -f web.yaml\n  cat pod.json | ctl apply -f -\n  ctl apply --server-side -f web.yaml",
+        .options = options,
+        .run = run,
 };

@@ -61,7 +61,7 @@ static int get_names(struct ctl *ctl, enum config_section section)
 	if (!document)
 		return EXIT_PROBLEM;
 	fprintf(ctl->out, "NAME\n");
-	json_for_each_item(item, sorted_list(document, section))
+	json_for_each_item (item, sorted_list(document, section))
 		fprintf(ctl->out, "%s\n", text_of(item, "name"));
 	return EXIT_OK;
 }
@@ -98,7 +98,7 @@ static int run_get_contexts(struct ctl *ctl, int argc, char **argv)
 			report(ctl, "context %s not found", argv[i]);
 	if (!arg.no_headers && !names_only)
 		strbuf_append_text(&lines, "CURRENT\tNAME\tCLUSTER\tAUTHINFO\tNAMESPACE\n");
-	json_for_each_item(item, sorted_list(document, CONFIG_CONTEXTS)) {
+	json_for_each_item (item, sorted_list(document, CONFIG_CONTEXTS)) {
 		const struct json *context = json_get(item, "context");
 		const char *name = text_of(item, "name");
 		if (!is_named(name, argc, argv))
@@ -106,8 +106,10 @@ static int run_get_contexts(struct ctl *ctl, int argc, char **argv)
 		if (names_only)
 			strbuf_printf(&lines, "%s\n", name);
 		else
-			strbuf_printf(&lines, "%s\t%s\t%s\t%s\t%s\n", strcmp(name, config_current_context(ctl, document)) == 0 ? "*" : "", name,
-				      text_of(context, "cluster"), text_of(context, "user"), text_of(context, "namespace"));
+			strbuf_printf(&lines, "%s\t%s\t%s\t%s\t%s\n",
+			              strcmp(name, config_current_context(ctl, document)) == 0 ? "*" : "", name,
+			              text_of(context, "cluster"), text_of(context, "user"),
+			              text_of(context, "namespace"));
 	}
 	print_table(ctl, &lines);
 	return EXIT_OK;
@@ -120,20 +122,20 @@ static const struct {
 	const char *key;
 	const char *shown;
 } secrets[] = {
-	{CONFIG_CLUSTERS, "certificate-authority-data", "DATA+OMITTED"},
-	{CONFIG_USERS, "client-certificate-data", "DATA+OMITTED"},
-	{CONFIG_USERS, "client-key-data", "DATA+OMITTED"},
-	{CONFIG_USERS, "token", "REDACTED"},
-	{CONFIG_USERS, "password", "REDACTED"},
+        {CONFIG_CLUSTERS, "certificate-authority-data", "DATA+OMITTED"},
+        {CONFIG_USERS, "client-certificate-data", "DATA+OMITTED"},
+        {CONFIG_USERS, "client-key-data", "DATA+OMITTED"},
+        {CONFIG_USERS, "token", "REDACTED"},
+        {CONFIG_USERS, "password", "REDACTED"},
 };
 
 static const struct {
 	enum config_section section;
 	const char *file, *data;
 } embeddable[] = {
-	{CONFIG_CLUSTERS, "certificate-authority", "certificate-authority-data"},
-	{CONFIG_USERS, "client-certificate", "client-certificate-data"},
-	{CONFIG_USERS, "client-key", "client-key-data"},
+        {CONFIG_CLUSTERS, "certificate-authority", "certificate-authority-data"},
+        {CONFIG_USERS, "client-certificate", "client-certificate-data"},
+        {CONFIG_USERS, "client-key", "client-key-data"},
 };
 
 static struct json *fields_of(const struct json *item)
@@ -148,7 +150,7 @@ static struct json *fields_of(const struct json *item)
 static void redact(struct ctl *ctl, struct json *document)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++)
-		json_for_each_item(item, json_get(document, config_section_list(secrets[i].section)))
+		json_for_each_item (item, json_get(document, config_section_list(secrets[i].section)))
 			if (json_get(fields_of(item), secrets[i].key))
 				json_set_text(ctl->arena, fields_of(item), secrets[i].key, secrets[i].shown);
 }
@@ -174,7 +176,7 @@ static bool embed(struct ctl *ctl, struct json *fields, const char *file_key, co
 static bool flatten(struct ctl *ctl, struct json *document)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(embeddable); i++)
-		json_for_each_item(item, json_get(document, config_section_list(embeddable[i].section)))
+		json_for_each_item (item, json_get(document, config_section_list(embeddable[i].section)))
 			if (fields_of(item) && !embed(ctl, fields_of(item), embeddable[i].file, embeddable[i].data))
 				return false;
 	return true;
@@ -183,7 +185,7 @@ static bool flatten(struct ctl *ctl, struct json *document)
 static void keep_one(struct ctl *ctl, struct json *document, enum config_section section, const char *name)
 {
 	struct json *kept = json_array(ctl->arena);
-	json_for_each_item(item, json_get(document, config_section_list(section)))
+	json_for_each_item (item, json_get(document, config_section_list(section)))
 		if (strcmp(text_of(item, "name"), name) == 0)
 			json_append(ctl->arena, kept, item);
 	json_set(ctl->arena, document, config_section_list(section), kept);
@@ -194,7 +196,8 @@ static bool minify(struct ctl *ctl, struct json *document)
 	const char *current = config_current_context(ctl, document);
 	const struct json *context = config_entry(document, CONFIG_CONTEXTS, current);
 	if (!context) {
-		report(ctl, current[0] ? "cannot locate context %s" : "current-context must exist in order to minify%s", current);
+		report(ctl, current[0] ? "cannot locate context %s" : "current-context must exist in order to minify%s",
+		       current);
 		return false;
 	}
 	keep_one(ctl, document, CONFIG_CLUSTERS, text_of(context, "cluster"));
@@ -269,10 +272,12 @@ static void apply_settings(struct ctl *ctl, struct json *fields, const struct se
 {
 	for (size_t i = 0; i < count; i++)
 		if (ctl_flag_given(ctl, settings[i].flag))
-			json_set_text(ctl->arena, fields, settings[i].key, *settings[i].value ? *settings[i].value : "");
+			json_set_text(ctl->arena, fields, settings[i].key,
+			              *settings[i].value ? *settings[i].value : "");
 }
 
-static int finish_entry(struct ctl *ctl, const char *path, struct json *document, const char *noun, const char *name, bool existed)
+static int finish_entry(struct ctl *ctl, const char *path, struct json *document, const char *noun, const char *name,
+                        bool existed)
 {
 	if (!config_file_write(ctl, path, document))
 		return EXIT_PROBLEM;
@@ -288,14 +293,15 @@ static int run_set_context(struct ctl *ctl, int argc, char **argv)
 	const char *path;
 	struct json *document = config_file_read_own(ctl, &path);
 	const struct setting settings[] = {
-		{"cluster", "cluster", &ctl->global->cluster},
-		{"user", "user", &ctl->global->user},
-		{"namespace", "namespace", &ctl->global->namespace_name},
+	        {"cluster", "cluster", &ctl->global->cluster},
+	        {"user", "user", &ctl->global->user},
+	        {"namespace", "namespace", &ctl->global->namespace_name},
 	};
 	if (!document)
 		return EXIT_PROBLEM;
 	if (argc != (arg.current ? 0 : 1))
-		return report_usage(ctl, arg.current ? "you cannot specify both a context name and --current" : "you must specify a non-empty context name or --current");
+		return report_usage(ctl, arg.current ? "you cannot specify both a context name and --current"
+		                                     : "you must specify a non-empty context name or --current");
 	const char *name = arg.current ? config_current_context(ctl, document) : argv[0];
 	if (!name[0])
 		return report(ctl, "no current context is set");
@@ -309,10 +315,10 @@ static int run_set_cluster(struct ctl *ctl, int argc, char **argv)
 	const char *path;
 	struct json *document = config_file_read_own(ctl, &path);
 	const struct setting settings[] = {
-		{"server", "server", &ctl->global->server},
-		{"certificate-authority", "certificate-authority", &ctl->global->certificate_authority},
-		{"tls-server-name", "tls-server-name", &ctl->global->tls_server_name},
-		{"proxy-url", "proxy-url", &arg.proxy_url},
+	        {"server", "server", &ctl->global->server},
+	        {"certificate-authority", "certificate-authority", &ctl->global->certificate_authority},
+	        {"tls-server-name", "tls-server-name", &ctl->global->tls_server_name},
+	        {"proxy-url", "proxy-url", &arg.proxy_url},
 	};
 	if (!document)
 		return EXIT_PROBLEM;
@@ -332,11 +338,11 @@ static int run_set_credentials(struct ctl *ctl, int argc, char **argv)
 	const char *path;
 	struct json *document = config_file_read_own(ctl, &path);
 	const struct setting settings[] = {
-		{"client-certificate", "client-certificate", &ctl->global->client_certificate},
-		{"client-key", "client-key", &ctl->global->client_key},
-		{"token", "token", &ctl->global->token},
-		{"username", "username", &ctl->global->username},
-		{"password", "password", &ctl->global->password},
+	        {"client-certificate", "client-certificate", &ctl->global->client_certificate},
+	        {"client-key", "client-key", &ctl->global->client_key},
+	        {"token", "token", &ctl->global->token},
+	        {"username", "username", &ctl->global->username},
+	        {"password", "password", &ctl->global->password},
 	};
 	if (!document)
 		return EXIT_PROBLEM;
@@ -345,7 +351,7 @@ static int run_set_credentials(struct ctl *ctl, int argc, char **argv)
 	struct json *fields = config_entry_ensure(ctl, document, CONFIG_USERS, argv[0]);
 	apply_settings(ctl, fields, settings, ARRAY_SIZE(settings));
 	if (arg.embed_certs && (!embed(ctl, fields, "client-certificate", "client-certificate-data") ||
-				!embed(ctl, fields, "client-key", "client-key-data")))
+	                        !embed(ctl, fields, "client-key", "client-key-data")))
 		return EXIT_PROBLEM;
 	return finish_entry(ctl, path, document, "User", argv[0], true);
 }
@@ -397,7 +403,9 @@ static int run_unset(struct ctl *ctl, int argc, char **argv)
 			continue;
 		const char *name = argv[0][length] == '.' ? argv[0] + length + 1 : NULL;
 		const char *field = name ? strrchr(name, '.') : NULL;
-		struct json *entry = field ? config_entry(document, section, arena_strndup(ctl->arena, name, (size_t)(field - name))) : NULL;
+		struct json *entry =
+		        field ? config_entry(document, section, arena_strndup(ctl->arena, name, (size_t)(field - name)))
+		              : NULL;
 		if (!name)
 			json_remove(document, list);
 		else if (entry)
@@ -416,68 +424,81 @@ static int run_unset(struct ctl *ctl, int argc, char **argv)
 // --- the table ------------------------------------------------------------------------------------
 
 static const struct option view_options[] = {
-	{"flatten", 0, OPTION_BOOL, &arg.flatten, NULL, NULL, "Put files' contents into the document"},
-	{"merge", 0, OPTION_BOOL, &arg.merge, NULL, NULL, "Accepted for compatibility"},
-	{"minify", 0, OPTION_BOOL, &arg.minify, NULL, NULL, "Only what the current context uses"},
-	{"raw", 0, OPTION_BOOL, &arg.raw, NULL, NULL, "Show certificates, keys and tokens"},
-	OUTPUT_OPTION_ROWS(arg.output),
-	{0},
+        {"flatten", 0, OPTION_BOOL, &arg.flatten, NULL, NULL, "Put files' contents into the document"},
+        {"merge", 0, OPTION_BOOL, &arg.merge, NULL, NULL, "Accepted for compatibility"},
+        {"minify", 0, OPTION_BOOL, &arg.minify, NULL, NULL, "Only what the current context uses"},
+        {"raw", 0, OPTION_BOOL, &arg.raw, NULL, NULL, "Show certificates, keys and tokens"},
+        OUTPUT_OPTION_ROWS(arg.output),
+        {0},
 };
 static const struct option contexts_options[] = {
-	{"no-headers", 0, OPTION_BOOL, &arg.no_headers, NULL, NULL, "No headings"},
-	{"output", 'o', OPTION_STRING, &arg.output.text, NULL, "", "name"},
-	{0},
+        {"no-headers", 0, OPTION_BOOL, &arg.no_headers, NULL, NULL, "No headings"},
+        {"output", 'o', OPTION_STRING, &arg.output.text, NULL, "", "name"},
+        {0},
 };
 static const struct option context_options[] = {
-	{"current", 0, OPTION_BOOL, &arg.current, NULL, NULL, "Change the current context"},
-	{0},
+        {"current", 0, OPTION_BOOL, &arg.current, NULL, NULL, "Change the current context"},
+        {0},
 };
 static const struct option cluster_options[] = {
-	{"embed-certs", 0, OPTION_BOOL, &arg.embed_certs, NULL, NULL, "Put the certificates into the file"},
-	{"proxy-url", 0, OPTION_STRING, &arg.proxy_url, NULL, "", "Proxy to reach the cluster through"},
-	{0},
+        {"embed-certs", 0, OPTION_BOOL, &arg.embed_certs, NULL, NULL, "Put the certificates into the file"},
+        {"proxy-url", 0, OPTION_STRING, &arg.proxy_url, NULL, "", "Proxy to reach the cluster through"},
+        {0},
 };
 static const struct option credential_options[] = {
-	{"embed-certs", 0, OPTION_BOOL, &arg.embed_certs, NULL, NULL, "Put certificate and key into the file"},
-	{0},
+        {"embed-certs", 0, OPTION_BOOL, &arg.embed_certs, NULL, NULL, "Put certificate and key into the file"},
+        {0},
 };
 
 #define CHILD(variable, name_, summary_, usage_, options_, run_) \
-	static const struct command variable = {.name = name_, .summary = summary_, .usage = usage_, .options = options_, .run = run_}
+	static const struct command variable = {                 \
+	        .name = name_, .summary = summary_, .usage = usage_, .options = options_, .run = run_}
 
 CHILD(config_current, "current-context", "Display the current-context", "", NULL, run_current_context);
-CHILD(config_delete_cluster, "delete-cluster", "Delete the specified cluster from the kubeconfig", "NAME", NULL, run_delete_cluster);
-CHILD(config_delete_context, "delete-context", "Delete the specified context from the kubeconfig", "NAME", NULL, run_delete_context);
-CHILD(config_delete_user, "delete-user", "Delete the specified user from the kubeconfig", "NAME", NULL, run_delete_user);
+CHILD(config_delete_cluster, "delete-cluster", "Delete the specified cluster from the kubeconfig", "NAME", NULL,
+      run_delete_cluster);
+CHILD(config_delete_context, "delete-context", "Delete the specified context from the kubeconfig", "NAME", NULL,
+      run_delete_context);
+CHILD(config_delete_user, "delete-user", "Delete the specified user from the kubeconfig", "NAME", NULL,
+      run_delete_user);
 CHILD(config_get_clusters, "get-clusters", "Display clusters defined in the kubeconfig", "", NULL, run_get_clusters);
-CHILD(config_get_contexts, "get-contexts", "Describe one or many contexts", "[(-o|--output=)name)]", contexts_options, run_get_contexts);
+CHILD(config_get_contexts, "get-contexts", "Describe one or many contexts", "[(-o|--output=)name)]", contexts_options,
+      run_get_contexts);
 CHILD(config_get_users, "get-users", "Display users defined in the kubeconfig", "", NULL, run_get_users);
-CHILD(config_set_cluster, "set-cluster", "Set a cluster entry in kubeconfig", "NAME [--server=server]", cluster_options, run_set_cluster);
-CHILD(config_set_context, "set-context", "Set a context entry in kubeconfig", "[NAME | --current] [--cluster=cluster_nickname] [--user=user_nickname] [--namespace=namespace]", context_options, run_set_context);
-CHILD(config_set_credentials, "set-credentials", "Set a user entry in kubeconfig", "NAME [--client-certificate=path] [--client-key=path] [--token=token]", credential_options, run_set_credentials);
+CHILD(config_set_cluster, "set-cluster", "Set a cluster entry in kubeconfig", "NAME [--server=server]", cluster_options,
+      run_set_cluster);
+CHILD(config_set_context, "set-context", "Set a context entry in kubeconfig",
+      "[NAME | --current] [--cluster=cluster_nickname] [--user=user_nickname] [--namespace=namespace]", context_options,
+      run_set_context);
+CHILD(config_set_credentials, "set-credentials", "Set a user entry in kubeconfig",
+      "NAME [--client-certificate=path] [--client-key=path] [--token=token]", credential_options, run_set_credentials);
 CHILD(config_unset, "unset", "Unset an individual value in a kubeconfig file", "PROPERTY_NAME", NULL, run_unset);
-CHILD(config_view, "view", "Display merged kubeconfig settings or a specified kubeconfig file", "[flags]", view_options, run_view);
+CHILD(config_view, "view", "Display merged kubeconfig settings or a specified kubeconfig file", "[flags]", view_options,
+      run_view);
 
 static const char *const use_aliases[] = {"use", NULL};
 static const struct command config_use_context = {
-	.name = "use-context",
-	.aliases = use_aliases,
-	.summary = "Set the current-context in a kubeconfig file",
-	.usage = "CONTEXT_NAME",
-	.run = run_use_context,
+        .name = "use-context",
+        .aliases = use_aliases,
+        .summary = "Set the current-context in a kubeconfig file",
+        .usage = "CONTEXT_NAME",
+        .run = run_use_context,
 };
 
 static const struct command *const children[] = {
-	&config_current,     &config_delete_cluster, &config_delete_context,  &config_delete_user,
-	&config_get_clusters, &config_get_contexts,  &config_get_users,	      &config_set_cluster,
-	&config_set_context, &config_set_credentials, &config_unset,	      &config_use_context,
-	&config_view,	     NULL,
+        &config_current,        &config_delete_cluster,
+        &config_delete_context, &config_delete_user,
+        &config_get_clusters,   &config_get_contexts,
+        &config_get_users,      &config_set_cluster,
+        &config_set_context,    &config_set_credentials,
+        &config_unset,          &config_use_context,
+        &config_view,           NULL,
 };
 
 const struct command command_config = {
-	.name = "config",
-	.group = COMMAND_OTHER,
-	.summary = "Modify kubeconfig files",
-	.details = "Look at and change kubeconfig files: --kubeconfig, $KUBECONFIG (a list), or ~/.kube/config.",
-	.children = children,
+        .name = "config",
+        .group = COMMAND_OTHER,
+        .summary = "Modify kubeconfig files",
+        .details = "Look at and change kubeconfig files: --kubeconfig, $KUBECONFIG (a list), or ~/.kube/config.",
+        .children = children,
 };

@@ -15,9 +15,9 @@ static struct {
 } arg = {.write = WRITE_OPTIONS_INIT(NULL)};
 
 static const struct option options[] = {
-	SELECTOR_OPTION_ROW(arg.selection),
-	DRY_RUN_OPTION_ROW(arg.write),
-	{0},
+        SELECTOR_OPTION_ROW(arg.selection),
+        DRY_RUN_OPTION_ROW(arg.write),
+        {0},
 };
 
 static void set_schedulable(struct ctl *ctl, struct writer *writer, const struct target *node, bool schedulable)
@@ -71,19 +71,19 @@ static int run_uncordon(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_cordon = {
-	.name = "cordon",
-	.group = COMMAND_CLUSTER,
-	.summary = "Mark node as unschedulable",
-	.usage = "NODE",
-	.options = options,
-	.run = run_cordon,
+        .name = "cordon",
+        .group = COMMAND_CLUSTER,
+        .summary = "Mark node as unschedulable",
+        .usage = "NODE",
+        .options = options,
+        .run = run_cordon,
 };
 
 const struct command command_uncordon = {
-	.name = "uncordon",
-	.group = COMMAND_CLUSTER,
-	.summary = "Mark node as schedulable",
-	.usage = "NODE",
-	.options = options,
-	.run = run_uncordon,
+        .name = "uncordon",
+        .group = COMMAND_CLUSTER,
+        .summary = "Mark node as schedulable",
+        .usage = "NODE",
+        .options = options,
+        .run = run_uncordon,
 };

@@ -17,12 +17,12 @@ static struct {
 } arg = {.write = WRITE_OPTIONS_INIT("kubectl-create")};
 
 static const struct option options[] = {
-	MANIFEST_OPTION_ROWS(arg.manifest),
-	WRITE_OPTION_ROWS(arg.write),
-	VALIDATE_OPTION_ROW(arg.write),
-	{"save-config", 0, OPTION_BOOL, &arg.save_config, NULL, NULL, "Keep the manifest in an annotation, for apply"},
-	{"windows-line-endings", 0, OPTION_BOOL, &arg.windows_line_endings, NULL, NULL, "Accepted for compatibility"},
-	{0},
+        MANIFEST_OPTION_ROWS(arg.manifest),
+        WRITE_OPTION_ROWS(arg.write),
+        VALIDATE_OPTION_ROW(arg.write),
+        {"save-config", 0, OPTION_BOOL, &arg.save_config, NULL, NULL, "Keep the manifest in an annotation, for apply"},
+        {"windows-line-endings", 0, OPTION_BOOL, &arg.windows_line_endings, NULL, NULL, "Accepted for compatibility"},
+        {0},
 };
 
 static void create(struct ctl *ctl, struct writer *writer, const struct target *target)
@@ -56,13 +56,14 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_create = {
-	.name = "create",
-	.group = COMMAND_BASIC_BEGINNER,
-	.summary = "Create a resource from a file or from stdin",
-	.usage = "-f FILENAME",
-	.details = "Create objects from files or standard input, in YAML or JSON; or from flags, with a sub-command.",
-	.examples = "  ctl create -f pod.yaml\n  cat pod.json | ctl create -f -\n  ctl create deployment web --image=httpd --replicas=3",
-	.options = options,
-	.children = create_children,
-	.run = run,
+        .name = "create",
+        .group = COMMAND_BASIC_BEGINNER,
+        .summary = "Create a resource from a file or from stdin",
+        .usage = "-f FILENAME",
+        .details = "Create objects from files or standard input, in YAML or JSON; or from flags, with a sub-command.",
+        .examples = "  ctl create -f pod.yaml\n  cat pod.json | ctl create -f -\n  ctl create deployment web "
+                    "--image=httpd --replicas=3",
+        .options = options,
+        .children = create_children,
+        .run = run,
 };

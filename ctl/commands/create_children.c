@@ -24,22 +24,33 @@ static struct {
 } arg = {.write = WRITE_OPTIONS_INIT("kubectl-create"), .port = -1, .replicas = 1};
 
 #define COMMON_ROWS WRITE_OPTION_ROWS(arg.write), VALIDATE_OPTION_ROW(arg.write)
-#define DATA_ROWS                                                                                                          \
-	{"from-file", 0, OPTION_STRINGS, &arg.from_file, NULL, "[]", "File, KEY=file, or folder whose files become keys"}, \
-	{"from-literal", 0, OPTION_STRING_ARRAY, &arg.from_literal, NULL, "[]", "KEY=VALUE"},                             \
-	{"from-env-file", 0, OPTION_STRINGS, &arg.from_env_file, NULL, "[]", "File of KEY=VALUE lines"}
+#define DATA_ROWS                                                                                             \
+	{"from-file",                                                                                         \
+	 0,                                                                                                   \
+	 OPTION_STRINGS,                                                                                      \
+	 &arg.from_file,                                                                                      \
+	 NULL,                                                                                                \
+	 "[]",                                                                                                \
+	 "File, KEY=file, or folder whose files become keys"},                                                \
+	        {"from-literal", 0, OPTION_STRING_ARRAY, &arg.from_literal, NULL, "[]", "KEY=VALUE"},         \
+	{                                                                                                     \
+		"from-env-file", 0, OPTION_STRINGS, &arg.from_env_file, NULL, "[]", "File of KEY=VALUE lines" \
+	}
 
 static const struct option plain_options[] = {COMMON_ROWS, {0}};
 static const struct option data_options[] = {COMMON_ROWS, DATA_ROWS, {0}};
 static const struct option secret_options[] = {
-	COMMON_ROWS, DATA_ROWS, {"type", 0, OPTION_STRING, &arg.type, NULL, "", "The secret's type"}, {0},
+        COMMON_ROWS,
+        DATA_ROWS,
+        {"type", 0, OPTION_STRING, &arg.type, NULL, "", "The secret's type"},
+        {0},
 };
 static const struct option deployment_options[] = {
-	COMMON_ROWS,
-	{"image", 0, OPTION_STRINGS, &arg.images, NULL, "[]", "Image of each container (required)"},
-	{"port", 0, OPTION_INT, &arg.port, NULL, NULL, "Port that the container exposes"},
-	{"replicas", 'r', OPTION_INT, &arg.replicas, NULL, NULL, "How many pods"},
-	{0},
+        COMMON_ROWS,
+        {"image", 0, OPTION_STRINGS, &arg.images, NULL, "[]", "Image of each container (required)"},
+        {"port", 0, OPTION_INT, &arg.port, NULL, NULL, "Port that the container exposes"},
+        {"replicas", 'r', OPTION_INT, &arg.replicas, NULL, NULL, "How many pods"},
+        {0},
 };
 
 // --- namespace, serviceaccount -------------------------------------------------------------------
@@ -84,7 +95,8 @@ static bool add_value(struct data *data, const char *key, const char *bytes, siz
 	bool binary = !data->encode && !is_utf8(data, bytes, length);
 	struct json *map = json_ensure_object(arena, data->object, binary ? "binaryData" : "data");
 	if (json_get(json_get(data->object, "data"), key) || json_get(json_get(data->object, "binaryData"), key)) {
-		report(data->ctl, "cannot add key \"%s\", another key by that name already exists in Data for %s \"%s\"", key,
+		report(data->ctl,
+		       "cannot add key \"%s\", another key by that name already exists in Data for %s \"%s\"", key,
 		       data->encode ? "Secret" : "ConfigMap", json_text(json_path(data->object, "metadata", "name")));
 		return false;
 	}
@@ -145,7 +157,8 @@ static bool add_literal(struct data *data, const char *literal)
 		report(data->ctl, "invalid literal source %s, expected key=value", literal);
 		return false;
 	}
-	return add_value(data, arena_strndup(data->ctl->arena, literal, (size_t)(equals - literal)), equals + 1, strlen(equals + 1));
+	return add_value(data, arena_strndup(data->ctl->arena, literal, (size_t)(equals - literal)), equals + 1,
+	                 strlen(equals + 1));
 }
 
 static bool add_env_file(struct data *data, const char *path)
@@ -162,7 +175,9 @@ static bool add_env_file(struct data *data, const char *path)
 		line[strcspn(line, "\r")] = '\0';
 		if (!line[0] || line[0] == '#')
 			continue;
-		if (!add_literal(data, strchr(line, '=') ? line : ctl_printf(data->ctl, "%s=%s", line, getenv(line) ? getenv(line) : "")))
+		if (!add_literal(data, strchr(line, '=') ? line
+		                                         : ctl_printf(data->ctl, "%s=%s", line,
+		                                                      getenv(line) ? getenv(line) : "")))
 			return false;
 	}
 	return true;
@@ -181,7 +196,8 @@ static int create_data(struct ctl *ctl, int argc, char **argv, const char *kind)
 	const char *name = object_name_argument(ctl, argc, argv);
 	if (!name)
 		return EXIT_PROBLEM;
-	struct data data = {.ctl = ctl, .object = object_new(ctl, "v1", kind, name), .encode = strcmp(kind, "Secret") == 0};
+	struct data data = {
+	        .ctl = ctl, .object = object_new(ctl, "v1", kind, name), .encode = strcmp(kind, "Secret") == 0};
 	if (arg.from_env_file.count && (arg.from_file.count || arg.from_literal.count))
 		return report(ctl, "from-env-file cannot be combined with from-file or from-literal");
 	if (!add_all(&data, &arg.from_file, add_source) || !add_all(&data, &arg.from_literal, add_literal) ||
@@ -254,7 +270,8 @@ static int run_deployment(struct ctl *ctl, int argc, char **argv)
 	json_set_integer(ctl->arena, spec, "replicas", arg.replicas);
 	set_label(ctl, json_ensure_object(ctl->arena, spec, "selector"), "matchLabels", name);
 	set_label(ctl, json_ensure_object(ctl->arena, template, "metadata"), "labels", name);
-	struct json *containers = json_ensure_array(ctl->arena, json_ensure_object(ctl->arena, template, "spec"), "containers");
+	struct json *containers =
+	        json_ensure_array(ctl->arena, json_ensure_object(ctl->arena, template, "spec"), "containers");
 	for (size_t i = 0; i < arg.images.count; i++)
 		add_container(ctl, containers, arg.images.items[i], command);
 	return object_create(ctl, &arg.write, object);
@@ -262,34 +279,58 @@ static int run_deployment(struct ctl *ctl, int argc, char **argv)
 
 // --- the table --------------------------------------------------------------------------------------
 
-#define ALIASES(...) (const char *const[]){__VA_ARGS__, NULL}
+#define ALIASES(...)              \
+	(const char *const[])     \
+	{                         \
+		__VA_ARGS__, NULL \
+	}
 
 static const struct command create_namespace = {
-	.name = "namespace", .aliases = ALIASES("ns"), .summary = "Create a namespace with the specified name",
-	.usage = "NAME", .options = plain_options, .run = run_namespace,
+        .name = "namespace",
+        .aliases = ALIASES("ns"),
+        .summary = "Create a namespace with the specified name",
+        .usage = "NAME",
+        .options = plain_options,
+        .run = run_namespace,
 };
 static const struct command create_service_account = {
-	.name = "serviceaccount", .aliases = ALIASES("sa"), .summary = "Create a service account with the specified name",
-	.usage = "NAME", .options = plain_options, .run = run_service_account,
+        .name = "serviceaccount",
+        .aliases = ALIASES("sa"),
+        .summary = "Create a service account with the specified name",
+        .usage = "NAME",
+        .options = plain_options,
+        .run = run_service_account,
 };
 static const struct command create_config_map = {
-	.name = "configmap", .aliases = ALIASES("cm"), .summary = "Create a config map from a local file, directory or literal value",
-	.usage = "NAME [--from-file=[key=]source] [--from-literal=key1=value1]", .options = data_options, .run = run_config_map,
+        .name = "configmap",
+        .aliases = ALIASES("cm"),
+        .summary = "Create a config map from a local file, directory or literal value",
+        .usage = "NAME [--from-file=[key=]source] [--from-literal=key1=value1]",
+        .options = data_options,
+        .run = run_config_map,
 };
 static const struct command create_secret_generic = {
-	.name = "generic", .summary = "Create a secret from a local file, directory, or literal value",
-	.usage = "NAME [--type=string] [--from-file=[key=]source] [--from-literal=key1=value1]", .options = secret_options,
-	.run = run_secret_generic,
+        .name = "generic",
+        .summary = "Create a secret from a local file, directory, or literal value",
+        .usage = "NAME [--type=string] [--from-file=[key=]source] [--from-literal=key1=value1]",
+        .options = secret_options,
+        .run = run_secret_generic,
 };
 static const struct command *const secret_children[] = {&create_secret_generic, NULL};
 static const struct command create_secret = {
-	.name = "secret", .summary = "Create a secret using a specified subcommand", .children = secret_children,
+        .name = "secret",
+        .summary = "Create a secret using a specified subcommand",
+        .children = secret_children,
 };
 static const struct command create_deployment = {
-	.name = "deployment", .aliases = ALIASES("deploy"), .summary = "Create a deployment with the specified name",
-	.usage = "NAME --image=image -- [COMMAND] [args...]", .options = deployment_options, .run = run_deployment,
+        .name = "deployment",
+        .aliases = ALIASES("deploy"),
+        .summary = "Create a deployment with the specified name",
+        .usage = "NAME --image=image -- [COMMAND] [args...]",
+        .options = deployment_options,
+        .run = run_deployment,
 };
 
 const struct command *const create_children[] = {
-	&create_config_map, &create_deployment, &create_namespace, &create_secret, &create_service_account, NULL,
+        &create_config_map, &create_deployment, &create_namespace, &create_secret, &create_service_account, NULL,
 };

@@ -22,34 +22,38 @@ static struct {
 	bool force, now, wait, ignore_not_found, interactive;
 	int64_t grace_period, timeout_ns;
 } arg = {
-	.write = WRITE_OPTIONS_INIT(NULL),
-	.cascade = "background",
-	.wait = true,
-	.grace_period = -1,
+        .write = WRITE_OPTIONS_INIT(NULL),
+        .cascade = "background",
+        .wait = true,
+        .grace_period = -1,
 };
 
 static const struct option options[] = {
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	SELECTOR_OPTION_ROW(arg.selection),
-	FIELD_SELECTOR_OPTION_ROW(arg.selection),
-	ALL_OPTION_ROW(arg.selection),
-	ALL_NAMESPACES_OPTION_ROW(arg.selection),
-	DRY_RUN_OPTION_ROW(arg.write),
-	{"output", 'o', OPTION_STRING, &arg.write.output.text, NULL, "", "name: print names only"},
-	{"cascade", 0, OPTION_STRING, &arg.cascade, NULL, "", "background, orphan or foreground: what happens to dependents"},
-	{"force", 0, OPTION_BOOL, &arg.force, NULL, NULL, "Delete at once, without waiting for the kubelet"},
-	{"grace-period", 0, OPTION_INT, &arg.grace_period, NULL, NULL, "Seconds to terminate in, -1 = the object's own"},
-	{"now", 0, OPTION_BOOL, &arg.now, NULL, NULL, "A grace period of one second"},
-	{"ignore-not-found", 0, OPTION_BOOL, &arg.ignore_not_found, NULL, NULL, "An object that doesn't exist is no error"},
-	{"interactive", 'i', OPTION_BOOL, &arg.interactive, NULL, NULL, "Ask first"},
-	{"raw", 0, OPTION_STRING, &arg.raw, NULL, "", "DELETE this path of the server"},
-	{"timeout", 0, OPTION_DURATION, &arg.timeout_ns, NULL, NULL, "How long to wait; 0 = for ever"},
-	{"wait", 0, OPTION_BOOL, &arg.wait, NULL, NULL, "Return when the objects are gone"},
-	{0},
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        SELECTOR_OPTION_ROW(arg.selection),
+        FIELD_SELECTOR_OPTION_ROW(arg.selection),
+        ALL_OPTION_ROW(arg.selection),
+        ALL_NAMESPACES_OPTION_ROW(arg.selection),
+        DRY_RUN_OPTION_ROW(arg.write),
+        {"output", 'o', OPTION_STRING, &arg.write.output.text, NULL, "", "name: print names only"},
+        {"cascade", 0, OPTION_STRING, &arg.cascade, NULL, "",
+         "background, orphan or foreground: what happens to dependents"},
+        {"force", 0, OPTION_BOOL, &arg.force, NULL, NULL, "Delete at once, without waiting for the kubelet"},
+        {"grace-period", 0, OPTION_INT, &arg.grace_period, NULL, NULL,
+         "Seconds to terminate in, -1 = the object's own"},
+        {"now", 0, OPTION_BOOL, &arg.now, NULL, NULL, "A grace period of one second"},
+        {"ignore-not-found", 0, OPTION_BOOL, &arg.ignore_not_found, NULL, NULL,
+         "An object that doesn't exist is no error"},
+        {"interactive", 'i', OPTION_BOOL, &arg.interactive, NULL, NULL, "Ask first"},
+        {"raw", 0, OPTION_STRING, &arg.raw, NULL, "", "DELETE this path of the server"},
+        {"timeout", 0, OPTION_DURATION, &arg.timeout_ns, NULL, NULL, "How long to wait; 0 = for ever"},
+        {"wait", 0, OPTION_BOOL, &arg.wait, NULL, NULL, "Return when the objects are gone"},
+        {0},
 };
 
 static const char *const policies[][2] = {
-	{"background", "Background"}, {"true", "Background"}, {"foreground", "Foreground"}, {"orphan", "Orphan"}, {"false", "Orphan"},
+        {"background", "Background"}, {"true", "Background"}, {"foreground", "Foreground"},
+        {"orphan", "Orphan"},         {"false", "Orphan"},
 };
 
 static const char *policy(void)
@@ -83,7 +87,8 @@ static void tell(struct ctl *ctl, const struct writer *writer, const struct targ
 		fprintf(ctl->out, "%s\n", object_display_name(ctl, target->resource, target->name));
 	else
 		fprintf(ctl->out, "%s \"%s\" %s%s\n", resource_singular_name(ctl, target->resource), target->name,
-			arg.force && arg.grace_period == 0 ? "force deleted" : "deleted", dry_run_suffix(writer->dry_run));
+		        arg.force && arg.grace_period == 0 ? "force deleted" : "deleted",
+		        dry_run_suffix(writer->dry_run));
 	fflush(ctl->out);
 }
 
@@ -93,12 +98,12 @@ static const char *delete_one(struct ctl *ctl, const struct writer *writer, cons
 	const char *body = options_body(ctl, writer->dry_run);
 	struct rest_response response;
 	const struct rest_request request = {
-		.method = "DELETE",
-		.resource = target->resource,
-		.namespace_name = target->namespace_name,
-		.name = target->name,
-		.body = body,
-		.body_length = strlen(body),
+	        .method = "DELETE",
+	        .resource = target->resource,
+	        .namespace_name = target->namespace_name,
+	        .name = target->name,
+	        .body = body,
+	        .body_length = strlen(body),
 	};
 	if (writer->dry_run == DRY_RUN_CLIENT) {
 		tell(ctl, writer, target);
@@ -112,7 +117,8 @@ static const char *delete_one(struct ctl *ctl, const struct writer *writer, cons
 	}
 	if (arg.ignore_not_found && response.err.code == ERR_NOT_FOUND && response.http_status)
 		return NULL;
-	report_response(ctl, &response, target->source ? ctl_printf(ctl, "error when deleting \"%s\"", target->source) : NULL);
+	report_response(ctl, &response,
+	                target->source ? ctl_printf(ctl, "error when deleting \"%s\"", target->source) : NULL);
 	return NULL;
 }
 
@@ -132,8 +138,8 @@ static void wait_for_all(struct ctl *ctl, const struct target_list *targets, con
 		if (!uids[i] || !(target->resource->verbs & VERB_WATCH))
 			continue;
 		if (object_wait(ctl, target, deadline_ns, is_gone, (void *)uids[i]) == OBJECT_WAIT_TIMEOUT)
-			report(ctl, "timed out waiting for the condition on %s/%s", resource_plural_name(ctl, target->resource),
-			       target->name);
+			report(ctl, "timed out waiting for the condition on %s/%s",
+			       resource_plural_name(ctl, target->resource), target->name);
 	}
 }
 
@@ -152,7 +158,8 @@ static int delete_raw(struct ctl *ctl)
 static int settle_flags(struct ctl *ctl)
 {
 	if (!policy())
-		return report(ctl, "invalid cascade value (%s). Must be \"background\", \"foreground\", or \"orphan\"", arg.cascade);
+		return report(ctl, "invalid cascade value (%s). Must be \"background\", \"foreground\", or \"orphan\"",
+		              arg.cascade);
 	if (arg.selection.all && arg.selection.selector)
 		return report(ctl, "cannot set --all and --selector at the same time");
 	if (arg.now && arg.grace_period != -1)
@@ -168,7 +175,9 @@ static int settle_flags(struct ctl *ctl)
 	else if (!arg.force && arg.grace_period == 0)
 		arg.grace_period = 1; // only --force skips the waiting
 	if (arg.force)
-		fprintf(ctl->err, "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.\n");
+		fprintf(ctl->err,
+		        "Warning: Immediate deletion does not wait for confirmation that the running resource has been "
+		        "terminated. The resource may continue to run on the cluster indefinitely.\n");
 	return EXIT_OK;
 }
 
@@ -238,19 +247,22 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	const char **uids = ARENA_ARRAY(ctl->arena, const char *, targets.count);
 	for (size_t i = 0; i < targets.count; i++)
 		uids[i] = delete_one(ctl, &writer, &targets.items[i]);
-	if (arg.wait && writer.dry_run == DRY_RUN_NONE && !(arg.force && arg.grace_period == 0 && !ctl_flag_given(ctl, "wait")))
+	if (arg.wait && writer.dry_run == DRY_RUN_NONE &&
+	    !(arg.force && arg.grace_period == 0 && !ctl_flag_given(ctl, "wait")))
 		wait_for_all(ctl, &targets, uids);
 	return EXIT_OK;
 }
 
 const struct command command_delete = {
-	.name = "delete",
-	.group = COMMAND_BASIC_INTERMEDIATE,
-	.summary = "Delete resources by file names, stdin, resources and names, or by resources and label selector",
-	.usage = "([-f FILENAME] | [-k DIRECTORY] | TYPE [(NAME | -l label | --all)])",
-	.details = "Delete objects by name, by selector, or those that stand in files.\n\n"
-		   "Pods get time to end (--grace-period). The command returns when the objects are gone, unless --wait=false.",
-	.examples = "  ctl delete pod web-0\n  ctl delete -f web.yaml\n  ctl delete pods,services -l app=web\n  ctl delete pods --all --now",
-	.options = options,
-	.run = run,
+        .name = "delete",
+        .group = COMMAND_BASIC_INTERMEDIATE,
+        .summary = "Delete resources by file names, stdin, resources and names, or by resources and label selector",
+        .usage = "([-f FILENAME] | [-k DIRECTORY] | TYPE [(NAME | -l label | --all)])",
+        .details = "Delete objects by name, by selector, or those that stand in files.\n\n"
+                   "Pods get time to end (--grace-period). The command returns when the objects are gone, unless "
+                   "--wait=false.",
+        .examples = "  ctl delete pod web-0\n  ctl delete -f web.yaml\n  ctl delete pods,services -l app=web\n  ctl "
+                    "delete pods --all --now",
+        .options = options,
+        .run = run,
 };

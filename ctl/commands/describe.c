@@ -18,12 +18,12 @@ static struct {
 } arg = {.show_events = true, .chunk_size = 500};
 
 static const struct option options[] = {
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	SELECTOR_OPTION_ROW(arg.selection),
-	ALL_NAMESPACES_OPTION_ROW(arg.selection),
-	{"show-events", 0, OPTION_BOOL, &arg.show_events, NULL, NULL, "Show the events of the objects"},
-	{"chunk-size", 0, OPTION_INT, &arg.chunk_size, NULL, NULL, "Objects in one answer of a list"},
-	{0},
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        SELECTOR_OPTION_ROW(arg.selection),
+        ALL_NAMESPACES_OPTION_ROW(arg.selection),
+        {"show-events", 0, OPTION_BOOL, &arg.show_events, NULL, NULL, "Show the events of the objects"},
+        {"chunk-size", 0, OPTION_INT, &arg.chunk_size, NULL, NULL, "Objects in one answer of a list"},
+        {0},
 };
 
 static void show(struct ctl *ctl, const struct target *target, bool first)
@@ -34,12 +34,14 @@ static void show(struct ctl *ctl, const struct target *target, bool first)
 }
 
 // A name that doesn't exist may be the beginning of others.
-static void add_by_prefix(struct ctl *ctl, const struct target *wanted, const struct rest_response *failure, struct target_list *list)
+static void add_by_prefix(struct ctl *ctl, const struct target *wanted, const struct rest_response *failure,
+                          struct target_list *list)
 {
 	struct target_list all = {0};
 	size_t before = list->count;
 	const struct selection_options everything = {.all_namespaces = false};
-	char *words[] = {(char *)ctl_printf(ctl, "%s%s%s", wanted->resource->plural, wanted->resource->group[0] ? "." : "", wanted->resource->group)};
+	char *words[] = {(char *)ctl_printf(ctl, "%s%s%s", wanted->resource->plural,
+	                                    wanted->resource->group[0] ? "." : "", wanted->resource->group)};
 	if (selection_fetch(ctl, &everything, 1, words, &all))
 		for (size_t i = 0; i < all.count; i++)
 			if (strncmp(all.items[i].name, wanted->name, strlen(wanted->name)) == 0)
@@ -52,10 +54,10 @@ static void add_named(struct ctl *ctl, struct target *target, struct target_list
 {
 	struct rest_response response;
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = target->resource,
-		.namespace_name = target->namespace_name,
-		.name = target->name,
+	        .method = "GET",
+	        .resource = target->resource,
+	        .namespace_name = target->namespace_name,
+	        .name = target->name,
 	};
 	if (ctl_call(ctl, &request, &response)) {
 		target->object = response.object;
@@ -82,8 +84,10 @@ static int run(struct ctl *ctl, int argc, char **argv)
 {
 	struct target_list pointed = {0}, found = {0};
 	if (argc == 0 && !arg.selection.manifest.filenames.count)
-		return report(ctl, "You must specify the type of resource to describe. Use \"%s api-resources\" for a complete list of supported resources.",
-			      ctl->program);
+		return report(ctl,
+		              "You must specify the type of resource to describe. Use \"%s api-resources\" for a "
+		              "complete list of supported resources.",
+		              ctl->program);
 	if (!find(ctl, argc, argv, &pointed, &found))
 		return EXIT_PROBLEM;
 	for (size_t i = 0; i < found.count; i++)
@@ -98,11 +102,11 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_describe = {
-	.name = "describe",
-	.group = COMMAND_TROUBLESHOOTING,
-	.summary = "Show details of a specific resource or group of resources",
-	.usage = "(-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)",
-	.examples = "  ctl describe pod web-0\n  ctl describe nodes\n  ctl describe pods -l app=web",
-	.options = options,
-	.run = run,
+        .name = "describe",
+        .group = COMMAND_TROUBLESHOOTING,
+        .summary = "Show details of a specific resource or group of resources",
+        .usage = "(-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)",
+        .examples = "  ctl describe pod web-0\n  ctl describe nodes\n  ctl describe pods -l app=web",
+        .options = options,
+        .run = run,
 };

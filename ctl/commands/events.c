@@ -24,14 +24,14 @@ static struct {
 } arg = {.output = OUTPUT_OPTIONS_INIT, .chunk_size = 500};
 
 static const struct option options[] = {
-	ALL_NAMESPACES_OPTION_ROW(arg.selection),
-	{"for", 0, OPTION_STRING, &arg.about, NULL, "", "Only events about this object: TYPE/NAME"},
-	{"types", 0, OPTION_STRINGS, &arg.types, NULL, "[]", "Only events of these types: Normal, Warning"},
-	{"watch", 'w', OPTION_BOOL, &arg.watch, NULL, NULL, "Go on with what comes"},
-	{"no-headers", 0, OPTION_BOOL, &arg.no_headers, NULL, NULL, "No headings"},
-	{"chunk-size", 0, OPTION_INT, &arg.chunk_size, NULL, NULL, "Objects in one answer of a list"},
-	OUTPUT_OPTION_ROWS(arg.output),
-	{0},
+        ALL_NAMESPACES_OPTION_ROW(arg.selection),
+        {"for", 0, OPTION_STRING, &arg.about, NULL, "", "Only events about this object: TYPE/NAME"},
+        {"types", 0, OPTION_STRINGS, &arg.types, NULL, "[]", "Only events of these types: Normal, Warning"},
+        {"watch", 'w', OPTION_BOOL, &arg.watch, NULL, NULL, "Go on with what comes"},
+        {"no-headers", 0, OPTION_BOOL, &arg.no_headers, NULL, NULL, "No headings"},
+        {"chunk-size", 0, OPTION_INT, &arg.chunk_size, NULL, NULL, "Objects in one answer of a list"},
+        OUTPUT_OPTION_ROWS(arg.output),
+        {0},
 };
 
 static const char *last_seen(const struct json *event)
@@ -72,7 +72,7 @@ static const char *interval(struct ctl *ctl, const struct json *event)
 	if (count <= 1)
 		return age(ctl, last_seen(event));
 	return ctl_printf(ctl, "%s (x%" PRId64 " over %s)", age(ctl, last_seen(event)), count,
-			  age(ctl, first ? first : json_get_text(event, "eventTime")));
+	                  age(ctl, first ? first : json_get_text(event, "eventTime")));
 }
 
 static bool is_wanted(const struct json *event)
@@ -88,8 +88,8 @@ static void write_row(struct ctl *ctl, const struct json *event, struct strbuf *
 	const struct json *about = json_get(event, "involvedObject");
 	if (arg.selection.all_namespaces)
 		strbuf_printf(lines, "%s\t", object_namespace(event));
-	strbuf_printf(lines, "%s\t%s\t%s\t%s/%s\t", interval(ctl, event), text(event, "type"), text(event, "reason"), text(about, "kind"),
-		      text(about, "name"));
+	strbuf_printf(lines, "%s\t%s\t%s\t%s/%s\t", interval(ctl, event), text(event, "type"), text(event, "reason"),
+	              text(about, "kind"), text(about, "name"));
 	const char *message = text(event, "message");
 	size_t length = strlen(message);
 	while (length && strchr(" \n\t", message[length - 1]))
@@ -109,9 +109,11 @@ static bool selector_for(struct ctl *ctl, const char **ret_selector)
 		report(ctl, "--for must be in resource/name form");
 		return false;
 	}
-	const struct schema_resource *resource = resource_find(ctl, arena_strndup(ctl->arena, arg.about, (size_t)(slash - arg.about)));
+	const struct schema_resource *resource =
+	        resource_find(ctl, arena_strndup(ctl->arena, arg.about, (size_t)(slash - arg.about)));
 	if (resource)
-		*ret_selector = ctl_printf(ctl, "involvedObject.kind=%s,involvedObject.name=%s", resource->kind, slash + 1);
+		*ret_selector =
+		        ctl_printf(ctl, "involvedObject.kind=%s,involvedObject.name=%s", resource->kind, slash + 1);
 	return resource != NULL;
 }
 
@@ -147,14 +149,15 @@ static void on_end(void *context, const struct err *err)
 	printer->ended = true;
 }
 
-static void follow(struct ctl *ctl, struct printer *printer, const struct target *events, const char *query, const char *version)
+static void follow(struct ctl *ctl, struct printer *printer, const struct target *events, const char *query,
+                   const char *version)
 {
 	const struct watch_callbacks callbacks = {.on_event = on_event, .on_end = on_end};
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = events->resource,
-		.namespace_name = events->namespace_name,
-		.query = query,
+	        .method = "GET",
+	        .resource = events->resource,
+	        .namespace_name = events->namespace_name,
+	        .query = query,
 	};
 	rest_watch(ctl->client, &request, version, &callbacks, printer);
 	while (!printer->ended)
@@ -167,8 +170,9 @@ static size_t write_table(struct ctl *ctl, struct json *items, struct strbuf *li
 	if (items && items->length)
 		qsort(items->items, items->length, sizeof(struct json *), compare_events);
 	if (!arg.no_headers)
-		strbuf_printf(lines, "%sLAST SEEN\tTYPE\tREASON\tOBJECT\tMESSAGE\n", arg.selection.all_namespaces ? "NAMESPACE\t" : "");
-	json_for_each_item(event, items) {
+		strbuf_printf(lines, "%sLAST SEEN\tTYPE\tREASON\tOBJECT\tMESSAGE\n",
+		              arg.selection.all_namespaces ? "NAMESPACE\t" : "");
+	json_for_each_item (event, items) {
 		if (!is_wanted(event))
 			continue;
 		write_row(ctl, event, lines);
@@ -189,8 +193,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (!output_init(ctl, &arg.output, false, &output) || !selector_for(ctl, &selector))
 		return EXIT_PROBLEM;
 	const struct target events = {
-		.resource = schema_find_resource("", "v1", "events"),
-		.namespace_name = arg.selection.all_namespaces ? NULL : ctl_namespace(ctl),
+	        .resource = schema_find_resource("", "v1", "events"),
+	        .namespace_name = arg.selection.all_namespaces ? NULL : ctl_namespace(ctl),
 	};
 	const char *query = query_add(ctl, NULL, "fieldSelector", selector);
 	if (!list_all(ctl, &events, query, NULL, arg.chunk_size, &response))
@@ -213,10 +217,10 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_events = {
-	.name = "events",
-	.group = COMMAND_TROUBLESHOOTING,
-	.summary = "List events",
-	.usage = "[(-o|--output=)json|yaml|name|jsonpath=…] [--for TYPE/NAME] [--watch] [--types=Normal,Warning]",
-	.options = options,
-	.run = run,
+        .name = "events",
+        .group = COMMAND_TROUBLESHOOTING,
+        .summary = "List events",
+        .usage = "[(-o|--output=)json|yaml|name|jsonpath=…] [--for TYPE/NAME] [--watch] [--types=Normal,Warning]",
+        .options = options,
+        .run = run,
 };

@@ -17,13 +17,14 @@ static struct {
 } arg;
 
 static const struct option options[] = {
-	{"container", 'c', OPTION_STRING, &arg.container, NULL, "", "The container; default: the annotated or the first one"},
-	{"filename", 'f', OPTION_STRINGS, &arg.manifest.filenames, NULL, "[]", "File with the object to exec into"},
-	{"pod-running-timeout", 0, OPTION_STRING, &arg.pod_running_timeout, NULL, "", "Accepted for compatibility"},
-	{"quiet", 'q', OPTION_BOOL, &arg.quiet, NULL, NULL, "Only print what the command prints"},
-	{"stdin", 'i', OPTION_BOOL, &arg.with_stdin, NULL, NULL, "Pass stdin to the command"},
-	{"tty", 't', OPTION_BOOL, &arg.tty, NULL, NULL, "Give the command a terminal"},
-	{0},
+        {"container", 'c', OPTION_STRING, &arg.container, NULL, "",
+         "The container; default: the annotated or the first one"},
+        {"filename", 'f', OPTION_STRINGS, &arg.manifest.filenames, NULL, "[]", "File with the object to exec into"},
+        {"pod-running-timeout", 0, OPTION_STRING, &arg.pod_running_timeout, NULL, "", "Accepted for compatibility"},
+        {"quiet", 'q', OPTION_BOOL, &arg.quiet, NULL, NULL, "Only print what the command prints"},
+        {"stdin", 'i', OPTION_BOOL, &arg.with_stdin, NULL, NULL, "Pass stdin to the command"},
+        {"tty", 't', OPTION_BOOL, &arg.tty, NULL, NULL, "Give the command a terminal"},
+        {0},
 };
 
 static const char *exec_query(struct ctl *ctl, const char *container, int argc, char **argv)
@@ -52,17 +53,17 @@ static int exec_in(struct ctl *ctl, const struct json *pod, int argc, char **arg
 	if (!container)
 		return report_err(ctl, &err);
 	const struct rest_request request = {
-		.resource = schema_find_resource("", "v1", "pods"),
-		.namespace_name = object_namespace(pod),
-		.name = object_name(pod),
-		.subresource = "exec",
-		.query = exec_query(ctl, container, argc, argv),
+	        .resource = schema_find_resource("", "v1", "pods"),
+	        .namespace_name = object_namespace(pod),
+	        .name = object_name(pod),
+	        .subresource = "exec",
+	        .query = exec_query(ctl, container, argc, argv),
 	};
 	AUTO_FREE char *path = rest_request_path(&request);
 	const struct exec_stream_options stream_options = {
-		.path = path,
-		.with_stdin = arg.with_stdin,
-		.terminal = arg.tty && isatty(STDIN_FILENO),
+	        .path = path,
+	        .with_stdin = arg.with_stdin,
+	        .terminal = arg.tty && isatty(STDIN_FILENO),
 	};
 	return exec_stream_run(ctl, &stream_options);
 }
@@ -82,7 +83,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (argc == 0 && !from_files)
 		return report_usage(ctl, "pod, type/name or --filename must be specified");
 	if (before_dash < 0 && argc > (from_files ? 0 : 1))
-		return report_usage(ctl, "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead");
+		return report_usage(
+		        ctl, "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead");
 	if (before_dash > 1)
 		return report_usage(ctl, "expected one POD in front of --, got %d", before_dash);
 	int command_start = from_files ? 0 : 1;
@@ -98,11 +100,11 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_exec = {
-	.name = "exec",
-	.group = COMMAND_TROUBLESHOOTING,
-	.summary = "Execute a command in a container",
-	.usage = "(POD | TYPE/NAME) [-c CONTAINER] [flags] -- COMMAND [args...]",
-	.examples = "  ctl exec web-0 -- date\n  ctl exec -it deployment/web -c app -- sh",
-	.options = options,
-	.run = run,
+        .name = "exec",
+        .group = COMMAND_TROUBLESHOOTING,
+        .summary = "Execute a command in a container",
+        .usage = "(POD | TYPE/NAME) [-c CONTAINER] [flags] -- COMMAND [args...]",
+        .examples = "  ctl exec web-0 -- date\n  ctl exec -it deployment/web -c app -- sh",
+        .options = options,
+        .run = run,
 };

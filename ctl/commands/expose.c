@@ -15,23 +15,24 @@
 static struct {
 	struct selection_options selection;
 	struct write_options write;
-	const char *port, *protocol, *target_port, *type, *name, *labels, *selector, *cluster_ip, *session_affinity, *external_ip;
+	const char *port, *protocol, *target_port, *type, *name, *labels, *selector, *cluster_ip, *session_affinity,
+	        *external_ip;
 } arg = {.write = WRITE_OPTIONS_INIT("kubectl-expose")};
 
 static const struct option options[] = {
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	WRITE_OPTION_ROWS(arg.write),
-	{"cluster-ip", 0, OPTION_STRING, &arg.cluster_ip, NULL, "", "Address of the Service; None for a headless one"},
-	{"external-ip", 0, OPTION_STRING, &arg.external_ip, NULL, "", "A further address"},
-	{"labels", 'l', OPTION_STRING, &arg.labels, NULL, "", "Labels of the Service: KEY=VALUE,…"},
-	{"name", 0, OPTION_STRING, &arg.name, NULL, "", "Name of the Service; default: the object's"},
-	{"port", 0, OPTION_STRING, &arg.port, NULL, "", "Port of the Service; default: those of the containers"},
-	{"protocol", 0, OPTION_STRING, &arg.protocol, NULL, "", "TCP, UDP or SCTP"},
-	{"selector", 0, OPTION_STRING, &arg.selector, NULL, "", "Selector of the Service: KEY=VALUE,…"},
-	{"session-affinity", 0, OPTION_STRING, &arg.session_affinity, NULL, "", "None or ClientIP"},
-	{"target-port", 0, OPTION_STRING, &arg.target_port, NULL, "", "Port of the pods, by number or name"},
-	{"type", 0, OPTION_STRING, &arg.type, NULL, "", "ClusterIP, NodePort, LoadBalancer or ExternalName"},
-	{0},
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        WRITE_OPTION_ROWS(arg.write),
+        {"cluster-ip", 0, OPTION_STRING, &arg.cluster_ip, NULL, "", "Address of the Service; None for a headless one"},
+        {"external-ip", 0, OPTION_STRING, &arg.external_ip, NULL, "", "A further address"},
+        {"labels", 'l', OPTION_STRING, &arg.labels, NULL, "", "Labels of the Service: KEY=VALUE,…"},
+        {"name", 0, OPTION_STRING, &arg.name, NULL, "", "Name of the Service; default: the object's"},
+        {"port", 0, OPTION_STRING, &arg.port, NULL, "", "Port of the Service; default: those of the containers"},
+        {"protocol", 0, OPTION_STRING, &arg.protocol, NULL, "", "TCP, UDP or SCTP"},
+        {"selector", 0, OPTION_STRING, &arg.selector, NULL, "", "Selector of the Service: KEY=VALUE,…"},
+        {"session-affinity", 0, OPTION_STRING, &arg.session_affinity, NULL, "", "None or ClientIP"},
+        {"target-port", 0, OPTION_STRING, &arg.target_port, NULL, "", "Port of the pods, by number or name"},
+        {"type", 0, OPTION_STRING, &arg.type, NULL, "", "ClusterIP, NodePort, LoadBalancer or ExternalName"},
+        {0},
 };
 
 // The labels that select the object's pods; NULL when there are none (reported).
@@ -46,7 +47,10 @@ static struct json *selector_of(struct ctl *ctl, const struct target *target)
 	else if (json_get(selector, "matchLabels"))
 		selector = json_get(selector, "matchLabels");
 	if (!json_is(selector, JSON_OBJECT) || !selector->length) {
-		report(ctl, "couldn't retrieve selectors via --selector flag or introspection: the %s has no pod selector set", target->resource->singular);
+		report(ctl,
+		       "couldn't retrieve selectors via --selector flag or introspection: the %s has no pod selector "
+		       "set",
+		       target->resource->singular);
 		return NULL;
 	}
 	return json_clone(ctl->arena, selector);
@@ -54,7 +58,8 @@ static struct json *selector_of(struct ctl *ctl, const struct target *target)
 
 static struct json *port_value(struct ctl *ctl, const char *text)
 {
-	return strspn(text, "0123456789") == strlen(text) ? json_integer(ctl->arena, strtoll(text, NULL, 10)) : json_string(ctl->arena, text);
+	return strspn(text, "0123456789") == strlen(text) ? json_integer(ctl->arena, strtoll(text, NULL, 10))
+	                                                  : json_string(ctl->arena, text);
 }
 
 static void add_port(struct ctl *ctl, struct json *ports, const char *name, struct json *number, const char *protocol)
@@ -64,19 +69,21 @@ static void add_port(struct ctl *ctl, struct json *ports, const char *name, stru
 		json_set_text(ctl->arena, port, "name", name);
 	json_set(ctl->arena, port, "port", number);
 	json_set_text(ctl->arena, port, "protocol", arg.protocol ? arg.protocol : protocol);
-	json_set(ctl->arena, port, "targetPort", arg.target_port ? port_value(ctl, arg.target_port) : json_clone(ctl->arena, number));
+	json_set(ctl->arena, port, "targetPort",
+	         arg.target_port ? port_value(ctl, arg.target_port) : json_clone(ctl->arena, number));
 	json_append(ctl->arena, ports, port);
 }
 
 static void add_container_ports(struct ctl *ctl, const struct target *target, struct json *ports)
 {
 	const struct json *spec = json_get(target->object, "spec"), *inner = json_path(spec, "template", "spec");
-	json_for_each_item(container, json_get(inner ? inner : spec, "containers"))
-		json_for_each_item(port, json_get(container, "ports")) {
+	json_for_each_item (container, json_get(inner ? inner : spec, "containers"))
+		json_for_each_item (port, json_get(container, "ports")) {
 			const char *protocol = json_get_text(port, "protocol");
-			add_port(ctl, ports, NULL, json_clone(ctl->arena, json_get(port, "containerPort")), protocol ? protocol : "TCP");
+			add_port(ctl, ports, NULL, json_clone(ctl->arena, json_get(port, "containerPort")),
+			         protocol ? protocol : "TCP");
 		}
-	json_for_each_item(port, json_get(spec, "ports")) // of a Service
+	json_for_each_item (port, json_get(spec, "ports")) // of a Service
 		add_port(ctl, ports, NULL, json_clone(ctl->arena, json_get(port, "port")), "TCP");
 	for (size_t i = 0; ports->length > 1 && i < ports->length; i++)
 		json_set_text(ctl->arena, ports->items[i], "name", ctl_printf(ctl, "port-%zu", i + 1));
@@ -87,7 +94,8 @@ static bool add_ports(struct ctl *ctl, const struct target *target, struct json 
 	char *rest = arg.port ? arena_strdup(ctl->arena, arg.port) : NULL;
 	bool several = arg.port && strchr(arg.port, ',');
 	for (char *word; rest && (word = strsep(&rest, ","));)
-		add_port(ctl, ports, several ? ctl_printf(ctl, "port-%u", ports->length + 1) : NULL, port_value(ctl, word), "TCP");
+		add_port(ctl, ports, several ? ctl_printf(ctl, "port-%u", ports->length + 1) : NULL,
+		         port_value(ctl, word), "TCP");
 	if (!arg.port)
 		add_container_ports(ctl, target, ports);
 	if (!ports->length)
@@ -114,7 +122,8 @@ static struct json *make_service(struct ctl *ctl, const struct target *target)
 	if (arg.session_affinity)
 		json_set_text(ctl->arena, spec, "sessionAffinity", arg.session_affinity);
 	if (arg.external_ip)
-		json_append(ctl->arena, json_ensure_array(ctl->arena, spec, "externalIPs"), json_string(ctl->arena, arg.external_ip));
+		json_append(ctl->arena, json_ensure_array(ctl->arena, spec, "externalIPs"),
+		            json_string(ctl->arena, arg.external_ip));
 	schema_fill_shape(ctl->arena, schema_find_resource("", "v1", "services")->type, service);
 	return service;
 }
@@ -123,9 +132,9 @@ static void expose(struct ctl *ctl, struct writer *writer, const struct target *
 {
 	struct rest_response response;
 	struct target service = {
-		.resource = schema_find_resource("", "v1", "services"),
-		.namespace_name = target->namespace_name,
-		.object = make_service(ctl, target),
+	        .resource = schema_find_resource("", "v1", "services"),
+	        .namespace_name = target->namespace_name,
+	        .object = make_service(ctl, target),
 	};
 	if (!service.object)
 		return;
@@ -165,10 +174,12 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_expose = {
-	.name = "expose",
-	.group = COMMAND_BASIC_BEGINNER,
-	.summary = "Take a replication controller, service, deployment or pod and expose it as a new Kubernetes service",
-	.usage = "(-f FILENAME | TYPE NAME) [--port=port] [--protocol=TCP|UDP|SCTP] [--target-port=number-or-name] [--name=name] [--type=type]",
-	.options = options,
-	.run = run,
+        .name = "expose",
+        .group = COMMAND_BASIC_BEGINNER,
+        .summary =
+                "Take a replication controller, service, deployment or pod and expose it as a new Kubernetes service",
+        .usage = "(-f FILENAME | TYPE NAME) [--port=port] [--protocol=TCP|UDP|SCTP] [--target-port=number-or-name] "
+                 "[--name=name] [--type=type]",
+        .options = options,
+        .run = run,
 };

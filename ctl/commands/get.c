@@ -29,31 +29,33 @@ static struct {
 	bool ignore_not_found, show_labels, show_kind, no_headers, server_print;
 	int64_t chunk_size;
 } arg = {
-	.output = OUTPUT_OPTIONS_INIT,
-	.server_print = true,
-	.chunk_size = 500,
+        .output = OUTPUT_OPTIONS_INIT,
+        .server_print = true,
+        .chunk_size = 500,
 };
 
 static const struct option options[] = {
-	ALL_NAMESPACES_OPTION_ROW(arg.selection),
-	{"chunk-size", 0, OPTION_INT, &arg.chunk_size, NULL, NULL, "Objects in one answer of a list; 0 = all"},
-	FIELD_SELECTOR_OPTION_ROW(arg.selection),
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	{"ignore-not-found", 0, OPTION_BOOL, &arg.ignore_not_found, NULL, NULL, "An object that doesn't exist is no error"},
-	{"label-columns", 'L', OPTION_STRINGS, &arg.label_columns, NULL, "[]", "Labels to show as columns"},
-	{"no-headers", 0, OPTION_BOOL, &arg.no_headers, NULL, NULL, "No headings"},
-	OUTPUT_OPTION_ROWS(arg.output),
-	{"output-watch-events", 0, OPTION_BOOL, &arg.output_watch_events, NULL, NULL, "Show what kind of change a watch saw"},
-	{"raw", 0, OPTION_STRING, &arg.raw, NULL, "", "Print the answer of this path of the server"},
-	SELECTOR_OPTION_ROW(arg.selection),
-	{"server-print", 0, OPTION_BOOL, &arg.server_print, NULL, NULL, "Let the server make the table"},
-	{"show-kind", 0, OPTION_BOOL, &arg.show_kind, NULL, NULL, "Put the type in front of the names"},
-	{"show-labels", 0, OPTION_BOOL, &arg.show_labels, NULL, NULL, "Show all labels as the last column"},
-	{"sort-by", 0, OPTION_STRING, &arg.sort_by, NULL, "", "Sort by this field: {.metadata.name}"},
-	{"subresource", 0, OPTION_STRING, &arg.subresource, NULL, "", "Get this subresource of the objects"},
-	{"watch", 'w', OPTION_BOOL, &arg.watch, NULL, NULL, "Show changes after the first list"},
-	{"watch-only", 0, OPTION_BOOL, &arg.watch_only, NULL, NULL, "Show changes only"},
-	{0},
+        ALL_NAMESPACES_OPTION_ROW(arg.selection),
+        {"chunk-size", 0, OPTION_INT, &arg.chunk_size, NULL, NULL, "Objects in one answer of a list; 0 = all"},
+        FIELD_SELECTOR_OPTION_ROW(arg.selection),
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        {"ignore-not-found", 0, OPTION_BOOL, &arg.ignore_not_found, NULL, NULL,
+         "An object that doesn't exist is no error"},
+        {"label-columns", 'L', OPTION_STRINGS, &arg.label_columns, NULL, "[]", "Labels to show as columns"},
+        {"no-headers", 0, OPTION_BOOL, &arg.no_headers, NULL, NULL, "No headings"},
+        OUTPUT_OPTION_ROWS(arg.output),
+        {"output-watch-events", 0, OPTION_BOOL, &arg.output_watch_events, NULL, NULL,
+         "Show what kind of change a watch saw"},
+        {"raw", 0, OPTION_STRING, &arg.raw, NULL, "", "Print the answer of this path of the server"},
+        SELECTOR_OPTION_ROW(arg.selection),
+        {"server-print", 0, OPTION_BOOL, &arg.server_print, NULL, NULL, "Let the server make the table"},
+        {"show-kind", 0, OPTION_BOOL, &arg.show_kind, NULL, NULL, "Put the type in front of the names"},
+        {"show-labels", 0, OPTION_BOOL, &arg.show_labels, NULL, NULL, "Show all labels as the last column"},
+        {"sort-by", 0, OPTION_STRING, &arg.sort_by, NULL, "", "Sort by this field: {.metadata.name}"},
+        {"subresource", 0, OPTION_STRING, &arg.subresource, NULL, "", "Get this subresource of the objects"},
+        {"watch", 'w', OPTION_BOOL, &arg.watch, NULL, NULL, "Show changes after the first list"},
+        {"watch-only", 0, OPTION_BOOL, &arg.watch_only, NULL, NULL, "Show changes only"},
+        {0},
 };
 
 static int get_raw(struct ctl *ctl)
@@ -71,13 +73,13 @@ static int get_raw(struct ctl *ctl)
 static bool one_object(struct ctl *ctl, const struct target *target, const char *accept, struct rest_response *response)
 {
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = target->resource,
-		.namespace_name = target->namespace_name,
-		.name = target->name,
-		.subresource = arg.subresource,
-		.query = arg.sort_by && accept ? "includeObject=Object" : NULL,
-		.accept = accept,
+	        .method = "GET",
+	        .resource = target->resource,
+	        .namespace_name = target->namespace_name,
+	        .name = target->name,
+	        .subresource = arg.subresource,
+	        .query = arg.sort_by && accept ? "includeObject=Object" : NULL,
+	        .accept = accept,
 	};
 	return ctl_call(ctl, &request, response);
 }
@@ -92,7 +94,8 @@ static bool collection(struct ctl *ctl, const struct target *target, const char 
 static struct json *ask(struct ctl *ctl, const struct target *target, const char *accept)
 {
 	struct rest_response response;
-	bool ok = target->name ? one_object(ctl, target, accept, &response) : collection(ctl, target, accept, &response);
+	bool ok =
+	        target->name ? one_object(ctl, target, accept, &response) : collection(ctl, target, accept, &response);
 	if (ok)
 		return response.object;
 	if (arg.ignore_not_found && response.err.code == ERR_NOT_FOUND && response.http_status)
@@ -115,15 +118,17 @@ static bool shows_namespace(const struct schema_resource *resource)
 }
 
 static struct table_options table_options_for(struct ctl *ctl, const struct output *output,
-					      const struct schema_resource *resource, bool several_types)
+                                              const struct schema_resource *resource, bool several_types)
 {
 	return (struct table_options){
-		.wide = output->format == OUTPUT_WIDE,
-		.no_headers = arg.no_headers,
-		.with_namespace = shows_namespace(resource),
-		.show_labels = arg.show_labels,
-		.label_columns = arg.label_columns.items,
-		.kind_prefix = several_types || arg.show_kind ? ctl_printf(ctl, "%s/", resource_singular_name(ctl, resource)) : NULL,
+	        .wide = output->format == OUTPUT_WIDE,
+	        .no_headers = arg.no_headers,
+	        .with_namespace = shows_namespace(resource),
+	        .show_labels = arg.show_labels,
+	        .label_columns = arg.label_columns.items,
+	        .kind_prefix = several_types || arg.show_kind
+	                               ? ctl_printf(ctl, "%s/", resource_singular_name(ctl, resource))
+	                               : NULL,
 	};
 }
 
@@ -145,14 +150,14 @@ static struct json *gather_rows(struct ctl *ctl, const struct target_list *targe
 			whole = table;
 			continue;
 		}
-		json_for_each_item(row, json_get(table, "rows"))
+		json_for_each_item (row, json_get(table, "rows"))
 			json_append(ctl->arena, json_ensure_array(ctl->arena, whole, "rows"), row);
 	}
 	return whole;
 }
 
 static void print_group(struct ctl *ctl, const struct output *output, const struct schema_resource *resource,
-			struct json *table, bool several_types, bool *printed)
+                        struct json *table, bool several_types, bool *printed)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 30);
 	struct table_options table_options = table_options_for(ctl, output, resource, several_types);
@@ -234,7 +239,7 @@ static int get_objects(struct ctl *ctl, struct output *output, const struct targ
 			continue;
 		if (targets->items[i].name)
 			json_append(ctl->arena, items, answer);
-		json_for_each_item(item, targets->items[i].name ? NULL : json_get(answer, "items")) {
+		json_for_each_item (item, targets->items[i].name ? NULL : json_get(answer, "items")) {
 			complete_item(ctl, resource, item);
 			json_append(ctl->arena, items, item);
 		}
@@ -251,10 +256,14 @@ static int get_objects(struct ctl *ctl, struct output *output, const struct targ
 
 static int report_no_type(struct ctl *ctl)
 {
-	fprintf(ctl->err, "You must specify the type of resource to get. Use \"%s api-resources\" for a complete list of supported resources.\n\n",
-		ctl->program);
-	return report_usage(ctl, "Required resource not specified.\nUse \"%s explain <resource>\" for a detailed description of that resource (e.g. %s explain pods).",
-			    ctl->program, ctl->program);
+	fprintf(ctl->err,
+	        "You must specify the type of resource to get. Use \"%s api-resources\" for a complete list of "
+	        "supported resources.\n\n",
+	        ctl->program);
+	return report_usage(ctl,
+	                    "Required resource not specified.\nUse \"%s explain <resource>\" for a detailed "
+	                    "description of that resource (e.g. %s explain pods).",
+	                    ctl->program, ctl->program);
 }
 
 static int watch(struct ctl *ctl, struct output *output, const struct target_list *targets)
@@ -263,12 +272,12 @@ static int watch(struct ctl *ctl, struct output *output, const struct target_lis
 		return report(ctl, "you may only specify a single resource type");
 	const struct target *target = &targets->items[0];
 	const struct get_watch_options watch_options = {
-		.selection = &arg.selection,
-		.table = table_options_for(ctl, output, target->resource, false),
-		.output = output,
-		.watch_only = arg.watch_only,
-		.show_events = arg.output_watch_events,
-		.chunk_size = arg.chunk_size,
+	        .selection = &arg.selection,
+	        .table = table_options_for(ctl, output, target->resource, false),
+	        .output = output,
+	        .watch_only = arg.watch_only,
+	        .show_events = arg.output_watch_events,
+	        .chunk_size = arg.chunk_size,
 	};
 	return get_watch(ctl, target, &watch_options);
 }
@@ -292,17 +301,19 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_get = {
-	.name = "get",
-	.group = COMMAND_BASIC_INTERMEDIATE,
-	.summary = "Display one or many resources",
-	.usage = "[-o json|yaml|name|wide|jsonpath=…|custom-columns=…] (TYPE[.VERSION][.GROUP] [NAME | -l label] | TYPE[.VERSION][.GROUP]/NAME ...) [flags]",
-	.details = "Display one or many resources.\n\n"
-		   "Prints a table of the most important facts, or with -o the objects themselves. Several types may be\n"
-		   "given with commas, \"all\" stands for the common ones, and -A asks in all namespaces.",
-	.examples = "  ctl get pods -o wide\n"
-		    "  ctl get deployment web -o json\n"
-		    "  ctl get pods,services -l app=web\n"
-		    "  ctl get pod/web-0 -o jsonpath='{.status.podIP}'",
-	.options = options,
-	.run = run,
+        .name = "get",
+        .group = COMMAND_BASIC_INTERMEDIATE,
+        .summary = "Display one or many resources",
+        .usage = "[-o json|yaml|name|wide|jsonpath=…|custom-columns=…] (TYPE[.VERSION][.GROUP] [NAME | -l label] | "
+                 "TYPE[.VERSION][.GROUP]/NAME ...) [flags]",
+        .details =
+                "Display one or many resources.\n\n"
+                "Prints a table of the most important facts, or with -o the objects themselves. Several types may be\n"
+                "given with commas, \"all\" stands for the common ones, and -A asks in all namespaces.",
+        .examples = "  ctl get pods -o wide\n"
+                    "  ctl get deployment web -o json\n"
+                    "  ctl get pods,services -l app=web\n"
+                    "  ctl get pod/web-0 -o jsonpath='{.status.podIP}'",
+        .options = options,
+        .run = run,
 };

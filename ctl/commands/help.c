@@ -38,16 +38,16 @@ static int run_options(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_help = {
-	.name = "help",
-	.group = COMMAND_OTHER,
-	.summary = "Help about any command",
-	.usage = "[command]",
-	.run = run_help,
+        .name = "help",
+        .group = COMMAND_OTHER,
+        .summary = "Help about any command",
+        .usage = "[command]",
+        .run = run_help,
 };
 
 const struct command command_options = {
-	.name = "options",
-	.group = COMMAND_OTHER,
-	.summary = "Print the list of flags inherited by all commands",
-	.run = run_options,
+        .name = "options",
+        .group = COMMAND_OTHER,
+        .summary = "Print the list of flags inherited by all commands",
+        .run = run_options,
 };

@@ -20,30 +20,32 @@ static struct {
 } arg = {.write = WRITE_OPTIONS_INIT(NULL)};
 
 static const struct option options[] = {
-	{"overwrite", 0, OPTION_BOOL, &arg.overwrite, NULL, NULL, "Change what already has another value"},
-	{"list", 0, OPTION_BOOL, &arg.list, NULL, NULL, "Show what is there"},
-	{"local", 0, OPTION_BOOL, &arg.local, NULL, NULL, "Don't talk to the server: change the objects of the files"},
-	{"resource-version", 0, OPTION_STRING, &arg.resource_version, NULL, "", "Only when this is the present version"},
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	SELECTOR_OPTION_ROW(arg.selection),
-	FIELD_SELECTOR_OPTION_ROW(arg.selection),
-	ALL_OPTION_ROW(arg.selection),
-	ALL_NAMESPACES_OPTION_ROW(arg.selection),
-	WRITE_OPTION_ROWS(arg.write),
-	{0},
+        {"overwrite", 0, OPTION_BOOL, &arg.overwrite, NULL, NULL, "Change what already has another value"},
+        {"list", 0, OPTION_BOOL, &arg.list, NULL, NULL, "Show what is there"},
+        {"local", 0, OPTION_BOOL, &arg.local, NULL, NULL, "Don't talk to the server: change the objects of the files"},
+        {"resource-version", 0, OPTION_STRING, &arg.resource_version, NULL, "",
+         "Only when this is the present version"},
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        SELECTOR_OPTION_ROW(arg.selection),
+        FIELD_SELECTOR_OPTION_ROW(arg.selection),
+        ALL_OPTION_ROW(arg.selection),
+        ALL_NAMESPACES_OPTION_ROW(arg.selection),
+        WRITE_OPTION_ROWS(arg.write),
+        {0},
 };
 
 struct subject {
-	const char *map;      // "labels"
-	const char *noun;     // "label"
+	const char *map;  // "labels"
+	const char *noun; // "label"
 	const char *manager;
-	const char *changed;  // "labeled"
-	const char *removed;  // "unlabeled"
-	const char *same;     // "not labeled"
+	const char *changed; // "labeled"
+	const char *removed; // "unlabeled"
+	const char *same;    // "not labeled"
 };
 
 static const struct subject labels = {"labels", "label", "kubectl-label", "labeled", "unlabeled", "not labeled"};
-static const struct subject annotations = {"annotations", "annotation", "kubectl-annotate", "annotated", "annotated", "annotated"};
+static const struct subject annotations = {"annotations", "annotation", "kubectl-annotate",
+                                           "annotated",   "annotated",  "annotated"};
 
 static const char *present_value(const struct target *target, const struct subject *subject, const char *key)
 {
@@ -52,7 +54,7 @@ static const char *present_value(const struct target *target, const struct subje
 
 // The merge patch; NULL when a value stands in the way (reported).
 static struct json *make_patch(struct ctl *ctl, const struct target *target, const struct subject *subject,
-			       const struct pair_list *pairs, bool *ret_only_removed)
+                               const struct pair_list *pairs, bool *ret_only_removed)
 {
 	struct json *patch = json_object(ctl->arena);
 	struct json *metadata = json_ensure_object(ctl->arena, patch, "metadata");
@@ -86,7 +88,7 @@ static struct json *make_patch(struct ctl *ctl, const struct target *target, con
 }
 
 static void change(struct ctl *ctl, struct writer *writer, const struct target *target, const struct subject *subject,
-		   const struct pair_list *pairs)
+                   const struct pair_list *pairs)
 {
 	struct rest_response response;
 	bool only_removed = false;
@@ -111,9 +113,10 @@ static void show(struct ctl *ctl, const struct target *target, const struct subj
 	const char *kind = target->resource->kind, *group = target->resource->group;
 	if (several)
 		fprintf(ctl->out, "Listing %s for %s.%s/%s:\n", subject->map, kind, group, target->name);
-	struct json *map = json_clone(ctl->arena, json_path(target->object, "metadata", subject->map) ?: json_object(ctl->arena));
+	struct json *map =
+	        json_clone(ctl->arena, json_path(target->object, "metadata", subject->map) ?: json_object(ctl->arena));
 	json_sort_keys(map);
-	json_for_each_member(member, map)
+	json_for_each_member (member, map)
 		fprintf(ctl->out, "%s%s=%s\n", several ? " " : "", member->key, json_text(member->value));
 }
 
@@ -157,21 +160,21 @@ static int run_annotate(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_label = {
-	.name = "label",
-	.group = COMMAND_SETTINGS,
-	.summary = "Update the labels on a resource",
-	.usage = "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
-	.examples = "  ctl label pod web-0 tier=front\n  ctl label nodes --all zone-",
-	.options = options,
-	.run = run_label,
+        .name = "label",
+        .group = COMMAND_SETTINGS,
+        .summary = "Update the labels on a resource",
+        .usage = "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
+        .examples = "  ctl label pod web-0 tier=front\n  ctl label nodes --all zone-",
+        .options = options,
+        .run = run_label,
 };
 
 const struct command command_annotate = {
-	.name = "annotate",
-	.group = COMMAND_SETTINGS,
-	.summary = "Update the annotations on a resource",
-	.usage = "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
-	.examples = "  ctl annotate pod web-0 note='a text'\n  ctl annotate pods --all note-",
-	.options = options,
-	.run = run_annotate,
+        .name = "annotate",
+        .group = COMMAND_SETTINGS,
+        .summary = "Update the annotations on a resource",
+        .usage = "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
+        .examples = "  ctl annotate pod web-0 note='a text'\n  ctl annotate pods --all note-",
+        .options = options,
+        .run = run_annotate,
 };

@@ -25,24 +25,24 @@ static struct {
 } arg = {.max_log_requests = 5, .tail = -1};
 
 static const struct option options[] = {
-	{"all-containers", 0, OPTION_BOOL, &arg.all_containers, NULL, NULL, "All containers of the pods"},
-	{"all-pods", 0, OPTION_BOOL, &arg.all_pods, NULL, NULL, "All pods of the workload"},
-	{"container", 'c', OPTION_STRING, &arg.container, NULL, "", "Logs of this container"},
-	{"follow", 'f', OPTION_BOOL, &arg.follow, NULL, NULL, "Go on with what comes"},
-	{"ignore-errors", 0, OPTION_BOOL, &arg.ignore_errors, NULL, NULL, "Go on when one log can't be read"},
-	{"insecure-skip-tls-verify-backend", 0, OPTION_BOOL, &arg.insecure_backend, NULL, NULL,
-	 "Don't check the kubelet's certificate"},
-	{"limit-bytes", 0, OPTION_INT, &arg.limit_bytes, NULL, NULL, "At most so many bytes; 0 = all"},
-	{"max-log-requests", 0, OPTION_INT, &arg.max_log_requests, NULL, NULL, "How many logs may be followed at once"},
-	{"pod-running-timeout", 0, OPTION_STRING, &arg.pod_running_timeout, NULL, "", "Accepted for compatibility"},
-	{"prefix", 0, OPTION_BOOL, &arg.prefix, NULL, NULL, "Put pod and container in front of each line"},
-	{"previous", 'p', OPTION_BOOL, &arg.previous, NULL, NULL, "The container's run before this one"},
-	SELECTOR_OPTION_ROW(arg.selection),
-	{"since", 0, OPTION_DURATION, &arg.since_ns, NULL, NULL, "Only what is younger: 5s, 2m, 3h"},
-	{"since-time", 0, OPTION_STRING, &arg.since_time, NULL, "", "Only what is younger than this time (RFC 3339)"},
-	{"tail", 0, OPTION_INT, &arg.tail, NULL, NULL, "The last lines; -1 = all, 10 with a selector"},
-	{"timestamps", 0, OPTION_BOOL, &arg.timestamps, NULL, NULL, "Put the time in front of each line"},
-	{0},
+        {"all-containers", 0, OPTION_BOOL, &arg.all_containers, NULL, NULL, "All containers of the pods"},
+        {"all-pods", 0, OPTION_BOOL, &arg.all_pods, NULL, NULL, "All pods of the workload"},
+        {"container", 'c', OPTION_STRING, &arg.container, NULL, "", "Logs of this container"},
+        {"follow", 'f', OPTION_BOOL, &arg.follow, NULL, NULL, "Go on with what comes"},
+        {"ignore-errors", 0, OPTION_BOOL, &arg.ignore_errors, NULL, NULL, "Go on when one log can't be read"},
+        {"insecure-skip-tls-verify-backend", 0, OPTION_BOOL, &arg.insecure_backend, NULL, NULL,
+         "Don't check the kubelet's certificate"},
+        {"limit-bytes", 0, OPTION_INT, &arg.limit_bytes, NULL, NULL, "At most so many bytes; 0 = all"},
+        {"max-log-requests", 0, OPTION_INT, &arg.max_log_requests, NULL, NULL, "How many logs may be followed at once"},
+        {"pod-running-timeout", 0, OPTION_STRING, &arg.pod_running_timeout, NULL, "", "Accepted for compatibility"},
+        {"prefix", 0, OPTION_BOOL, &arg.prefix, NULL, NULL, "Put pod and container in front of each line"},
+        {"previous", 'p', OPTION_BOOL, &arg.previous, NULL, NULL, "The container's run before this one"},
+        SELECTOR_OPTION_ROW(arg.selection),
+        {"since", 0, OPTION_DURATION, &arg.since_ns, NULL, NULL, "Only what is younger: 5s, 2m, 3h"},
+        {"since-time", 0, OPTION_STRING, &arg.since_time, NULL, "", "Only what is younger than this time (RFC 3339)"},
+        {"tail", 0, OPTION_INT, &arg.tail, NULL, NULL, "The last lines; -1 = all, 10 with a selector"},
+        {"timestamps", 0, OPTION_BOOL, &arg.timestamps, NULL, NULL, "Put the time in front of each line"},
+        {0},
 };
 
 struct log_stream {
@@ -70,23 +70,24 @@ static const char *log_query(struct ctl *ctl, const char *container)
 		bool given;
 		int64_t number;
 	} numbers[] = {
-		{"limitBytes", arg.limit_bytes > 0, arg.limit_bytes},
-		{"sinceSeconds", arg.since_ns > 0, (arg.since_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC},
-		{"tailLines", arg.tail >= 0, arg.tail},
+	        {"limitBytes", arg.limit_bytes > 0, arg.limit_bytes},
+	        {"sinceSeconds", arg.since_ns > 0, (arg.since_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC},
+	        {"tailLines", arg.tail >= 0, arg.tail},
 	};
 	const struct {
 		const char *name;
 		bool given;
 	} switches[] = {
-		{"follow", arg.follow},
-		{"previous", arg.previous},
-		{"timestamps", arg.timestamps},
-		{"insecureSkipTLSVerifyBackend", arg.insecure_backend},
+	        {"follow", arg.follow},
+	        {"previous", arg.previous},
+	        {"timestamps", arg.timestamps},
+	        {"insecureSkipTLSVerifyBackend", arg.insecure_backend},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
 		query = query_add(ctl, query, switches[i].name, switches[i].given ? "true" : NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-		query = query_add(ctl, query, numbers[i].name, numbers[i].given ? ctl_printf(ctl, "%" PRId64, numbers[i].number) : NULL);
+		query = query_add(ctl, query, numbers[i].name,
+		                  numbers[i].given ? ctl_printf(ctl, "%" PRId64, numbers[i].number) : NULL);
 	return query_add(ctl, query, "sinceTime", arg.since_time);
 }
 
@@ -131,13 +132,13 @@ static void on_done(void *context, const struct rest_response *response)
 static void start(struct ctl *ctl, struct log_stream *stream)
 {
 	const struct rest_request request = {
-		.method = "GET",
-		.resource = schema_find_resource("", "v1", "pods"),
-		.namespace_name = object_namespace(stream->pod),
-		.name = object_name(stream->pod),
-		.subresource = "log",
-		.query = log_query(ctl, stream->container),
-		.accept = "*/*",
+	        .method = "GET",
+	        .resource = schema_find_resource("", "v1", "pods"),
+	        .namespace_name = object_namespace(stream->pod),
+	        .name = object_name(stream->pod),
+	        .subresource = "log",
+	        .query = log_query(ctl, stream->container),
+	        .accept = "*/*",
 	};
 	rest_stream(ctl->client, &request, on_data, on_done, stream);
 }
@@ -158,8 +159,11 @@ static int read_all(struct ctl *ctl, struct log_set *set)
 {
 	bool at_once = arg.follow && set->count > 1;
 	if (at_once && (int64_t)set->count > arg.max_log_requests)
-		return report(ctl, "you are attempting to follow %zu log streams, but maximum allowed concurrency is %" PRId64 ", use --max-log-requests to increase the limit",
-			      set->count, arg.max_log_requests);
+		return report(
+		        ctl,
+		        "you are attempting to follow %zu log streams, but maximum allowed concurrency is %" PRId64
+		        ", use --max-log-requests to increase the limit",
+		        set->count, arg.max_log_requests);
 	for (size_t i = 0; i < set->count; i++) {
 		set->streams[i].whole_lines = arg.prefix || at_once;
 		start(ctl, &set->streams[i]);
@@ -176,12 +180,12 @@ static int read_all(struct ctl *ctl, struct log_set *set)
 static void add_stream(struct ctl *ctl, struct log_set *set, const struct json *pod, const char *container)
 {
 	set->streams = arena_realloc(ctl->arena, set->streams, set->count * sizeof(*set->streams),
-				     (set->count + 1) * sizeof(*set->streams));
+	                             (set->count + 1) * sizeof(*set->streams));
 	set->streams[set->count++] = (struct log_stream){
-		.ctl = ctl,
-		.pod = pod,
-		.container = container,
-		.line = STRBUF_INIT(LINE_MAX_BYTES),
+	        .ctl = ctl,
+	        .pod = pod,
+	        .container = container,
+	        .line = STRBUF_INIT(LINE_MAX_BYTES),
 	};
 }
 
@@ -191,13 +195,14 @@ static bool add_pod(struct ctl *ctl, struct log_set *set, const struct json *pod
 	struct err err = ERR_INIT;
 	if (arg.all_containers) {
 		for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-			json_for_each_item(container, json_path(pod, "spec", lists[i]))
+			json_for_each_item (container, json_path(pod, "spec", lists[i]))
 				add_stream(ctl, set, pod, json_get_text(container, "name"));
 		return true;
 	}
 	const char *container = pod_container(ctl, pod, arg.container, false, &err);
 	if (!container && arg.container)
-		report(ctl, "container %s is not valid for pod %s out of: %s", arg.container, object_name(pod), pod_container_names(ctl, pod));
+		report(ctl, "container %s is not valid for pod %s out of: %s", arg.container, object_name(pod),
+		       pod_container_names(ctl, pod));
 	else if (!container)
 		report_err(ctl, &err);
 	else
@@ -248,15 +253,18 @@ static bool add_word(struct ctl *ctl, struct log_set *set, const char *word)
 static int check(struct ctl *ctl, int argc)
 {
 	if (argc == 0 && !arg.selection.selector)
-		return report_usage(ctl, "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command");
+		return report_usage(ctl, "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or "
+		                         "TYPE/NAME is a required argument for the logs command");
 	if (argc > 0 && arg.selection.selector)
 		return report_usage(ctl, "only a selector (-l) or a POD name is allowed");
 	if (argc > 2)
-		return report_usage(ctl, "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command");
+		return report_usage(ctl, "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or "
+		                         "TYPE/NAME is a required argument for the logs command");
 	if (arg.since_ns && arg.since_time)
 		return report(ctl, "at most one of `sinceTime` or `sinceSeconds` may be specified");
 	if (arg.all_containers && arg.container)
-		return report(ctl, "--all-containers=true should not be specified with container name %s", arg.container);
+		return report(ctl, "--all-containers=true should not be specified with container name %s",
+		              arg.container);
 	if (arg.tail < -1)
 		return report(ctl, "--tail must be greater than or equal to -1");
 	return EXIT_OK;
@@ -281,12 +289,13 @@ static int run(struct ctl *ctl, int argc, char **argv)
 static const char *const aliases[] = {"log", NULL};
 
 const struct command command_logs = {
-	.name = "logs",
-	.aliases = aliases,
-	.group = COMMAND_TROUBLESHOOTING,
-	.summary = "Print the logs for a container in a pod",
-	.usage = "[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]",
-	.examples = "  ctl logs web-0\n  ctl logs -f deployment/web --tail=20\n  ctl logs -l app=web --all-containers --prefix",
-	.options = options,
-	.run = run,
+        .name = "logs",
+        .aliases = aliases,
+        .group = COMMAND_TROUBLESHOOTING,
+        .summary = "Print the logs for a container in a pod",
+        .usage = "[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]",
+        .examples = "  ctl logs web-0\n  ctl logs -f deployment/web --tail=20\n  ctl logs -l app=web --all-containers "
+                    "--prefix",
+        .options = options,
+        .run = run,
 };

@@ -21,23 +21,23 @@ static struct {
 } arg = {.write = WRITE_OPTIONS_INIT("kubectl-patch"), .type = "strategic"};
 
 static const struct option options[] = {
-	{"patch", 'p', OPTION_STRING, &arg.patch, NULL, "", "The patch, in JSON or YAML"},
-	{"patch-file", 0, OPTION_STRING, &arg.patch_file, NULL, "", "File with the patch"},
-	{"type", 0, OPTION_STRING, &arg.type, NULL, "", "json, merge or strategic"},
-	{"subresource", 0, OPTION_STRING, &arg.subresource, NULL, "", "Patch this subresource: status, scale"},
-	{"local", 0, OPTION_BOOL, &arg.local, NULL, NULL, "Patch the object of the file, not the server's"},
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	WRITE_OPTION_ROWS(arg.write),
-	{0},
+        {"patch", 'p', OPTION_STRING, &arg.patch, NULL, "", "The patch, in JSON or YAML"},
+        {"patch-file", 0, OPTION_STRING, &arg.patch_file, NULL, "", "File with the patch"},
+        {"type", 0, OPTION_STRING, &arg.type, NULL, "", "json, merge or strategic"},
+        {"subresource", 0, OPTION_STRING, &arg.subresource, NULL, "", "Patch this subresource: status, scale"},
+        {"local", 0, OPTION_BOOL, &arg.local, NULL, NULL, "Patch the object of the file, not the server's"},
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        WRITE_OPTION_ROWS(arg.write),
+        {0},
 };
 
 static const struct {
 	const char *name;
 	enum rest_body_type type;
 } types[] = {
-	{"strategic", REST_STRATEGIC_MERGE_PATCH},
-	{"merge", REST_MERGE_PATCH},
-	{"json", REST_JSON_PATCH},
+        {"strategic", REST_STRATEGIC_MERGE_PATCH},
+        {"merge", REST_MERGE_PATCH},
+        {"json", REST_JSON_PATCH},
 };
 
 static bool find_type(struct ctl *ctl, enum rest_body_type *ret_type)
@@ -71,7 +71,7 @@ static struct json *read_patch(struct ctl *ctl)
 }
 
 static int apply_locally(struct ctl *ctl, const struct target *target, enum rest_body_type type, struct json *patch,
-			 struct json **document, struct err *err)
+                         struct json **document, struct err *err)
 {
 	if (type == REST_JSON_PATCH)
 		return patch_json(ctl->arena, document, patch, err);
@@ -81,7 +81,7 @@ static int apply_locally(struct ctl *ctl, const struct target *target, enum rest
 }
 
 static void patch_here(struct ctl *ctl, struct writer *writer, const struct target *target, enum rest_body_type type,
-		       struct json *patch)
+                       struct json *patch)
 {
 	struct json *document = json_clone(ctl->arena, target->object);
 	struct err err = ERR_INIT;
@@ -89,11 +89,12 @@ static void patch_here(struct ctl *ctl, struct writer *writer, const struct targ
 		report_err(ctl, &err);
 		return;
 	}
-	writer_tell(ctl, writer, target, document, json_equal(document, target->object) ? "patched (no change)" : "patched");
+	writer_tell(ctl, writer, target, document,
+	            json_equal(document, target->object) ? "patched (no change)" : "patched");
 }
 
 static void patch_there(struct ctl *ctl, struct writer *writer, const struct target *target, enum rest_body_type type,
-			struct json *patch)
+                        struct json *patch)
 {
 	struct rest_response response;
 	if (!write_patch(ctl, writer, target, arg.subresource, type, patch, &response)) {
@@ -111,14 +112,15 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	struct writer writer;
 	enum rest_body_type type = REST_STRATEGIC_MERGE_PATCH;
 	if (!arg.patch == !arg.patch_file)
-		return report(ctl, arg.patch ? "cannot specify --patch and --patch-file together"
-					     : "must specify --patch or --patch-file containing the contents of the patch");
+		return report(ctl,
+		              arg.patch ? "cannot specify --patch and --patch-file together"
+		                        : "must specify --patch or --patch-file containing the contents of the patch");
 	arg.write.validate = NULL;
 	if (!find_type(ctl, &type) || !writer_init(ctl, &arg.write, &writer))
 		return EXIT_PROBLEM;
 	struct json *patch = read_patch(ctl);
 	bool found = patch && (arg.local ? selection_resolve(ctl, &arg.selection, argc, argv, &targets)
-					 : selection_fetch(ctl, &arg.selection, argc, argv, &targets));
+	                                 : selection_fetch(ctl, &arg.selection, argc, argv, &targets));
 	if (!found)
 		return EXIT_PROBLEM;
 	if (!targets.count && !ctl->failed)
@@ -133,12 +135,13 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_patch = {
-	.name = "patch",
-	.group = COMMAND_ADVANCED,
-	.summary = "Update fields of a resource",
-	.usage = "(-f FILENAME | TYPE NAME) [-p PATCH|--patch-file FILE]",
-	.examples = "  ctl patch node node-1 -p '{\"spec\":{\"unschedulable\":true}}'\n"
-		    "  ctl patch deployment web --type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":2}]'",
-	.options = options,
-	.run = run,
+        .name = "patch",
+        .group = COMMAND_ADVANCED,
+        .summary = "Update fields of a resource",
+        .usage = "(-f FILENAME | TYPE NAME) [-p PATCH|--patch-file FILE]",
+        .examples = "  ctl patch node node-1 -p '{\"spec\":{\"unschedulable\":true}}'\n"
+                    "  ctl patch deployment web --type=json -p "
+                    "'[{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":2}]'",
+        .options = options,
+        .run = run,
 };

@@ -18,17 +18,17 @@ static struct {
 } arg = {.write = WRITE_OPTIONS_INIT("kubectl-replace"), .grace_period = -1};
 
 static const struct option options[] = {
-	MANIFEST_OPTION_ROWS(arg.manifest),
-	WRITE_OPTION_ROWS(arg.write),
-	VALIDATE_OPTION_ROW(arg.write),
-	{"force", 0, OPTION_BOOL, &arg.force, NULL, NULL, "Delete the object and create it again"},
-	{"cascade", 0, OPTION_STRING, &arg.cascade, NULL, "", "With --force: what happens to dependents"},
-	{"grace-period", 0, OPTION_INT, &arg.grace_period, NULL, NULL, "With --force: seconds to terminate in"},
-	{"save-config", 0, OPTION_BOOL, &arg.save_config, NULL, NULL, "Keep the manifest in an annotation, for apply"},
-	{"subresource", 0, OPTION_STRING, &arg.subresource, NULL, "", "Replace this subresource"},
-	{"timeout", 0, OPTION_DURATION, &arg.timeout_ns, NULL, NULL, "With --force: how long to wait for the deletion"},
-	{"wait", 0, OPTION_BOOL, &arg.wait, NULL, NULL, "Accepted for compatibility"},
-	{0},
+        MANIFEST_OPTION_ROWS(arg.manifest),
+        WRITE_OPTION_ROWS(arg.write),
+        VALIDATE_OPTION_ROW(arg.write),
+        {"force", 0, OPTION_BOOL, &arg.force, NULL, NULL, "Delete the object and create it again"},
+        {"cascade", 0, OPTION_STRING, &arg.cascade, NULL, "", "With --force: what happens to dependents"},
+        {"grace-period", 0, OPTION_INT, &arg.grace_period, NULL, NULL, "With --force: seconds to terminate in"},
+        {"save-config", 0, OPTION_BOOL, &arg.save_config, NULL, NULL, "Keep the manifest in an annotation, for apply"},
+        {"subresource", 0, OPTION_STRING, &arg.subresource, NULL, "", "Replace this subresource"},
+        {"timeout", 0, OPTION_DURATION, &arg.timeout_ns, NULL, NULL, "With --force: how long to wait for the deletion"},
+        {"wait", 0, OPTION_BOOL, &arg.wait, NULL, NULL, "Accepted for compatibility"},
+        {0},
 };
 
 static bool is_gone(void *context, const struct json *object)
@@ -41,17 +41,20 @@ static bool is_gone(void *context, const struct json *object)
 static bool remove_first(struct ctl *ctl, const struct target *target)
 {
 	struct rest_response response;
-	const char *body = arg.grace_period >= 0
-				   ? ctl_printf(ctl, "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"gracePeriodSeconds\":%lld,\"propagationPolicy\":\"Background\"}",
-						(long long)arg.grace_period)
-				   : "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"propagationPolicy\":\"Background\"}";
+	const char *body =
+	        arg.grace_period >= 0
+	                ? ctl_printf(ctl,
+	                             "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"gracePeriodSeconds\":%lld,"
+	                             "\"propagationPolicy\":\"Background\"}",
+	                             (long long)arg.grace_period)
+	                : "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"propagationPolicy\":\"Background\"}";
 	const struct rest_request request = {
-		.method = "DELETE",
-		.resource = target->resource,
-		.namespace_name = target->namespace_name,
-		.name = target->name,
-		.body = body,
-		.body_length = strlen(body),
+	        .method = "DELETE",
+	        .resource = target->resource,
+	        .namespace_name = target->namespace_name,
+	        .name = target->name,
+	        .body = body,
+	        .body_length = strlen(body),
 	};
 	if (!ctl_call(ctl, &request, &response)) {
 		if (response.err.code == ERR_NOT_FOUND && response.http_status)
@@ -110,11 +113,11 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_replace = {
-	.name = "replace",
-	.group = COMMAND_ADVANCED,
-	.summary = "Replace a resource by file name or stdin",
-	.usage = "-f FILENAME",
-	.examples = "  ctl replace -f pod.json\n  ctl replace --force -f pod.json",
-	.options = options,
-	.run = run,
+        .name = "replace",
+        .group = COMMAND_ADVANCED,
+        .summary = "Replace a resource by file name or stdin",
+        .usage = "-f FILENAME",
+        .examples = "  ctl replace -f pod.json\n  ctl replace --force -f pod.json",
+        .options = options,
+        .run = run,
 };

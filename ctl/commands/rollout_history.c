@@ -18,11 +18,11 @@ static struct {
 } arg = {.output = OUTPUT_OPTIONS_INIT};
 
 static const struct option options[] = {
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	SELECTOR_OPTION_ROW(arg.selection),
-	OUTPUT_OPTION_ROWS(arg.output),
-	{"revision", 0, OPTION_INT, &arg.revision, NULL, NULL, "Show this revision's pod template"},
-	{0},
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        SELECTOR_OPTION_ROW(arg.selection),
+        OUTPUT_OPTION_ROWS(arg.output),
+        {"revision", 0, OPTION_INT, &arg.revision, NULL, NULL, "Show this revision's pod template"},
+        {0},
 };
 
 static void show_list(struct ctl *ctl, const struct target *target, const struct revision *revisions, size_t count)
@@ -41,7 +41,7 @@ static void show_revision(struct ctl *ctl, const struct target *target, const st
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 20);
 	fprintf(ctl->out, "%s with revision #%" PRId64 "\n", object_display_name(ctl, target->resource, target->name),
-		revision->number);
+	        revision->number);
 	describe_pod_template_text(ctl, revision->template, &text);
 	fprintf(ctl->out, "%s\n", strbuf_text(&text));
 }
@@ -62,7 +62,8 @@ static void show(struct ctl *ctl, struct output *output, const struct target *ta
 		return;
 	}
 	const struct revision *revision = arg.revision ? revisions_choose(revisions, count, arg.revision, target, &err)
-						       : count ? &revisions[count - 1] : NULL;
+	                                  : count      ? &revisions[count - 1]
+	                                               : NULL;
 	if (!revision)
 		report(ctl, "%s", err.code ? "unable to find the specified revision" : "no rollout history found");
 	else if (output_is_object(output))
@@ -79,7 +80,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		return report_usage(ctl, "required resource not specified");
 	if (arg.revision < 0)
 		return report(ctl, "revision must be a positive integer: %" PRId64, arg.revision);
-	if (!output_init(ctl, &arg.output, false, &output) || !selection_fetch(ctl, &arg.selection, argc, argv, &targets))
+	if (!output_init(ctl, &arg.output, false, &output) ||
+	    !selection_fetch(ctl, &arg.selection, argc, argv, &targets))
 		return EXIT_PROBLEM;
 	for (size_t i = 0; i < targets.count; i++)
 		show(ctl, &output, &targets.items[i]);
@@ -87,9 +89,9 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_rollout_history = {
-	.name = "history",
-	.summary = "View rollout history",
-	.usage = "(TYPE NAME | TYPE/NAME) [flags]",
-	.options = options,
-	.run = run,
+        .name = "history",
+        .summary = "View rollout history",
+        .usage = "(TYPE NAME | TYPE/NAME) [flags]",
+        .options = options,
+        .run = run,
 };

@@ -21,11 +21,11 @@ static struct {
 } arg = {.write = WRITE_OPTIONS_INIT("kubectl-rollout")};
 
 static const struct option options[] = {
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	SELECTOR_OPTION_ROW(arg.selection),
-	{"field-manager", 0, OPTION_STRING, &arg.write.field_manager, NULL, "", "Name under which fields are owned"},
-	OUTPUT_OPTION_ROWS(arg.write.output),
-	{0},
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        SELECTOR_OPTION_ROW(arg.selection),
+        {"field-manager", 0, OPTION_STRING, &arg.write.field_manager, NULL, "", "Name under which fields are owned"},
+        OUTPUT_OPTION_ROWS(arg.write.output),
+        {0},
 };
 
 // The patch for one object; NULL when there is none to make (reported).
@@ -132,25 +132,25 @@ static int run_restart(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_rollout_pause = {
-	.name = "pause",
-	.summary = "Mark the provided resource as paused",
-	.usage = "RESOURCE",
-	.options = options,
-	.run = run_pause,
+        .name = "pause",
+        .summary = "Mark the provided resource as paused",
+        .usage = "RESOURCE",
+        .options = options,
+        .run = run_pause,
 };
 
 const struct command command_rollout_resume = {
-	.name = "resume",
-	.summary = "Resume a paused resource",
-	.usage = "RESOURCE",
-	.options = options,
-	.run = run_resume,
+        .name = "resume",
+        .summary = "Resume a paused resource",
+        .usage = "RESOURCE",
+        .options = options,
+        .run = run_resume,
 };
 
 const struct command command_rollout_restart = {
-	.name = "restart",
-	.summary = "Restart a resource",
-	.usage = "RESOURCE",
-	.options = options,
-	.run = run_restart,
+        .name = "restart",
+        .summary = "Restart a resource",
+        .usage = "RESOURCE",
+        .options = options,
+        .run = run_restart,
 };

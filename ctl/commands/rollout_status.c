@@ -16,12 +16,12 @@ static struct {
 } arg = {.watch = true};
 
 static const struct option options[] = {
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	SELECTOR_OPTION_ROW(arg.selection),
-	{"watch", 'w', OPTION_BOOL, &arg.watch, NULL, NULL, "Watch until it is done"},
-	{"revision", 0, OPTION_INT, &arg.revision, NULL, NULL, "The revision that must be running; 0 = any"},
-	{"timeout", 0, OPTION_DURATION, &arg.timeout_ns, NULL, NULL, "How long to watch; 0 = for ever"},
-	{0},
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        SELECTOR_OPTION_ROW(arg.selection),
+        {"watch", 'w', OPTION_BOOL, &arg.watch, NULL, NULL, "Watch until it is done"},
+        {"revision", 0, OPTION_INT, &arg.revision, NULL, NULL, "The revision that must be running; 0 = any"},
+        {"timeout", 0, OPTION_DURATION, &arg.timeout_ns, NULL, NULL, "How long to watch; 0 = for ever"},
+        {0},
 };
 
 struct follower {
@@ -49,7 +49,8 @@ static bool look(void *context, const struct json *object)
 		follower->failed = true;
 		return true;
 	}
-	enum rollout_state state = rollout_status(with_kind(ctl, follower->resource, object), arg.revision, &text, &err);
+	enum rollout_state state =
+	        rollout_status(with_kind(ctl, follower->resource, object), arg.revision, &text, &err);
 	fputs(strbuf_text(&text), ctl->out);
 	fflush(ctl->out);
 	if (state == ROLLOUT_FAILED) {
@@ -84,9 +85,9 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_rollout_status = {
-	.name = "status",
-	.summary = "Show the status of the rollout",
-	.usage = "(TYPE NAME | TYPE/NAME) [flags]",
-	.options = options,
-	.run = run,
+        .name = "status",
+        .summary = "Show the status of the rollout",
+        .usage = "(TYPE NAME | TYPE/NAME) [flags]",
+        .options = options,
+        .run = run,
 };

@@ -22,21 +22,22 @@ static struct {
 } arg = {.write = WRITE_OPTIONS_INIT(NULL)};
 
 static const struct option options[] = {
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	SELECTOR_OPTION_ROW(arg.selection),
-	WRITE_OPTION_ROWS(arg.write),
-	{"to-revision", 0, OPTION_INT, &arg.to_revision, NULL, NULL, "The revision to go back to; 0 = the last but one"},
-	{0},
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        SELECTOR_OPTION_ROW(arg.selection),
+        WRITE_OPTION_ROWS(arg.write),
+        {"to-revision", 0, OPTION_INT, &arg.to_revision, NULL, NULL,
+         "The revision to go back to; 0 = the last but one"},
+        {0},
 };
 
 // Annotations that belong to the Deployment or the controllers, not to a revision.
 static const char *const kept_annotations[] = {
-	LAST_APPLIED_ANNOTATION,
-	"deployment.kubernetes.io/revision",
-	"deployment.kubernetes.io/revision-history",
-	"deployment.kubernetes.io/desired-replicas",
-	"deployment.kubernetes.io/max-replicas",
-	"deprecated.deployment.rollback.to",
+        LAST_APPLIED_ANNOTATION,
+        "deployment.kubernetes.io/revision",
+        "deployment.kubernetes.io/revision-history",
+        "deployment.kubernetes.io/desired-replicas",
+        "deployment.kubernetes.io/max-replicas",
+        "deprecated.deployment.rollback.to",
 };
 
 static bool is_kept(const char *name)
@@ -50,10 +51,10 @@ static bool is_kept(const char *name)
 static struct json *merge_annotations(struct ctl *ctl, const struct json *live, const struct json *earlier)
 {
 	struct json *merged = json_object(ctl->arena);
-	json_for_each_member(member, json_path(live, "metadata", "annotations"))
+	json_for_each_member (member, json_path(live, "metadata", "annotations"))
 		if (is_kept(member->key))
 			json_set(ctl->arena, merged, member->key, member->value);
-	json_for_each_member(member, json_path(earlier, "metadata", "annotations"))
+	json_for_each_member (member, json_path(earlier, "metadata", "annotations"))
 		if (!is_kept(member->key))
 			json_set(ctl->arena, merged, member->key, member->value);
 	return merged;
@@ -81,20 +82,23 @@ static bool is_paused(const struct target *target)
 	return json_get_bool(json_get(target->object, "spec"), "paused", false);
 }
 
-static void roll_back(struct ctl *ctl, struct writer *writer, const struct target *target, const struct revision *revision)
+static void roll_back(struct ctl *ctl, struct writer *writer, const struct target *target,
+                      const struct revision *revision)
 {
 	struct rest_response response;
 	bool deployment = strcmp(target->resource->kind, "Deployment") == 0;
 	if (json_equal(revision->template, json_path(target->object, "spec", "template"))) {
 		writer_tell(ctl, writer, target, target->object,
-			    ctl_printf(ctl, "skipped rollback (current template already matches revision %" PRId64 ")", revision->number));
+		            ctl_printf(ctl, "skipped rollback (current template already matches revision %" PRId64 ")",
+		                       revision->number));
 		return;
 	}
 	if (writer->dry_run == DRY_RUN_CLIENT) {
 		writer_tell(ctl, writer, target, target->object, "rolled back");
 		return;
 	}
-	const struct json *patch = deployment ? deployment_patch(ctl, target, revision) : json_get(revision->object, "data");
+	const struct json *patch =
+	        deployment ? deployment_patch(ctl, target, revision) : json_get(revision->object, "data");
 	enum rest_body_type type = deployment ? REST_JSON_PATCH : REST_STRATEGIC_MERGE_PATCH;
 	if (write_patch(ctl, writer, target, NULL, type, patch, &response))
 		writer_tell(ctl, writer, target, response.object, "rolled back");
@@ -112,7 +116,9 @@ static void undo(struct ctl *ctl, struct writer *writer, const struct target *ta
 		return;
 	}
 	if (is_paused(target)) {
-		report(ctl, "you cannot rollback a paused deployment; resume it first with '%s rollout resume' and try again",
+		report(ctl,
+		       "you cannot rollback a paused deployment; resume it first with '%s rollout resume' and try "
+		       "again",
 		       ctl->program);
 		return;
 	}
@@ -142,9 +148,9 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_rollout_undo = {
-	.name = "undo",
-	.summary = "Undo a previous rollout",
-	.usage = "(TYPE NAME | TYPE/NAME) [flags]",
-	.options = options,
-	.run = run,
+        .name = "undo",
+        .summary = "Undo a previous rollout",
+        .usage = "(TYPE NAME | TYPE/NAME) [flags]",
+        .options = options,
+        .run = run,
 };

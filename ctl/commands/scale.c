@@ -22,16 +22,18 @@ static struct {
 } arg = {.write = WRITE_OPTIONS_INIT(NULL), .replicas = 0, .current_replicas = -1};
 
 static const struct option options[] = {
-	{"replicas", 0, OPTION_INT, &arg.replicas, NULL, NULL, "The wanted number of replicas (required)"},
-	{"current-replicas", 0, OPTION_INT, &arg.current_replicas, NULL, NULL, "Only when this is the present number; -1 = any"},
-	{"resource-version", 0, OPTION_STRING, &arg.resource_version, NULL, "", "Only when this is the present version"},
-	{"timeout", 0, OPTION_DURATION, &arg.timeout_ns, NULL, NULL, "Wait so long until it is scaled; 0 = don't wait"},
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	SELECTOR_OPTION_ROW(arg.selection),
-	ALL_OPTION_ROW(arg.selection),
-	DRY_RUN_OPTION_ROW(arg.write),
-	OUTPUT_OPTION_ROWS(arg.write.output),
-	{0},
+        {"replicas", 0, OPTION_INT, &arg.replicas, NULL, NULL, "The wanted number of replicas (required)"},
+        {"current-replicas", 0, OPTION_INT, &arg.current_replicas, NULL, NULL,
+         "Only when this is the present number; -1 = any"},
+        {"resource-version", 0, OPTION_STRING, &arg.resource_version, NULL, "",
+         "Only when this is the present version"},
+        {"timeout", 0, OPTION_DURATION, &arg.timeout_ns, NULL, NULL, "Wait so long until it is scaled; 0 = don't wait"},
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        SELECTOR_OPTION_ROW(arg.selection),
+        ALL_OPTION_ROW(arg.selection),
+        DRY_RUN_OPTION_ROW(arg.write),
+        OUTPUT_OPTION_ROWS(arg.write.output),
+        {0},
 };
 
 static bool check_present(struct ctl *ctl, const struct target *target)
@@ -77,7 +79,8 @@ static void scale(struct ctl *ctl, struct writer *writer, const struct target *t
 		return;
 	json_set_integer(ctl->arena, json_ensure_object(ctl->arena, patch, "spec"), "replicas", arg.replicas);
 	if (arg.resource_version)
-		json_set_text(ctl->arena, json_ensure_object(ctl->arena, patch, "metadata"), "resourceVersion", arg.resource_version);
+		json_set_text(ctl->arena, json_ensure_object(ctl->arena, patch, "metadata"), "resourceVersion",
+		              arg.resource_version);
 	if (writer->dry_run == DRY_RUN_CLIENT) {
 		writer_tell(ctl, writer, target, target->object, "scaled");
 		return;
@@ -104,7 +107,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (!ctl_flag_given(ctl, "replicas"))
 		return report(ctl, "required flag(s) \"replicas\" not set");
 	if (arg.replicas < 0)
-		return report(ctl, "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0");
+		return report(ctl,
+		              "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0");
 	arg.write.validate = NULL;
 	if (!writer_init(ctl, &arg.write, &writer) || !selection_fetch(ctl, &arg.selection, argc, argv, &targets))
 		return EXIT_PROBLEM;
@@ -116,11 +120,11 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_scale = {
-	.name = "scale",
-	.group = COMMAND_DEPLOY,
-	.summary = "Set a new size for a deployment, replica set, or replication controller",
-	.usage = "[--resource-version=version] [--current-replicas=count] --replicas=COUNT (-f FILENAME | TYPE NAME)",
-	.examples = "  ctl scale deployment web --replicas=5\n  ctl scale --current-replicas=2 --replicas=3 rs/web-1",
-	.options = options,
-	.run = run,
+        .name = "scale",
+        .group = COMMAND_DEPLOY,
+        .summary = "Set a new size for a deployment, replica set, or replication controller",
+        .usage = "[--resource-version=version] [--current-replicas=count] --replicas=COUNT (-f FILENAME | TYPE NAME)",
+        .examples = "  ctl scale deployment web --replicas=5\n  ctl scale --current-replicas=2 --replicas=3 rs/web-1",
+        .options = options,
+        .run = run,
 };

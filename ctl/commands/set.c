@@ -17,12 +17,12 @@ static struct {
 } arg = {.write = WRITE_OPTIONS_INIT("kubectl-set")};
 
 static const struct option image_options[] = {
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	SELECTOR_OPTION_ROW(arg.selection),
-	ALL_OPTION_ROW(arg.selection),
-	{"local", 0, OPTION_BOOL, &arg.local, NULL, NULL, "Don't talk to the server: change the objects of the files"},
-	WRITE_OPTION_ROWS(arg.write),
-	{0},
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        SELECTOR_OPTION_ROW(arg.selection),
+        ALL_OPTION_ROW(arg.selection),
+        {"local", 0, OPTION_BOOL, &arg.local, NULL, NULL, "Don't talk to the server: change the objects of the files"},
+        WRITE_OPTION_ROWS(arg.write),
+        {0},
 };
 
 // Where the pod spec of each kind stands; the path to it is built in a patch.
@@ -30,9 +30,9 @@ static const struct {
 	const char *kind;
 	const char *path[5];
 } pod_specs[] = {
-	{"Pod", {"spec"}},
-	{"CronJob", {"spec", "jobTemplate", "spec", "template", "spec"}},
-	{"*", {"spec", "template", "spec"}},
+        {"Pod", {"spec"}},
+        {"CronJob", {"spec", "jobTemplate", "spec", "template", "spec"}},
+        {"*", {"spec", "template", "spec"}},
 };
 
 static const char *const *pod_spec_path(const char *kind)
@@ -43,11 +43,11 @@ static const char *const *pod_spec_path(const char *kind)
 	return pod_specs[i].path;
 }
 
-static size_t set_in_list(struct ctl *ctl, const struct json *spec, const char *list, const struct pair *pair, struct json *patch,
-			  size_t *changed)
+static size_t set_in_list(struct ctl *ctl, const struct json *spec, const char *list, const struct pair *pair,
+                          struct json *patch, size_t *changed)
 {
 	size_t found = 0;
-	json_for_each_item(container, json_get(spec, list)) {
+	json_for_each_item (container, json_get(spec, list)) {
 		const char *name = json_get_text(container, "name"), *image = json_get_text(container, "image");
 		if (!name || (strcmp(pair->key, "*") != 0 && strcmp(pair->key, name) != 0))
 			continue;
@@ -63,7 +63,8 @@ static size_t set_in_list(struct ctl *ctl, const struct json *spec, const char *
 	return found;
 }
 
-static void set_image(struct ctl *ctl, struct writer *writer, const struct target *target, const struct pair_list *pairs)
+static void set_image(struct ctl *ctl, struct writer *writer, const struct target *target,
+                      const struct pair_list *pairs)
 {
 	struct rest_response response;
 	const char *const *path = pod_spec_path(target->resource->kind);
@@ -117,19 +118,19 @@ static int run_image(struct ctl *ctl, int argc, char **argv)
 }
 
 static const struct command command_set_image = {
-	.name = "image",
-	.summary = "Update the image of a pod template",
-	.usage = "(-f FILENAME | TYPE NAME) CONTAINER_NAME_1=CONTAINER_IMAGE_1 ... CONTAINER_NAME_N=CONTAINER_IMAGE_N",
-	.examples = "  ctl set image deployment/web web=caravel.dev/busybox:2.0",
-	.options = image_options,
-	.run = run_image,
+        .name = "image",
+        .summary = "Update the image of a pod template",
+        .usage = "(-f FILENAME | TYPE NAME) CONTAINER_NAME_1=CONTAINER_IMAGE_1 ... CONTAINER_NAME_N=CONTAINER_IMAGE_N",
+        .examples = "  ctl set image deployment/web web=caravel.dev/busybox:2.0",
+        .options = image_options,
+        .run = run_image,
 };
 
 static const struct command *const children[] = {&command_set_image, NULL};
 
 const struct command command_set = {
-	.name = "set",
-	.group = COMMAND_BASIC_BEGINNER,
-	.summary = "Set specific features on objects",
-	.children = children,
+        .name = "set",
+        .group = COMMAND_BASIC_BEGINNER,
+        .summary = "Set specific features on objects",
+        .children = children,
 };

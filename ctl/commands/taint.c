@@ -17,12 +17,12 @@ static struct {
 } arg = {.write = WRITE_OPTIONS_INIT("kubectl-taint")};
 
 static const struct option options[] = {
-	{"overwrite", 0, OPTION_BOOL, &arg.overwrite, NULL, NULL, "Change taints that are already there"},
-	SELECTOR_OPTION_ROW(arg.selection),
-	ALL_OPTION_ROW(arg.selection),
-	WRITE_OPTION_ROWS(arg.write),
-	VALIDATE_OPTION_ROW(arg.write),
-	{0},
+        {"overwrite", 0, OPTION_BOOL, &arg.overwrite, NULL, NULL, "Change taints that are already there"},
+        SELECTOR_OPTION_ROW(arg.selection),
+        ALL_OPTION_ROW(arg.selection),
+        WRITE_OPTION_ROWS(arg.write),
+        VALIDATE_OPTION_ROW(arg.write),
+        {0},
 };
 
 struct taint {
@@ -76,7 +76,8 @@ static bool parse_taint(struct ctl *ctl, const char *text, struct taint *taint)
 static bool matches(const struct json *present, const struct taint *taint)
 {
 	const char *key = json_get_text(present, "key"), *effect = json_get_text(present, "effect");
-	return key && strcmp(key, taint->key) == 0 && (!taint->effect[0] || (effect && strcmp(effect, taint->effect) == 0));
+	return key && strcmp(key, taint->key) == 0 &&
+	       (!taint->effect[0] || (effect && strcmp(effect, taint->effect) == 0));
 }
 
 static size_t remove_matching(struct json *list, const struct taint *taint)
@@ -108,21 +109,23 @@ struct outcome {
 };
 
 // Changes the list; false when something doesn't fit (reported).
-static bool apply_taints(struct ctl *ctl, const struct target *node, struct json *list, const struct taint *taints, size_t count,
-			 struct outcome *outcome)
+static bool apply_taints(struct ctl *ctl, const struct target *node, struct json *list, const struct taint *taints,
+                         size_t count, struct outcome *outcome)
 {
 	for (size_t i = 0; i < count; i++) {
 		size_t removed = 0;
 		bool present = false;
-		json_for_each_item(item, list)
+		json_for_each_item (item, list)
 			present |= matches(item, &taints[i]);
 		if (!taints[i].remove && present && !arg.overwrite) {
-			report(ctl, "node %s already has %s taint(s) with same effect(s) and --overwrite is false", node->name, taints[i].key);
+			report(ctl, "node %s already has %s taint(s) with same effect(s) and --overwrite is false",
+			       node->name, taints[i].key);
 			return false;
 		}
 		removed = remove_matching(list, &taints[i]);
 		if (taints[i].remove && !removed) {
-			report(ctl, taints[i].effect[0] ? "taint \"%s:%s\" not found" : "taint \"%s\" not found", taints[i].key, taints[i].effect);
+			report(ctl, taints[i].effect[0] ? "taint \"%s:%s\" not found" : "taint \"%s\" not found",
+			       taints[i].key, taints[i].effect);
 			return false;
 		}
 		outcome->removed |= taints[i].remove;
@@ -134,7 +137,8 @@ static bool apply_taints(struct ctl *ctl, const struct target *node, struct json
 	return true;
 }
 
-static void taint_node(struct ctl *ctl, struct writer *writer, const struct target *node, const struct taint *taints, size_t count)
+static void taint_node(struct ctl *ctl, struct writer *writer, const struct target *node, const struct taint *taints,
+                       size_t count)
 {
 	struct rest_response response;
 	struct outcome outcome = {0};
@@ -143,10 +147,11 @@ static void taint_node(struct ctl *ctl, struct writer *writer, const struct targ
 	if (!apply_taints(ctl, node, list, taints, count, &outcome))
 		return;
 	const char *what = outcome.overwritten || (outcome.added && outcome.removed) ? "modified"
-			   : outcome.removed					    ? "untainted"
-										    : "tainted";
+	                   : outcome.removed                                         ? "untainted"
+	                                                                             : "tainted";
 	struct json *patch = json_object(ctl->arena);
-	json_set(ctl->arena, json_ensure_object(ctl->arena, patch, "spec"), "taints", list->length ? list : json_null(ctl->arena));
+	json_set(ctl->arena, json_ensure_object(ctl->arena, patch, "spec"), "taints",
+	         list->length ? list : json_null(ctl->arena));
 	if (writer->dry_run == DRY_RUN_CLIENT)
 		writer_tell(ctl, writer, node, node->object, what);
 	else if (write_patch(ctl, writer, node, NULL, REST_STRATEGIC_MERGE_PATCH, patch, &response))
@@ -177,18 +182,20 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		return EXIT_PROBLEM;
 	for (size_t i = 0; i < targets.count; i++) {
 		if (strcmp(targets.items[i].resource->kind, "Node") != 0)
-			return report(ctl, "invalid resource type %s, only node types are supported", targets.items[i].resource->plural);
+			return report(ctl, "invalid resource type %s, only node types are supported",
+			              targets.items[i].resource->plural);
 		taint_node(ctl, &writer, &targets.items[i], taints, count);
 	}
 	return EXIT_OK;
 }
 
 const struct command command_taint = {
-	.name = "taint",
-	.group = COMMAND_CLUSTER,
-	.summary = "Update the taints on one or more nodes",
-	.usage = "NODE NAME KEY_1=VAL_1:TAINT_EFFECT_1 ... KEY_N=VAL_N:TAINT_EFFECT_N",
-	.examples = "  ctl taint nodes node-1 dedicated=gpu:NoSchedule\n  ctl taint nodes --all node-role.kubernetes.io/control-plane-",
-	.options = options,
-	.run = run,
+        .name = "taint",
+        .group = COMMAND_CLUSTER,
+        .summary = "Update the taints on one or more nodes",
+        .usage = "NODE NAME KEY_1=VAL_1:TAINT_EFFECT_1 ... KEY_N=VAL_N:TAINT_EFFECT_N",
+        .examples = "  ctl taint nodes node-1 dedicated=gpu:NoSchedule\n  ctl taint nodes --all "
+                    "node-role.kubernetes.io/control-plane-",
+        .options = options,
+        .run = run,
 };

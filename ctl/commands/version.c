@@ -14,9 +14,9 @@ static struct {
 } arg;
 
 static const struct option options[] = {
-	{"client", 0, OPTION_BOOL, &arg.client_only, NULL, NULL, "Only this tool's version"},
-	{"output", 'o', OPTION_STRING, &arg.output, NULL, "", "json or yaml"},
-	{0},
+        {"client", 0, OPTION_BOOL, &arg.client_only, NULL, NULL, "Only this tool's version"},
+        {"output", 'o', OPTION_STRING, &arg.output, NULL, "", "json or yaml"},
+        {0},
 };
 
 static struct json *client_version(struct ctl *ctl)
@@ -42,9 +42,11 @@ static void warn_skew(struct ctl *ctl, const struct json *client, const struct j
 {
 	int skew = minor_of(client) - minor_of(server);
 	if (skew > 1 || skew < -1)
-		fprintf(ctl->err, "WARNING: version difference between client (%s.%s) and server (%s.%s) exceeds the supported minor version skew of +/-1\n",
-			json_get_text(client, "major"), json_get_text(client, "minor"), json_get_text(server, "major"),
-			json_get_text(server, "minor"));
+		fprintf(ctl->err,
+		        "WARNING: version difference between client (%s.%s) and server (%s.%s) exceeds the supported "
+		        "minor version skew of +/-1\n",
+		        json_get_text(client, "major"), json_get_text(client, "minor"), json_get_text(server, "major"),
+		        json_get_text(server, "minor"));
 }
 
 static void print_text(struct ctl *ctl, const struct json *client, const struct json *server)
@@ -96,10 +98,10 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_version = {
-	.name = "version",
-	.group = COMMAND_OTHER,
-	.summary = "Print the client and server version information",
-	.usage = "[--client] [-o json|yaml]",
-	.options = options,
-	.run = run,
+        .name = "version",
+        .group = COMMAND_OTHER,
+        .summary = "Print the client and server version information",
+        .usage = "[--client] [-o json|yaml]",
+        .options = options,
+        .run = run,
 };

@@ -23,16 +23,18 @@ static struct {
 } arg = {.output = OUTPUT_OPTIONS_INIT, .timeout_ns = 30 * NSEC_PER_SEC};
 
 static const struct option options[] = {
-	{"for", 0, OPTION_STRING_ARRAY, &arg.conditions, NULL, "", "create, delete, condition=NAME[=VALUE], jsonpath='{PATH}'[=VALUE]"},
-	{"timeout", 0, OPTION_DURATION, &arg.timeout_ns, NULL, NULL, "How long to wait; 0 = look once, negative = a week"},
-	{"local", 0, OPTION_BOOL, &arg.local, NULL, NULL, "Accepted for compatibility"},
-	MANIFEST_OPTION_ROWS(arg.selection.manifest),
-	SELECTOR_OPTION_ROW(arg.selection),
-	FIELD_SELECTOR_OPTION_ROW(arg.selection),
-	ALL_OPTION_ROW(arg.selection),
-	ALL_NAMESPACES_OPTION_ROW(arg.selection),
-	OUTPUT_OPTION_ROWS(arg.output),
-	{0},
+        {"for", 0, OPTION_STRING_ARRAY, &arg.conditions, NULL, "",
+         "create, delete, condition=NAME[=VALUE], jsonpath='{PATH}'[=VALUE]"},
+        {"timeout", 0, OPTION_DURATION, &arg.timeout_ns, NULL, NULL,
+         "How long to wait; 0 = look once, negative = a week"},
+        {"local", 0, OPTION_BOOL, &arg.local, NULL, NULL, "Accepted for compatibility"},
+        MANIFEST_OPTION_ROWS(arg.selection.manifest),
+        SELECTOR_OPTION_ROW(arg.selection),
+        FIELD_SELECTOR_OPTION_ROW(arg.selection),
+        ALL_OPTION_ROW(arg.selection),
+        ALL_NAMESPACES_OPTION_ROW(arg.selection),
+        OUTPUT_OPTION_ROWS(arg.output),
+        {0},
 };
 
 struct watcher {
@@ -70,19 +72,20 @@ static void tell(struct ctl *ctl, struct output *output, const struct target *ta
 }
 
 static void wait_for(struct ctl *ctl, struct output *output, const struct target *target,
-		     const struct wait_condition *condition, int64_t deadline_ns)
+                     const struct wait_condition *condition, int64_t deadline_ns)
 {
 	struct watcher watcher = {.condition = condition, .ctl = ctl};
 	if (condition->kind == WAIT_DELETE && target->object)
 		watcher.uid = object_uid(target->object);
 	enum object_wait_outcome outcome =
-		object_wait(ctl, target, deadline_ns, arg.timeout_ns == 0 ? look_once : look, &watcher);
+	        object_wait(ctl, target, deadline_ns, arg.timeout_ns == 0 ? look_once : look, &watcher);
 	if (outcome == OBJECT_WAIT_FAILED)
 		return;
 	if (watcher.holds)
 		tell(ctl, output, target, watcher.last);
 	else
-		report(ctl, "timed out waiting for the condition on %s/%s", resource_plural_name(ctl, target->resource), target->name);
+		report(ctl, "timed out waiting for the condition on %s/%s", resource_plural_name(ctl, target->resource),
+		       target->name);
 }
 
 // Named objects may not be there yet (create) or any more (delete).
@@ -99,10 +102,10 @@ static bool find_targets(struct ctl *ctl, int argc, char **argv, enum wait_kind 
 		struct rest_response response;
 		struct target target = pointed.items[i];
 		const struct rest_request request = {
-			.method = "GET",
-			.resource = target.resource,
-			.namespace_name = target.namespace_name,
-			.name = target.name,
+		        .method = "GET",
+		        .resource = target.resource,
+		        .namespace_name = target.namespace_name,
+		        .name = target.name,
 		};
 		bool there = ctl_call(ctl, &request, &response);
 		bool absent = !there && response.err.code == ERR_NOT_FOUND && response.http_status;
@@ -128,7 +131,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	for (size_t i = 0; i < arg.conditions.count; i++)
 		if (wait_condition_parse(ctl->arena, arg.conditions.items[i], &conditions[i], &err) < 0)
 			return report_err(ctl, &err);
-	if (!output_init(ctl, &arg.output, false, &output) || !find_targets(ctl, argc, argv, conditions[0].kind, &targets))
+	if (!output_init(ctl, &arg.output, false, &output) ||
+	    !find_targets(ctl, argc, argv, conditions[0].kind, &targets))
 		return EXIT_PROBLEM;
 	if (!targets.count && !ctl->failed && conditions[0].kind != WAIT_DELETE)
 		return report(ctl, "no matching resources found");
@@ -140,12 +144,13 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command command_wait = {
-	.name = "wait",
-	.group = COMMAND_ADVANCED,
-	.summary = "Wait for a specific condition on one or many resources",
-	.usage = "([-f FILENAME] | resource.group/resource.name | resource.group [(-l label | --all)]) --for=create|delete|condition=NAME[=VALUE]|jsonpath='{PATH}'[=VALUE]",
-	.examples = "  ctl wait --for=condition=Ready node --all --timeout=60s\n  ctl wait --for=delete pod/web-0\n"
-		    "  ctl wait --for=jsonpath='{.status.phase}'=Running pod/web-0",
-	.options = options,
-	.run = run,
+        .name = "wait",
+        .group = COMMAND_ADVANCED,
+        .summary = "Wait for a specific condition on one or many resources",
+        .usage = "([-f FILENAME] | resource.group/resource.name | resource.group [(-l label | --all)]) "
+                 "--for=create|delete|condition=NAME[=VALUE]|jsonpath='{PATH}'[=VALUE]",
+        .examples = "  ctl wait --for=condition=Ready node --all --timeout=60s\n  ctl wait --for=delete pod/web-0\n"
+                    "  ctl wait --for=jsonpath='{.status.phase}'=Running pod/web-0",
+        .options = options,
+        .run = run,
 };

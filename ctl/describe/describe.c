@@ -22,24 +22,25 @@ static const struct {
 	const char *kind;
 	describe_function *describe;
 } describers[] = {
-	{"", "ConfigMap", describe_config_map},
-	{"", "Namespace", describe_namespace},
-	{"", "Node", describe_node},
-	{"", "Pod", describe_pod},
-	{"", "Secret", describe_secret},
-	{"", "Service", describe_service},
-	{"", "ServiceAccount", describe_service_account},
-	{"apps", "DaemonSet", describe_daemon_set},
-	{"apps", "Deployment", describe_deployment},
-	{"apps", "ReplicaSet", describe_replica_set},
-	{"apps", "StatefulSet", describe_stateful_set},
-	{"batch", "Job", describe_job},
+        {"", "ConfigMap", describe_config_map},
+        {"", "Namespace", describe_namespace},
+        {"", "Node", describe_node},
+        {"", "Pod", describe_pod},
+        {"", "Secret", describe_secret},
+        {"", "Service", describe_service},
+        {"", "ServiceAccount", describe_service_account},
+        {"apps", "DaemonSet", describe_daemon_set},
+        {"apps", "Deployment", describe_deployment},
+        {"apps", "ReplicaSet", describe_replica_set},
+        {"apps", "StatefulSet", describe_stateful_set},
+        {"batch", "Job", describe_job},
 };
 
 static describe_function *find_describer(const struct schema_resource *resource)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(describers); i++)
-		if (strcmp(describers[i].group, resource->group) == 0 && strcmp(describers[i].kind, resource->kind) == 0)
+		if (strcmp(describers[i].group, resource->group) == 0 &&
+		    strcmp(describers[i].kind, resource->kind) == 0)
 			return describers[i].describe;
 	return describe_generic;
 }
@@ -55,10 +56,10 @@ static void align(struct describer *describer, struct strbuf *out)
 static struct describer start(struct ctl *ctl, bool show_events)
 {
 	return (struct describer){
-		.ctl = ctl,
-		.lines = STRBUF_INIT(DESCRIPTION_MAX_BYTES),
-		.now_realtime_ns = clock_realtime_ns(&clock_system),
-		.show_events = show_events,
+	        .ctl = ctl,
+	        .lines = STRBUF_INIT(DESCRIPTION_MAX_BYTES),
+	        .now_realtime_ns = clock_realtime_ns(&clock_system),
+	        .show_events = show_events,
 	};
 }
 
@@ -160,9 +161,10 @@ void describe_map(struct describer *describer, int level, const char *title, con
 		return;
 	}
 	bool first = true;
-	json_for_each_member(member, sorted(describer, map)) {
+	json_for_each_member (member, sorted(describer, map)) {
 		if (first)
-			describe_line(describer, level, "%s:\t%s=%s", title, member->key, scalar_text(describer, member->value));
+			describe_line(describer, level, "%s:\t%s=%s", title, member->key,
+			              scalar_text(describer, member->value));
 		else
 			describe_line(describer, level, "\t%s=%s", member->key, scalar_text(describer, member->value));
 		first = false;
@@ -170,7 +172,8 @@ void describe_map(struct describer *describer, int level, const char *title, con
 }
 
 // Long values and those of several lines stand below their name, cut.
-static void describe_annotation(struct describer *describer, int level, const char *title, const char *key, const char *value)
+static void describe_annotation(struct describer *describer, int level, const char *title, const char *key,
+                                const char *value)
 {
 	size_t length = strlen(value), shown = length;
 	while (shown && value[shown - 1] == '\n')
@@ -184,7 +187,8 @@ static void describe_annotation(struct describer *describer, int level, const ch
 	for (const char *line = value; line < value + shown;) {
 		size_t line_length = strcspn(line, "\n");
 		bool cut = line_length > ANNOTATION_SHOWN;
-		describe_line(describer, level, "\t  %.*s%s", (int)(cut ? ANNOTATION_SHOWN : line_length), line, cut ? "..." : "");
+		describe_line(describer, level, "\t  %.*s%s", (int)(cut ? ANNOTATION_SHOWN : line_length), line,
+		              cut ? "..." : "");
 		line += line_length + 1;
 	}
 }
@@ -193,7 +197,7 @@ void describe_annotations(struct describer *describer, int level, const struct j
 {
 	const struct json *map = json_get(metadata, "annotations");
 	const char *title = "Annotations:";
-	json_for_each_member(member, json_is(map, JSON_OBJECT) ? sorted(describer, map) : NULL) {
+	json_for_each_member (member, json_is(map, JSON_OBJECT) ? sorted(describer, map) : NULL) {
 		if (strcmp(member->key, "kubectl.kubernetes.io/last-applied-configuration") == 0)
 			continue;
 		describe_annotation(describer, level, title, member->key, scalar_text(describer, member->value));

@@ -35,7 +35,7 @@ void describe_annotations(struct describer *describer, int level, const struct j
 void describe_names(struct describer *describer, const struct json *object);
 void describe_pod_template(struct describer *describer, const struct json *pod_template);
 void describe_containers(struct describer *describer, int level, const char *title, const struct json *containers,
-			 const struct json *statuses);
+                         const struct json *statuses);
 void describe_volumes(struct describer *describer, int level, const struct json *volumes);
 void describe_tolerations(struct describer *describer, const struct json *tolerations);
 void describe_node_selector(struct describer *describer, int level, const struct json *selector);
@@ -54,5 +54,5 @@ const char *age_of(struct describer *describer, const char *rfc3339);
 
 typedef void describe_function(struct describer *describer, const struct json *object);
 describe_function describe_pod, describe_node, describe_deployment, describe_replica_set, describe_daemon_set,
-	describe_stateful_set, describe_job, describe_service, describe_namespace, describe_config_map, describe_secret,
-	describe_service_account, describe_generic;
+        describe_stateful_set, describe_job, describe_service, describe_namespace, describe_config_map, describe_secret,
+        describe_service_account, describe_generic;

@@ -55,13 +55,15 @@ static bool find_events(struct describer *describer, const struct json *object, 
 	struct rest_response response;
 	const char *namespace_name = object_namespace(object);
 	const struct target events = {
-		.resource = schema_find_resource("", "v1", "events"),
-		.namespace_name = namespace_name && namespace_name[0] ? namespace_name : NULL,
+	        .resource = schema_find_resource("", "v1", "events"),
+	        .namespace_name = namespace_name && namespace_name[0] ? namespace_name : NULL,
 	};
 	const char *selector = ctl_printf(ctl, "involvedObject.name=%s", object_name(object));
 	if (object_uid(object))
 		selector = ctl_printf(ctl, "%s,involvedObject.uid=%s", selector,
-				      object_kind(object) && strcmp(object_kind(object), "Node") == 0 ? object_name(object) : object_uid(object));
+		                      object_kind(object) && strcmp(object_kind(object), "Node") == 0
+		                              ? object_name(object)
+		                              : object_uid(object));
 	if (!list_all(ctl, &events, query_add(ctl, NULL, "fieldSelector", selector), NULL, 500, &response))
 		return false;
 	*ret_items = json_get(response.object, "items");
@@ -79,7 +81,8 @@ void describe_events(struct describer *describer, const struct json *object)
 	}
 	qsort(items->items, items->length, sizeof(struct json *), compare_events);
 	describe_line(describer, 0, "Events:\n  Type\tReason\tAge\tFrom\tMessage\n  ----\t------\t----\t----\t-------");
-	json_for_each_item(event, items)
-		describe_line(describer, 1, "%s\t%s\t%s\t%s\t%s", text_of(event, "type", ""), text_of(event, "reason", ""),
-			      age_text(describer, event), source_of(event), one_line(describer, text_of(event, "message", "")));
+	json_for_each_item (event, items)
+		describe_line(describer, 1, "%s\t%s\t%s\t%s\t%s", text_of(event, "type", ""),
+		              text_of(event, "reason", ""), age_text(describer, event), source_of(event),
+		              one_line(describer, text_of(event, "message", "")));
 }

@@ -27,7 +27,8 @@ static void write_word(struct strbuf *out, const char *word, size_t length)
 static bool ends_word(const char *name, size_t i)
 {
 	bool lower_to_upper = isupper((unsigned char)name[i]) && !isupper((unsigned char)name[i - 1]);
-	bool last_of_acronym = isupper((unsigned char)name[i]) && isupper((unsigned char)name[i - 1]) && islower((unsigned char)name[i + 1]);
+	bool last_of_acronym = isupper((unsigned char)name[i]) && isupper((unsigned char)name[i - 1]) &&
+	                       islower((unsigned char)name[i + 1]);
 	return !name[i] || lower_to_upper || last_of_acronym;
 }
 
@@ -53,7 +54,7 @@ static void fields(struct describer *describer, int level, const struct json *ob
 
 static void list(struct describer *describer, int level, const struct json *items)
 {
-	json_for_each_item(item, items) {
+	json_for_each_item (item, items) {
 		if (json_is(item, JSON_OBJECT))
 			fields(describer, level, item, false);
 		else
@@ -78,7 +79,7 @@ static void fields(struct describer *describer, int level, const struct json *ob
 {
 	struct json *sorted = json_clone(describer->ctl->arena, object);
 	json_sort_keys(sorted);
-	json_for_each_member(member, sorted) {
+	json_for_each_member (member, sorted) {
 		const char *label = label_of(describer, member->key);
 		if (is_told_already(member->key, is_metadata, level))
 			continue;
@@ -90,7 +91,8 @@ static void fields(struct describer *describer, int level, const struct json *ob
 			list(describer, level + 1, member->value);
 		} else {
 			describe_line(describer, level, "%s:\t%s", label,
-				      json_is(member->value, JSON_NULL) ? "<nil>" : scalar_text(describer, member->value));
+			              json_is(member->value, JSON_NULL) ? "<nil>"
+			                                                : scalar_text(describer, member->value));
 		}
 	}
 }

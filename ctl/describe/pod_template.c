@@ -21,19 +21,21 @@ static void describe_item_name(struct describer *describer, int level, const cha
 static const char *ports_text(struct describer *describer, const struct json *ports, const char *field)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(65536);
-	json_for_each_item(port, ports)
-		strbuf_printf(&text, "%s%" PRId64 "/%s", text.length ? ", " : "", number_of(port, field, 0), text_of(port, "protocol", "TCP"));
+	json_for_each_item (port, ports)
+		strbuf_printf(&text, "%s%" PRId64 "/%s", text.length ? ", " : "", number_of(port, field, 0),
+		              text_of(port, "protocol", "TCP"));
 	return text.length ? arena_strdup(describer->ctl->arena, strbuf_text(&text)) : "<none>";
 }
 
 static void state(struct describer *describer, int level, const char *title, const struct json *state)
 {
 	const struct json *running = json_get(state, "running"), *waiting = json_get(state, "waiting"),
-			  *ended = json_get(state, "terminated");
+	                  *ended = json_get(state, "terminated");
 	const struct json *detail = waiting ? waiting : ended;
 	if (running) {
 		describe_line(describer, level, "%s:\tRunning", title);
-		describe_line(describer, level + 1, "Started:\t%s", time_text(describer, json_get_text(running, "startedAt")));
+		describe_line(describer, level + 1, "Started:\t%s",
+		              time_text(describer, json_get_text(running, "startedAt")));
 		return;
 	}
 	describe_line(describer, level, "%s:\t%s", title, ended ? "Terminated" : "Waiting");
@@ -65,7 +67,7 @@ static void words(struct describer *describer, int level, const char *title, con
 	if (!json_is(list, JSON_ARRAY) || !list->length)
 		return;
 	describe_line(describer, level, "%s:", title);
-	json_for_each_item(word, list) {
+	json_for_each_item (word, list) {
 		char *rest = arena_strdup(describer->ctl->arena, scalar_text(describer, word));
 		for (char *line; (line = strsep(&rest, "\n"));)
 			describe_line(describer, level + 1, "%s", line);
@@ -79,18 +81,18 @@ static void quantities(struct describer *describer, int level, const char *title
 	struct json *copy = json_clone(describer->ctl->arena, map);
 	json_sort_keys(copy);
 	describe_line(describer, level, "%s:", title);
-	json_for_each_member(member, copy)
+	json_for_each_member (member, copy)
 		describe_line(describer, level + 1, "%s:\t%s", member->key, scalar_text(describer, member->value));
 }
 
 static const char *handler_text(struct describer *describer, const struct json *probe)
 {
 	struct ctl *ctl = describer->ctl;
-	const struct json *exec = json_get(probe, "exec"), *http = json_get(probe, "httpGet"), *tcp = json_get(probe, "tcpSocket"),
-			  *grpc = json_get(probe, "grpc");
+	const struct json *exec = json_get(probe, "exec"), *http = json_get(probe, "httpGet"),
+	                  *tcp = json_get(probe, "tcpSocket"), *grpc = json_get(probe, "grpc");
 	if (exec) {
 		AUTO_STRBUF struct strbuf text = STRBUF_INIT(1 << 20);
-		json_for_each_item(word, json_get(exec, "command"))
+		json_for_each_item (word, json_get(exec, "command"))
 			strbuf_printf(&text, "%s%s", text.length ? " " : "", scalar_text(describer, word));
 		return ctl_printf(ctl, "exec [%s]", strbuf_text(&text));
 	}
@@ -99,13 +101,15 @@ static const char *handler_text(struct describer *describer, const struct json *
 		for (char *cursor = scheme; *cursor; cursor++)
 			*cursor |= 0x20;
 		const char *path = text_of(http, "path", "/");
-		return ctl_printf(ctl, "http-get %s://%s:%s%s%s", scheme, text_of(http, "host", ""), scalar_text(describer, json_get(http, "port")),
-				  path[0] == '/' ? "" : "/", path);
+		return ctl_printf(ctl, "http-get %s://%s:%s%s%s", scheme, text_of(http, "host", ""),
+		                  scalar_text(describer, json_get(http, "port")), path[0] == '/' ? "" : "/", path);
 	}
 	if (tcp)
-		return ctl_printf(ctl, "tcp-socket %s:%s", text_of(tcp, "host", ""), scalar_text(describer, json_get(tcp, "port")));
+		return ctl_printf(ctl, "tcp-socket %s:%s", text_of(tcp, "host", ""),
+		                  scalar_text(describer, json_get(tcp, "port")));
 	if (grpc)
-		return ctl_printf(ctl, "grpc <pod>:%" PRId64 " %s", number_of(grpc, "port", 0), text_of(grpc, "service", ""));
+		return ctl_printf(ctl, "grpc <pod>:%" PRId64 " %s", number_of(grpc, "port", 0),
+		                  text_of(grpc, "service", ""));
 	return "unknown";
 }
 
@@ -113,23 +117,28 @@ static void probe(struct describer *describer, int level, const char *title, con
 {
 	if (!probe)
 		return;
-	describe_line(describer, level, "%s:\t%s delay=%" PRId64 "s timeout=%" PRId64 "s period=%" PRId64 "s #success=%" PRId64 " #failure=%" PRId64,
-		      title, handler_text(describer, probe), number_of(probe, "initialDelaySeconds", 0), number_of(probe, "timeoutSeconds", 1),
-		      number_of(probe, "periodSeconds", 10), number_of(probe, "successThreshold", 1), number_of(probe, "failureThreshold", 3));
+	describe_line(describer, level,
+	              "%s:\t%s delay=%" PRId64 "s timeout=%" PRId64 "s period=%" PRId64 "s #success=%" PRId64
+	              " #failure=%" PRId64,
+	              title, handler_text(describer, probe), number_of(probe, "initialDelaySeconds", 0),
+	              number_of(probe, "timeoutSeconds", 1), number_of(probe, "periodSeconds", 10),
+	              number_of(probe, "successThreshold", 1), number_of(probe, "failureThreshold", 3));
 }
 
 static const char *env_source(struct describer *describer, const struct json *from)
 {
 	struct ctl *ctl = describer->ctl;
 	const struct json *field = json_get(from, "fieldRef"), *resource = json_get(from, "resourceFieldRef"),
-			  *secret = json_get(from, "secretKeyRef"), *map = json_get(from, "configMapKeyRef");
+	                  *secret = json_get(from, "secretKeyRef"), *map = json_get(from, "configMapKeyRef");
 	const struct json *key = secret ? secret : map;
 	if (field)
 		return ctl_printf(ctl, " (%s:%s)", text_of(field, "apiVersion", "v1"), text_of(field, "fieldPath", ""));
 	if (resource)
-		return ctl_printf(ctl, "%s (%s)", text_of(resource, "containerName", ""), text_of(resource, "resource", ""));
+		return ctl_printf(ctl, "%s (%s)", text_of(resource, "containerName", ""),
+		                  text_of(resource, "resource", ""));
 	return ctl_printf(ctl, "<set to the key '%s' %s '%s'>\tOptional: %s", text_of(key, "key", ""),
-			  secret ? "in secret" : "of config map", text_of(key, "name", ""), json_get_bool(key, "optional", false) ? "true" : "false");
+	                  secret ? "in secret" : "of config map", text_of(key, "name", ""),
+	                  json_get_bool(key, "optional", false) ? "true" : "false");
 }
 
 static void environment_from(struct describer *describer, int level, const struct json *list)
@@ -137,11 +146,11 @@ static void environment_from(struct describer *describer, int level, const struc
 	if (!json_is(list, JSON_ARRAY) || !list->length)
 		return;
 	describe_line(describer, level, "Environment Variables from:");
-	json_for_each_item(source, list) {
+	json_for_each_item (source, list) {
 		const struct json *map = json_get(source, "configMapRef"), *secret = json_get(source, "secretRef");
 		const struct json *from = map ? map : secret;
-		describe_line(describer, level + 1, "%s\t%s\tOptional: %s", text_of(from, "name", ""), map ? "ConfigMap" : "Secret",
-			      json_get_bool(from, "optional", false) ? "true" : "false");
+		describe_line(describer, level + 1, "%s\t%s\tOptional: %s", text_of(from, "name", ""),
+		              map ? "ConfigMap" : "Secret", json_get_bool(from, "optional", false) ? "true" : "false");
 	}
 }
 
@@ -149,34 +158,36 @@ static void environment(struct describer *describer, int level, const struct jso
 {
 	const struct json *list = json_get(container, "env");
 	environment_from(describer, level, json_get(container, "envFrom"));
-	describe_line(describer, level, json_is(list, JSON_ARRAY) && list->length ? "Environment:" : "Environment:\t<none>");
-	json_for_each_item(variable, list) {
+	describe_line(describer, level,
+	              json_is(list, JSON_ARRAY) && list->length ? "Environment:" : "Environment:\t<none>");
+	json_for_each_item (variable, list) {
 		const struct json *from = json_get(variable, "valueFrom");
 		describe_line(describer, level + 1, "%s:\t%s", text_of(variable, "name", ""),
-			      from ? env_source(describer, from) : text_of(variable, "value", ""));
+		              from ? env_source(describer, from) : text_of(variable, "value", ""));
 	}
 }
 
 static void mounts(struct describer *describer, int level, const struct json *list)
 {
 	describe_line(describer, level, json_is(list, JSON_ARRAY) && list->length ? "Mounts:" : "Mounts:\t<none>");
-	json_for_each_item(mount, list) {
+	json_for_each_item (mount, list) {
 		const char *sub = text_of(mount, "subPath", NULL);
-		describe_line(describer, level + 1, "%s from %s (%s%s%s)", text_of(mount, "mountPath", ""), text_of(mount, "name", ""),
-			      json_get_bool(mount, "readOnly", false) ? "ro" : "rw", sub ? ",path=" : "",
-			      sub ? ctl_printf(describer->ctl, "\"%s\"", sub) : "");
+		describe_line(describer, level + 1, "%s from %s (%s%s%s)", text_of(mount, "mountPath", ""),
+		              text_of(mount, "name", ""), json_get_bool(mount, "readOnly", false) ? "ro" : "rw",
+		              sub ? ",path=" : "", sub ? ctl_printf(describer->ctl, "\"%s\"", sub) : "");
 	}
 }
 
 static const struct json *status_of(const struct json *statuses, const char *name)
 {
-	json_for_each_item(status, statuses)
+	json_for_each_item (status, statuses)
 		if (strcmp(text_of(status, "name", ""), name) == 0)
 			return status;
 	return NULL;
 }
 
-static void container(struct describer *describer, int level, const struct json *container, const struct json *container_status)
+static void container(struct describer *describer, int level, const struct json *container,
+                      const struct json *container_status)
 {
 	const struct json *ports = json_get(container, "ports");
 	const char *several = json_is(ports, JSON_ARRAY) && ports->length > 1 ? "s" : "";
@@ -203,11 +214,11 @@ static void container(struct describer *describer, int level, const struct json 
 }
 
 void describe_containers(struct describer *describer, int level, const char *title, const struct json *containers,
-			 const struct json *statuses)
+                         const struct json *statuses)
 {
 	bool any = json_is(containers, JSON_ARRAY) && containers->length;
 	describe_line(describer, level, any ? "%s:" : "%s: <none>", title);
-	json_for_each_item(item, containers)
+	json_for_each_item (item, containers)
 		container(describer, level, item, status_of(statuses, text_of(item, "name", "")));
 }
 
@@ -215,20 +226,24 @@ void describe_containers(struct describer *describer, int level, const char *tit
 
 static void projected(struct describer *describer, int level, const struct json *volume)
 {
-	describe_line(describer, level, "Type:\tProjected (a volume that contains injected data from multiple sources)");
-	json_for_each_item(source, json_get(volume, "sources")) {
+	describe_line(describer, level,
+	              "Type:\tProjected (a volume that contains injected data from multiple sources)");
+	json_for_each_item (source, json_get(volume, "sources")) {
 		const struct json *secret = json_get(source, "secret"), *map = json_get(source, "configMap"),
-				  *token = json_get(source, "serviceAccountToken");
+		                  *token = json_get(source, "serviceAccountToken");
 		if (secret)
-			describe_line(describer, level, "SecretName:\t%s\n    Optional:\t%s", text_of(secret, "name", ""),
-				      json_get_bool(secret, "optional", false) ? "true" : "false");
+			describe_line(describer, level, "SecretName:\t%s\n    Optional:\t%s",
+			              text_of(secret, "name", ""),
+			              json_get_bool(secret, "optional", false) ? "true" : "false");
 		else if (map)
-			describe_line(describer, level, "ConfigMapName:\t%s\n    Optional:\t%s", text_of(map, "name", ""),
-				      json_get_bool(map, "optional", false) ? "true" : "false");
+			describe_line(describer, level, "ConfigMapName:\t%s\n    Optional:\t%s",
+			              text_of(map, "name", ""),
+			              json_get_bool(map, "optional", false) ? "true" : "false");
 		else if (json_get(source, "downwardAPI"))
 			describe_line(describer, level, "DownwardAPI:\ttrue");
 		else if (token)
-			describe_line(describer, level, "TokenExpirationSeconds:\t%" PRId64, number_of(token, "expirationSeconds", 3600));
+			describe_line(describer, level, "TokenExpirationSeconds:\t%" PRId64,
+			              number_of(token, "expirationSeconds", 3600));
 	}
 }
 
@@ -246,7 +261,8 @@ static void volume(struct describer *describer, int level, const struct json *vo
 		describe_line(describer, level, "Type:\tEmptyDir (a temporary directory that shares a pod's lifetime)");
 		describe_line(describer, level, "Medium:\t%s", text_of(source, "medium", ""));
 		describe_line(describer, level, "SizeLimit:\t%s",
-			      json_get(source, "sizeLimit") ? scalar_text(describer, json_get(source, "sizeLimit")) : "<unset>");
+		              json_get(source, "sizeLimit") ? scalar_text(describer, json_get(source, "sizeLimit"))
+		                                            : "<unset>");
 	} else if ((source = json_get(volume, "hostPath"))) {
 		describe_line(describer, level, "Type:\tHostPath (bare host directory volume)");
 		describe_line(describer, level, "Path:\t%s", text_of(source, "path", ""));
@@ -260,13 +276,17 @@ static void volume(struct describer *describer, int level, const struct json *vo
 		describe_line(describer, level, "Name:\t%s", text_of(source, "name", ""));
 		describe_line(describer, level, "Optional:\t%s", optional_text(source));
 	} else if ((source = json_get(volume, "persistentVolumeClaim"))) {
-		describe_line(describer, level, "Type:\tPersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)");
+		describe_line(
+		        describer, level,
+		        "Type:\tPersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)");
 		describe_line(describer, level, "ClaimName:\t%s", text_of(source, "claimName", ""));
-		describe_line(describer, level, "ReadOnly:\t%s", json_get_bool(source, "readOnly", false) ? "true" : "false");
+		describe_line(describer, level, "ReadOnly:\t%s",
+		              json_get_bool(source, "readOnly", false) ? "true" : "false");
 	} else if ((source = json_get(volume, "projected"))) {
 		projected(describer, level, source);
 	} else {
-		const char *type = volume->length > 1 ? volume->members[volume->members[0].key[0] == 'n' ? 1 : 0].key : "<unknown>";
+		const char *type = volume->length > 1 ? volume->members[volume->members[0].key[0] == 'n' ? 1 : 0].key
+		                                      : "<unknown>";
 		describe_line(describer, level, "Type:\t%s", type);
 	}
 }
@@ -275,7 +295,7 @@ void describe_volumes(struct describer *describer, int level, const struct json 
 {
 	bool any = json_is(volumes, JSON_ARRAY) && volumes->length;
 	describe_line(describer, level, any ? "Volumes:" : "Volumes:\t<none>");
-	json_for_each_item(item, volumes)
+	json_for_each_item (item, volumes)
 		volume(describer, level, item);
 }
 
@@ -300,8 +320,9 @@ static const char *toleration_text(struct describer *describer, const struct jso
 void describe_tolerations(struct describer *describer, const struct json *tolerations)
 {
 	bool first = true;
-	json_for_each_item(toleration, tolerations) {
-		describe_line(describer, 0, "%s\t%s", first ? "Tolerations:" : "", toleration_text(describer, toleration));
+	json_for_each_item (toleration, tolerations) {
+		describe_line(describer, 0, "%s\t%s", first ? "Tolerations:" : "",
+		              toleration_text(describer, toleration));
 		first = false;
 	}
 	if (first)
@@ -329,8 +350,9 @@ void describe_pod_template(struct describer *describer, const struct json *pod_t
 	describe_volumes(describer, 1, json_get(spec, "volumes"));
 	describe_node_selector(describer, 1, json_get(spec, "nodeSelector"));
 	bool first = true;
-	json_for_each_item(toleration, json_get(spec, "tolerations")) {
-		describe_line(describer, 1, "%s\t%s", first ? "Tolerations:" : "", toleration_text(describer, toleration));
+	json_for_each_item (toleration, json_get(spec, "tolerations")) {
+		describe_line(describer, 1, "%s\t%s", first ? "Tolerations:" : "",
+		              toleration_text(describer, toleration));
 		first = false;
 	}
 	if (first)

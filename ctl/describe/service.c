@@ -13,7 +13,7 @@ enum { MAX_SHOWN_ENDPOINTS = 3 };
 static const char *joined(struct describer *describer, const struct json *list)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(65536);
-	json_for_each_item(item, list)
+	json_for_each_item (item, list)
 		strbuf_printf(&text, "%s%s", text.length ? "," : "", scalar_text(describer, item));
 	return text.length ? arena_strdup(describer->ctl->arena, strbuf_text(&text)) : NULL;
 }
@@ -23,8 +23,8 @@ static struct json *endpoint_slices(struct describer *describer, const struct js
 	struct ctl *ctl = describer->ctl;
 	struct rest_response response;
 	const struct target slices = {
-		.resource = schema_find_resource("discovery.k8s.io", "v1", "endpointslices"),
-		.namespace_name = object_namespace(service),
+	        .resource = schema_find_resource("discovery.k8s.io", "v1", "endpointslices"),
+	        .namespace_name = object_namespace(service),
 	};
 	const char *selector = ctl_printf(ctl, "kubernetes.io/service-name=%s", object_name(service));
 	if (!describer->show_events ||
@@ -49,18 +49,18 @@ static const char *endpoints_text(struct describer *describer, const struct json
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(65536);
 	size_t count = 0;
-	json_for_each_item(slice, slices) {
-		json_for_each_item(port, json_get(slice, "ports")) {
+	json_for_each_item (slice, slices) {
+		json_for_each_item (port, json_get(slice, "ports")) {
 			if (!is_port_of(port, port_name))
 				continue;
-			json_for_each_item(endpoint, json_get(slice, "endpoints")) {
+			json_for_each_item (endpoint, json_get(slice, "endpoints")) {
 				const struct json *addresses = json_get(endpoint, "addresses");
 				if (!is_ready(endpoint) || !json_is(addresses, JSON_ARRAY) || !addresses->length)
 					continue;
 				const char *address = scalar_text(describer, addresses->items[0]);
 				if (count++ < MAX_SHOWN_ENDPOINTS)
-					strbuf_printf(&text, strchr(address, ':') ? "%s[%s]:%" PRId64 : "%s%s:%" PRId64, count > 1 ? "," : "",
-						      address, number_of(port, "port", 0));
+					strbuf_printf(&text, strchr(address, ':') ? "%s[%s]:%" PRId64 : "%s%s:%" PRId64,
+					              count > 1 ? "," : "", address, number_of(port, "port", 0));
 			}
 		}
 	}
@@ -72,22 +72,25 @@ static const char *endpoints_text(struct describer *describer, const struct json
 static void ports(struct describer *describer, const struct json *object)
 {
 	const struct json *slices = endpoint_slices(describer, object);
-	json_for_each_item(port, json_path(object, "spec", "ports")) {
+	json_for_each_item (port, json_path(object, "spec", "ports")) {
 		const char *name = text_of(port, "name", "<unset>"), *protocol = text_of(port, "protocol", "TCP");
 		const struct json *target = json_get(port, "targetPort");
 		describe_line(describer, 0, "Port:\t%s\t%" PRId64 "/%s", name, number_of(port, "port", 0), protocol);
 		describe_line(describer, 0, "TargetPort:\t%s/%s", scalar_text(describer, target), protocol);
 		if (number_of(port, "nodePort", 0))
-			describe_line(describer, 0, "NodePort:\t%s\t%" PRId64 "/%s", name, number_of(port, "nodePort", 0), protocol);
-		describe_line(describer, 0, "Endpoints:\t%s", endpoints_text(describer, slices, json_get_text(port, "name")));
+			describe_line(describer, 0, "NodePort:\t%s\t%" PRId64 "/%s", name,
+			              number_of(port, "nodePort", 0), protocol);
+		describe_line(describer, 0, "Endpoints:\t%s",
+		              endpoints_text(describer, slices, json_get_text(port, "name")));
 	}
 }
 
 static void ingress(struct describer *describer, const struct json *list)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(65536);
-	json_for_each_item(item, list)
-		strbuf_printf(&text, "%s%s", text.length ? ", " : "", text_of(item, "ip", text_of(item, "hostname", "")));
+	json_for_each_item (item, list)
+		strbuf_printf(&text, "%s%s", text.length ? ", " : "",
+		              text_of(item, "ip", text_of(item, "hostname", "")));
 	if (text.length)
 		describe_line(describer, 0, "LoadBalancer Ingress:\t%s", strbuf_text(&text));
 }
@@ -95,17 +98,20 @@ static void ingress(struct describer *describer, const struct json *list)
 static const char *selector_text(struct describer *describer, const struct json *selector)
 {
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(65536);
-	struct json *sorted = json_clone(describer->ctl->arena, selector ? selector : json_object(describer->ctl->arena));
+	struct json *sorted =
+	        json_clone(describer->ctl->arena, selector ? selector : json_object(describer->ctl->arena));
 	json_sort_keys(sorted);
-	json_for_each_member(member, sorted)
-		strbuf_printf(&text, "%s%s=%s", text.length ? "," : "", member->key, scalar_text(describer, member->value));
+	json_for_each_member (member, sorted)
+		strbuf_printf(&text, "%s%s=%s", text.length ? "," : "", member->key,
+		              scalar_text(describer, member->value));
 	return text.length ? arena_strdup(describer->ctl->arena, strbuf_text(&text)) : "<none>";
 }
 
 void describe_service(struct describer *describer, const struct json *object)
 {
 	const struct json *spec = json_get(object, "spec"), *metadata = json_get(object, "metadata");
-	const char *families = joined(describer, json_get(spec, "ipFamilies")), *ips = joined(describer, json_get(spec, "clusterIPs"));
+	const char *families = joined(describer, json_get(spec, "ipFamilies")),
+	           *ips = joined(describer, json_get(spec, "clusterIPs"));
 	const char *external = joined(describer, json_get(spec, "externalIPs"));
 	describe_names(describer, object);
 	describe_map(describer, 0, "Labels", json_get(metadata, "labels"));
@@ -131,6 +137,7 @@ void describe_service(struct describer *describer, const struct json *object)
 	if (text_of(spec, "internalTrafficPolicy", NULL))
 		describe_line(describer, 0, "Internal Traffic Policy:\t%s", text_of(spec, "internalTrafficPolicy", ""));
 	if (number_of(spec, "healthCheckNodePort", 0))
-		describe_line(describer, 0, "HealthCheck NodePort:\t%" PRId64, number_of(spec, "healthCheckNodePort", 0));
+		describe_line(describer, 0, "HealthCheck NodePort:\t%" PRId64,
+		              number_of(spec, "healthCheckNodePort", 0));
 	describe_events(describer, object);
 }

@@ -35,10 +35,10 @@ void describe_config_map(struct describer *describer, const struct json *object)
 {
 	head(describer, object);
 	describe_line(describer, 0, "\nData\n====");
-	json_for_each_member(member, sorted(describer, json_get(object, "data")))
+	json_for_each_member (member, sorted(describer, json_get(object, "data")))
 		describe_line(describer, 0, "%s:\n----\n%s\n", member->key, scalar_text(describer, member->value));
 	describe_line(describer, 0, "\nBinaryData\n====");
-	json_for_each_member(member, sorted(describer, json_get(object, "binaryData"))) {
+	json_for_each_member (member, sorted(describer, json_get(object, "binaryData"))) {
 		uint8_t *data;
 		size_t length = 0;
 		const char *text = scalar_text(describer, member->value);
@@ -55,7 +55,7 @@ void describe_secret(struct describer *describer, const struct json *object)
 	bool is_token = strcmp(type, "kubernetes.io/service-account-token") == 0;
 	head(describer, object);
 	describe_line(describer, 0, "\nType:\t%s\n\nData\n====", type);
-	json_for_each_member(member, sorted(describer, json_get(object, "data"))) {
+	json_for_each_member (member, sorted(describer, json_get(object, "data"))) {
 		uint8_t *data = NULL;
 		size_t length = 0;
 		const char *text = scalar_text(describer, member->value);
@@ -70,7 +70,7 @@ void describe_secret(struct describer *describer, const struct json *object)
 static void names(struct describer *describer, const char *title, const struct json *list)
 {
 	bool first = true;
-	json_for_each_item(item, list) {
+	json_for_each_item (item, list) {
 		describe_line(describer, 0, "%s\t%s", first ? title : "", text_of(item, "name", ""));
 		first = false;
 	}

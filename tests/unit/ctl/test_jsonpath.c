@@ -11,12 +11,13 @@
 #include "ctl/jsonpath.h"
 #include "ctl/wait_condition.h"
 
-static const char document[] =
-	"{\"kind\":\"List\",\"items\":["
-	"{\"metadata\":{\"name\":\"a\",\"labels\":{\"x.y/z\":\"1\"},\"generation\":2},\"status\":{\"phase\":\"Running\",\"n\":3,"
-	"\"observedGeneration\":2,\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"},{\"type\":\"Old\",\"status\":\"True\",\"observedGeneration\":1}]}},"
-	"{\"metadata\":{\"name\":\"b\"},\"status\":{\"phase\":\"Pending\",\"n\":10}},"
-	"{\"metadata\":{\"name\":\"c\"},\"status\":{\"phase\":\"Running\"}}]}";
+static const char document[] = "{\"kind\":\"List\",\"items\":["
+                               "{\"metadata\":{\"name\":\"a\",\"labels\":{\"x.y/"
+                               "z\":\"1\"},\"generation\":2},\"status\":{\"phase\":\"Running\",\"n\":3,"
+                               "\"observedGeneration\":2,\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"},{"
+                               "\"type\":\"Old\",\"status\":\"True\",\"observedGeneration\":1}]}},"
+                               "{\"metadata\":{\"name\":\"b\"},\"status\":{\"phase\":\"Pending\",\"n\":10}},"
+                               "{\"metadata\":{\"name\":\"c\"},\"status\":{\"phase\":\"Running\"}}]}";
 
 static struct json *parse(struct arena *arena, const char *text)
 {
@@ -31,26 +32,26 @@ static void templates_give_texts(void **state)
 	static const struct {
 		const char *path, *expected;
 	} rows[] = {
-		{"{.kind}", "List"},
-		{"{.items[*].metadata.name}", "a b c"},
-		{"{range .items[*]}{.metadata.name}{\"\\n\"}{end}", "a\nb\nc\n"},
-		{"{range.items[*]}<{.metadata.name}>{end}", "<a><b><c>"},
-		{"{.items[0].metadata.name} and {.items[-1].metadata.name}", "a and c"},
-		{"{.items[0:2].metadata.name}", "a b"},
-		{"{.items[::2].metadata.name}", "a c"},
-		{"{.items[0,2].metadata.name}", "a c"},
-		{"{.items[?(@.status.phase==\"Running\")].metadata.name}", "a c"},
-		{"{.items[?(@.status.n>3)].metadata.name}", "b"},
-		{"{.items[?(@.status.n)].metadata.name}", "a b"},
-		{"{.items[?(@.status.phase!='Running')].metadata.name}", "b"},
-		{"{.items[0].metadata.labels.x\\.y/z}", "1"},
-		{"{.items[0].metadata.labels['x.y/z']}", "1"},
-		{"{.items[0]['metadata'].name}", "a"},
-		{"{..name}", "a b c"},
-		{"{.items[1].status}", "{\"phase\":\"Pending\",\"n\":10}"},
-		{"{.items[7].metadata.name}", ""},
-		{"{.nothing.here}", ""},
-		{"{$.kind}", "List"},
+	        {"{.kind}", "List"},
+	        {"{.items[*].metadata.name}", "a b c"},
+	        {"{range .items[*]}{.metadata.name}{\"\\n\"}{end}", "a\nb\nc\n"},
+	        {"{range.items[*]}<{.metadata.name}>{end}", "<a><b><c>"},
+	        {"{.items[0].metadata.name} and {.items[-1].metadata.name}", "a and c"},
+	        {"{.items[0:2].metadata.name}", "a b"},
+	        {"{.items[::2].metadata.name}", "a c"},
+	        {"{.items[0,2].metadata.name}", "a c"},
+	        {"{.items[?(@.status.phase==\"Running\")].metadata.name}", "a c"},
+	        {"{.items[?(@.status.n>3)].metadata.name}", "b"},
+	        {"{.items[?(@.status.n)].metadata.name}", "a b"},
+	        {"{.items[?(@.status.phase!='Running')].metadata.name}", "b"},
+	        {"{.items[0].metadata.labels.x\\.y/z}", "1"},
+	        {"{.items[0].metadata.labels['x.y/z']}", "1"},
+	        {"{.items[0]['metadata'].name}", "a"},
+	        {"{..name}", "a b c"},
+	        {"{.items[1].status}", "{\"phase\":\"Pending\",\"n\":10}"},
+	        {"{.items[7].metadata.name}", ""},
+	        {"{.nothing.here}", ""},
+	        {"{$.kind}", "List"},
 	};
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	const struct json *object = parse(arena, document);
@@ -67,7 +68,8 @@ static void templates_give_texts(void **state)
 static void bad_templates_are_refused(void **state)
 {
 	(void)state;
-	static const char *const rows[] = {"{.a", "{range .items[*]}x", "{end}", "{.a[}", "{.a[?(@.x==]}", "{\"x}", "{.a[1:2:0]}", "{}"};
+	static const char *const rows[] = {"{.a",   "{range .items[*]}x", "{end}", "{.a[}", "{.a[?(@.x==]}",
+	                                   "{\"x}", "{.a[1:2:0]}",        "{}"};
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct jsonpath *path;
@@ -126,23 +128,23 @@ static void conditions_are_judged(void **state)
 		int item; // -1 = no object
 		bool holds;
 	} rows[] = {
-		{"condition=Ready", 0, true},
-		{"condition=ready=true", 0, true},
-		{"condition=Ready=False", 0, false},
-		{"condition=Ready", 1, false},
-		{"condition=Old", 0, false}, // of an older generation
-		{"delete", -1, true},
-		{"delete", 0, false},
-		{"create", 0, true},
-		{"create", -1, false},
-		{"jsonpath={.status.phase}=Running", 0, true},
-		{"jsonpath='{.status.phase}'=Running", 0, true},
-		{"jsonpath={.status.phase}=Running", 1, false},
-		{"jsonpath={.status.n}=10", 1, true},
-		{"jsonpath={.status.n}", 2, false},
-		{"jsonpath={.status.n}", 0, true},
-		{"jsonpath={.status.conditions[?(@.type==\"Ready\")].status}=True", 0, true},
-		{"jsonpath={.status.phase}=Running", -1, false},
+	        {"condition=Ready", 0, true},
+	        {"condition=ready=true", 0, true},
+	        {"condition=Ready=False", 0, false},
+	        {"condition=Ready", 1, false},
+	        {"condition=Old", 0, false}, // of an older generation
+	        {"delete", -1, true},
+	        {"delete", 0, false},
+	        {"create", 0, true},
+	        {"create", -1, false},
+	        {"jsonpath={.status.phase}=Running", 0, true},
+	        {"jsonpath='{.status.phase}'=Running", 0, true},
+	        {"jsonpath={.status.phase}=Running", 1, false},
+	        {"jsonpath={.status.n}=10", 1, true},
+	        {"jsonpath={.status.n}", 2, false},
+	        {"jsonpath={.status.n}", 0, true},
+	        {"jsonpath={.status.conditions[?(@.type==\"Ready\")].status}=True", 0, true},
+	        {"jsonpath={.status.phase}=Running", -1, false},
 	};
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	const struct json *items = json_get(parse(arena, document), "items");
@@ -162,9 +164,9 @@ static void conditions_are_judged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(templates_give_texts),		cmocka_unit_test(bad_templates_are_refused),
-		cmocka_unit_test(missing_fields_may_be_errors), cmocka_unit_test(relaxed_paths_need_no_braces),
-		cmocka_unit_test(custom_columns_make_tables),	cmocka_unit_test(conditions_are_judged),
+	        cmocka_unit_test(templates_give_texts),         cmocka_unit_test(bad_templates_are_refused),
+	        cmocka_unit_test(missing_fields_may_be_errors), cmocka_unit_test(relaxed_paths_need_no_braces),
+	        cmocka_unit_test(custom_columns_make_tables),   cmocka_unit_test(conditions_are_judged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

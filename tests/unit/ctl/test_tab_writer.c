@@ -60,10 +60,13 @@ static struct json *parse(struct arena *arena, const char *text)
 }
 
 static const char table_text[] =
-	"{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"columnDefinitions\":[{\"name\":\"Name\",\"priority\":0},"
-	"{\"name\":\"Ready\",\"priority\":0},{\"name\":\"Node\",\"priority\":1}],\"rows\":["
-	"{\"cells\":[\"web-0\",\"1/1\",\"n1\"],\"object\":{\"metadata\":{\"name\":\"web-0\",\"namespace\":\"d\",\"labels\":{\"b\":\"2\",\"a\":\"1\"}}}},"
-	"{\"cells\":[\"x\\ny\",null,3],\"object\":{\"metadata\":{\"name\":\"x\",\"namespace\":\"d\"}}}]}";
+        "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/"
+        "v1\",\"columnDefinitions\":[{\"name\":\"Name\",\"priority\":0},"
+        "{\"name\":\"Ready\",\"priority\":0},{\"name\":\"Node\",\"priority\":1}],\"rows\":["
+        "{\"cells\":[\"web-0\",\"1/"
+        "1\",\"n1\"],\"object\":{\"metadata\":{\"name\":\"web-0\",\"namespace\":\"d\",\"labels\":{\"b\":\"2\",\"a\":"
+        "\"1\"}}}},"
+        "{\"cells\":[\"x\\ny\",null,3],\"object\":{\"metadata\":{\"name\":\"x\",\"namespace\":\"d\"}}}]}";
 
 static void expect_table(const struct table_options *options, const char *expected)
 {
@@ -80,7 +83,8 @@ static void tables_hide_wide_columns(void **state)
 {
 	(void)state;
 	expect_table(&(struct table_options){0}, "NAME    READY\nweb-0   1/1\nx...    <none>\n");
-	expect_table(&(struct table_options){.wide = true, .no_headers = true}, "web-0   1/1      n1\nx...    <none>   3\n");
+	expect_table(&(struct table_options){.wide = true, .no_headers = true},
+	             "web-0   1/1      n1\nx...    <none>   3\n");
 }
 
 static void tables_take_more_columns(void **state)
@@ -88,20 +92,21 @@ static void tables_take_more_columns(void **state)
 	(void)state;
 	const char *const columns[] = {"example.org/a", "a", NULL};
 	expect_table(&(struct table_options){.with_namespace = true, .show_labels = true, .kind_prefix = "pod/"},
-		     "NAMESPACE   NAME        READY    LABELS\nd           pod/web-0   1/1      a=1,b=2\nd           pod/x...    <none>   <none>\n");
+	             "NAMESPACE   NAME        READY    LABELS\nd           pod/web-0   1/1      a=1,b=2\nd           "
+	             "pod/x...    <none>   <none>\n");
 	expect_table(&(struct table_options){.label_columns = columns},
-		     "NAME    READY    A     A\nweb-0   1/1            1\nx...    <none>         \n");
+	             "NAME    READY    A     A\nweb-0   1/1            1\nx...    <none>         \n");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(columns_have_a_minimum_and_padding),
-		cmocka_unit_test(widths_are_remembered),
-		cmocka_unit_test(a_line_without_the_cell_ends_a_column),
-		cmocka_unit_test(characters_count_and_not_bytes),
-		cmocka_unit_test(tables_hide_wide_columns),
-		cmocka_unit_test(tables_take_more_columns),
+	        cmocka_unit_test(columns_have_a_minimum_and_padding),
+	        cmocka_unit_test(widths_are_remembered),
+	        cmocka_unit_test(a_line_without_the_cell_ends_a_column),
+	        cmocka_unit_test(characters_count_and_not_bytes),
+	        cmocka_unit_test(tables_hide_wide_columns),
+	        cmocka_unit_test(tables_take_more_columns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
