@@ -142,7 +142,7 @@ static void write_entry(struct log *log, const struct stream *stream, const char
 {
 	static char entry[STAMP_BYTES + 16 + CHUNK_BYTES + 1];
 	size_t used = write_stamp(entry);
-	used += (size_t)sprintf(entry + used, " %s %c ", stream->name, whole ? 'F' : 'P');
+	used += (size_t)snprintf(entry + used, sizeof(entry) - used, " %s %c ", stream->name, whole ? 'F' : 'P');
 	memcpy(entry + used, text, length);
 	used += length;
 	entry[used++] = '\n';
@@ -205,9 +205,9 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[index], "log"))
 			arg_log.path = argv[index + 1];
 		else if (!strcmp(argv[index], "max-bytes"))
-			arg_log.max_bytes = atoll(argv[index + 1]);
+			arg_log.max_bytes = strtoll(argv[index + 1], NULL, 10);
 		else if (!strcmp(argv[index], "max-files"))
-			arg_log.max_files = atoi(argv[index + 1]);
+			arg_log.max_files = (int)strtol(argv[index + 1], NULL, 10);
 	}
 	if (!arg_log.path || !log_open(&arg_log)) {
 		fprintf(stderr, "usage: crilog log FILE [max-bytes N] [max-files N], started by containerd's shim\n");

@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -195,7 +196,7 @@ static int resolve_port(const struct pod_container *container, const struct int_
 		if (container->spec->ports.items[index].name &&
 		    !strcmp(container->spec->ports.items[index].name, port->text))
 			return container->spec->ports.items[index].container_port;
-	return atoi(port->text);
+	return (int)strtol(port->text, NULL, 10);
 }
 
 static void on_http_done(void *context, int status, const char *body, size_t body_length, const struct err *err)

@@ -168,7 +168,7 @@ void ctr_run(struct ctr *ctr, enum ctr_lane lane, int64_t timeout_ns, const char
 	*command = (struct ctr_command){
 	        .ctr = ctr, .lane = lane, .timeout_ns = timeout_ns, .done = done, .context = context};
 	list_init(&command->node);
-	for (size_t index = 0; arguments[index] && index < MAX_ARGUMENTS - 1; index++)
+	for (size_t index = 0; index < MAX_ARGUMENTS - 1 && arguments[index]; index++)
 		command->arguments[index] = xstrdup(arguments[index]);
 	list_append(&ctr->waiting[lane], &command->node);
 	lane_advance(ctr, lane);

@@ -17,6 +17,7 @@
 #include <ftw.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -77,7 +78,7 @@ static int read_pid(const char *path)
 	char text[32] = "";
 	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
 		return 0;
-	return atoi(text);
+	return (int)strtol(text, NULL, 10);
 }
 
 static const char *below(struct start_op *op, const char *name)
@@ -162,7 +163,7 @@ static int64_t least_oom_score_adj(void)
 		return -1000;
 	AUTO_CLOSE int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
 	char text[16] = "";
-	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 ? atoi(text) : 0;
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 ? (int)strtol(text, NULL, 10) : 0;
 }
 
 // Mounts the root and writes spec.json. On a worker: the config doesn't change, the arena is the operation's own.

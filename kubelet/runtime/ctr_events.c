@@ -15,6 +15,7 @@
 // is started again after 1 s, doubling to 16 s.
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/api/json.h"
@@ -184,7 +185,7 @@ int ctr_parse_exit_code(const struct process_result *result)
 {
 	const char *text = result->error_output ? strstr(result->error_output, "exit code ") : NULL;
 	if (text)
-		return atoi(text + strlen("exit code "));
+		return (int)strtol(text + strlen("exit code "), NULL, 10);
 	return result->exit_code == 0 ? 0 : -1;
 }
 
@@ -222,7 +223,7 @@ size_t ctr_parse_tasks(char *text, struct ctr_task_row *rows, size_t capacity)
 		if (!status || !strcmp(id, "TASK"))
 			continue;
 		bool running = !strcmp(status, "RUNNING") || !strcmp(status, "PAUSED") || !strcmp(status, "PAUSING");
-		rows[count++] = (struct ctr_task_row){.id = id, .pid = atoi(pid), .running = running};
+		rows[count++] = (struct ctr_task_row){.id = id, .pid = (int)strtol(pid, NULL, 10), .running = running};
 	}
 	return count;
 }
