@@ -18,6 +18,7 @@
 #include "common/base/encode.h"
 #include "common/base/memory.h"
 #include "common/base/strbuf.h"
+#include "common/base/text.h"
 
 enum { LOG_MAX_LINE_BYTES = 256 * 1024 };
 
@@ -107,33 +108,6 @@ static void append_text_lines(struct strbuf *out, const char *text)
 	strbuf_append_text(out, " >");
 }
 
-static void append_text_value(struct strbuf *out, const struct log_pair *pair)
-{
-	char duration[32];
-	const char *text = pair->text ? pair->text : "";
-	switch (pair->type) {
-	case LOG_VALUE_STRING:
-		if (strchr(text, '\n'))
-			append_text_lines(out, text);
-		else
-			quote_append(out, text, strlen(text));
-		break;
-	case LOG_VALUE_INT:
-		strbuf_printf(out, "%" PRId64, pair->number);
-		break;
-	case LOG_VALUE_BOOL:
-		strbuf_append_text(out, pair->number ? "true" : "false");
-		break;
-	case LOG_VALUE_DURATION:
-		duration_format(pair->number, duration);
-		quote_append(out, duration, strlen(duration));
-		break;
-	case LOG_VALUE_OBJECT:
-		strbuf_printf(out, "\"%s%s%s\"", text, *text ? "/" : "", pair->text2 ? pair->text2 : "");
-		break;
-	}
-}
-
 static void append_json_string(struct strbuf *out, const char *text)
 {
 	strbuf_append_char(out, '"');
@@ -151,34 +125,69 @@ static void append_json_string(struct strbuf *out, const char *text)
 	strbuf_append_char(out, '"');
 }
 
-static void append_json_value(struct strbuf *out, const struct log_pair *pair)
+// --- values ------------------------------------------------------------------------
+
+static void append_int(struct strbuf *out, const struct log_pair *pair)
+{
+	strbuf_printf(out, "%" PRId64, pair->number);
+}
+
+static void append_bool(struct strbuf *out, const struct log_pair *pair)
+{
+	strbuf_append_text(out, pair->number ? "true" : "false");
+}
+
+static void append_text_string(struct strbuf *out, const struct log_pair *pair)
+{
+	const char *text = text_or_empty(pair->text);
+	if (strchr(text, '\n'))
+		append_text_lines(out, text);
+	else
+		quote_append(out, text, strlen(text));
+}
+
+static void append_text_object(struct strbuf *out, const struct log_pair *pair)
+{
+	const char *space = text_or_empty(pair->text);
+	strbuf_printf(out, "\"%s%s%s\"", space, *space ? "/" : "", text_or_empty(pair->text2));
+}
+
+static void append_json_text(struct strbuf *out, const struct log_pair *pair)
+{
+	append_json_string(out, pair->text);
+}
+
+static void append_json_object(struct strbuf *out, const struct log_pair *pair)
+{
+	strbuf_append_text(out, "{\"name\":");
+	append_json_string(out, pair->text2);
+	if (!text_is_empty(pair->text)) {
+		strbuf_append_text(out, ",\"namespace\":");
+		append_json_string(out, pair->text);
+	}
+	strbuf_append_char(out, '}');
+}
+
+// Durations are "1m30s": nothing in them needs an escape in either form.
+static void append_duration(struct strbuf *out, const struct log_pair *pair)
 {
 	char duration[32];
-	switch (pair->type) {
-	case LOG_VALUE_STRING:
-		append_json_string(out, pair->text);
-		break;
-	case LOG_VALUE_INT:
-		strbuf_printf(out, "%" PRId64, pair->number);
-		break;
-	case LOG_VALUE_BOOL:
-		strbuf_append_text(out, pair->number ? "true" : "false");
-		break;
-	case LOG_VALUE_DURATION:
-		duration_format(pair->number, duration);
-		append_json_string(out, duration);
-		break;
-	case LOG_VALUE_OBJECT:
-		strbuf_append_text(out, "{\"name\":");
-		append_json_string(out, pair->text2);
-		if (pair->text && *pair->text) {
-			strbuf_append_text(out, ",\"namespace\":");
-			append_json_string(out, pair->text);
-		}
-		strbuf_append_char(out, '}');
-		break;
-	}
+	duration_format(pair->number, duration);
+	append_json_string(out, duration);
 }
+
+static const struct {
+	void (*text)(struct strbuf *out, const struct log_pair *pair);
+	void (*json)(struct strbuf *out, const struct log_pair *pair);
+} value_forms[] = {
+        [LOG_VALUE_STRING] = {append_text_string, append_json_text},
+        [LOG_VALUE_INT] = {append_int, append_int},
+        [LOG_VALUE_BOOL] = {append_bool, append_bool},
+        [LOG_VALUE_DURATION] = {append_duration, append_duration},
+        [LOG_VALUE_OBJECT] = {append_text_object, append_json_object},
+};
+
+// --- lines -------------------------------------------------------------------------
 
 static void append_json_header(struct strbuf *out, enum log_severity severity, int verbosity, const char *file,
                                int line, const char *message)
@@ -232,10 +241,10 @@ void log_write(enum log_severity severity, int verbosity, const char *file, int 
 			strbuf_append_char(&out, ',');
 			append_json_string(&out, pairs[i].key);
 			strbuf_append_char(&out, ':');
-			append_json_value(&out, &pairs[i]);
+			value_forms[pairs[i].type].json(&out, &pairs[i]);
 		} else {
 			strbuf_printf(&out, " %s=", pairs[i].key);
-			append_text_value(&out, &pairs[i]);
+			value_forms[pairs[i].type].text(&out, &pairs[i]);
 		}
 	}
 	if (config.json)
