@@ -14,6 +14,7 @@
 #include "apiserver/bootstrap_objects.h"
 #include "apiserver/ip_range.h"
 #include "apiserver/object_io.h"
+#include "apiserver/own_resources.h"
 #include "apiserver/server.h"
 #include "apiserver/storage.h"
 #include "common/base/memory.h"
@@ -30,32 +31,6 @@ struct endpoint_lease {
 	void (*done)(void *context, _Bool ok);
 	void *context;
 };
-
-const struct schema_resource *endpoint_lease_resource(void)
-{
-	static const struct schema_type type = {.name = "Endpoints",
-	                                        .openapi_name = "io.k8s.api.core.v1.Endpoints",
-	                                        .group = "",
-	                                        .version = "v1",
-	                                        .kind = SCHEMA_STRUCT,
-	                                        .preserve_unknown = true,
-	                                        .doc = ""};
-	static const char *const none[] = {NULL};
-	static const struct schema_resource resource = {.group = "",
-	                                                .version = "v1",
-	                                                .kind = "Endpoints",
-	                                                .list_kind = "EndpointsList",
-	                                                .plural = "masterleases",
-	                                                .singular = "masterlease",
-	                                                .short_names = none,
-	                                                .categories = none,
-	                                                .type = &type,
-	                                                .storage_prefix = "/registry/masterleases",
-	                                                .storage_version = "v1",
-	                                                .doc = ""};
-
-	return &resource;
-}
 
 struct endpoint_lease *endpoint_lease_new(struct server *server)
 {
@@ -210,7 +185,7 @@ static void on_renewed(void *context, struct stored_object *object, const struct
 {
 	struct endpoint_lease *lease = context;
 	struct storage_read read = {
-	        .resource = endpoint_lease_resource(), .namespace_name = "", .freshness = STORAGE_CONSISTENT};
+	        .resource = &own_resource_leases, .namespace_name = "", .freshness = STORAGE_CONSISTENT};
 
 	(void)object;
 	if (is_failure(err))
@@ -228,7 +203,7 @@ static void on_own(void *context, struct stored_object *object, int64_t revision
 	                                "\"creationTimestamp\":null},\"subsets\":[{\"addresses\":[{\"ip\":\"%s\"}]}]}",
 	                                address, address);
 	struct storage_write write = {.type = err ? STORAGE_CREATE : STORAGE_UPDATE,
-	                              .resource = endpoint_lease_resource(),
+	                              .resource = &own_resource_leases,
 	                              .namespace_name = "",
 	                              .name = address,
 	                              .lease_seconds = LEASE_SECONDS};
@@ -246,7 +221,7 @@ static void on_own(void *context, struct stored_object *object, int64_t revision
 
 void endpoint_lease_renew(struct endpoint_lease *lease, void (*done)(void *context, _Bool ok), void *context)
 {
-	struct storage_read read = {.resource = endpoint_lease_resource(),
+	struct storage_read read = {.resource = &own_resource_leases,
 	                            .namespace_name = "",
 	                            .name = lease->server->config->advertise_address,
 	                            .freshness = STORAGE_CONSISTENT};

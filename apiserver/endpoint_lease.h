@@ -4,7 +4,6 @@
 // apiservers (see endpoint_lease.c).
 
 struct endpoint_lease;
-struct schema_resource;
 struct server;
 
 struct endpoint_lease *endpoint_lease_new(struct server *server);
@@ -13,6 +12,3 @@ struct endpoint_lease *endpoint_lease_free(struct endpoint_lease *lease);
 // One round: says that we live, and makes Endpoints and EndpointSlice of who
 // does. `done` comes exactly once, never from inside the call, with whether all went well.
 void endpoint_lease_renew(struct endpoint_lease *lease, void (*done)(void *context, _Bool ok), void *context);
-
-// The resource under which storage keeps the leases.
-const struct schema_resource *endpoint_lease_resource(void);

@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "apiserver/own_resources.h"
 #include "apiserver/server.h"
 #include "apiserver/storage.h"
 #include "common/api/json.h"
@@ -45,32 +46,6 @@ struct port_op {
 };
 
 static void read_bitmap(struct port_op *op);
-
-const struct schema_resource *port_allocator_resource(void)
-{
-	static const struct schema_type type = {.name = "RangeAllocation",
-	                                        .openapi_name = "io.k8s.api.core.v1.RangeAllocation",
-	                                        .group = "",
-	                                        .version = "v1",
-	                                        .kind = SCHEMA_STRUCT,
-	                                        .preserve_unknown = true,
-	                                        .doc = ""};
-	static const char *const none[] = {NULL};
-	static const struct schema_resource resource = {.group = "",
-	                                                .version = "v1",
-	                                                .kind = "RangeAllocation",
-	                                                .list_kind = "RangeAllocationList",
-	                                                .plural = "rangeallocations",
-	                                                .singular = "rangeallocation",
-	                                                .short_names = none,
-	                                                .categories = none,
-	                                                .type = &type,
-	                                                .storage_prefix = "/registry/ranges",
-	                                                .storage_version = "v1",
-	                                                .doc = ""};
-
-	return &resource;
-}
 
 // --- the stored form ------------------------------------------------------------------------
 
@@ -210,7 +185,7 @@ static void swap(struct port_op *op, int64_t expected_revision)
 {
 	struct storage_write write = {
 	        .type = expected_revision ? STORAGE_UPDATE : STORAGE_CREATE,
-	        .resource = port_allocator_resource(),
+	        .resource = &own_resource_port_ranges,
 	        .namespace_name = "",
 	        .name = RANGE_NAME,
 	        .expected_revision = expected_revision,
@@ -245,7 +220,7 @@ static void on_read(void *context, struct stored_object *object, int64_t revisio
 
 static void read_bitmap(struct port_op *op)
 {
-	struct storage_read read = {.resource = port_allocator_resource(),
+	struct storage_read read = {.resource = &own_resource_port_ranges,
 	                            .namespace_name = "",
 	                            .name = RANGE_NAME,
 	                            .freshness = STORAGE_CONSISTENT};
@@ -276,7 +251,7 @@ void port_allocator_apply(struct server *server, struct loop *loop, const struct
 
 bool port_allocator_held(struct server *server, int **ret_ports, size_t *ret_count)
 {
-	struct stored_object *object = storage_peek(server->storage, port_allocator_resource(), "", RANGE_NAME);
+	struct stored_object *object = storage_peek(server->storage, &own_resource_port_ranges, "", RANGE_NAME);
 	struct bitmap *map = NEW(struct bitmap);
 	bool known = object && decode_bitmap(object, map) == 0;
 

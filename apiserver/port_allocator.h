@@ -8,7 +8,6 @@
 #include "common/base/err.h"
 
 struct loop;
-struct schema_resource;
 struct server;
 
 struct port_request {
@@ -32,6 +31,3 @@ void port_allocator_apply(struct server *server, struct loop *loop, const struct
 
 // The ports that the stored bitmap holds, from the cache: *ret_ports is a heap array. False: not known.
 bool port_allocator_held(struct server *server, int **ret_ports, size_t *ret_count);
-
-// The resource under which storage keeps the bitmap.
-const struct schema_resource *port_allocator_resource(void);

@@ -17,9 +17,8 @@
 #include "apiserver/bootstrap.h"
 #include "apiserver/connect.h"
 #include "apiserver/documents.h"
-#include "apiserver/endpoint_lease.h"
 #include "apiserver/nonresource.h"
-#include "apiserver/port_allocator.h"
+#include "apiserver/own_resources.h"
 #include "apiserver/serve.h"
 #include "apiserver/storage.h"
 #include "apiserver/watch_frame.h"
@@ -70,8 +69,8 @@ static void add_resources(struct server *server)
 	for (size_t i = 0; i < schema_resource_count; i++)
 		if (is_stored_here(schema_resources[i]))
 			storage_add_resource(server->storage, schema_resources[i]);
-	storage_add_resource(server->storage, port_allocator_resource());
-	storage_add_resource(server->storage, endpoint_lease_resource());
+	storage_add_resource(server->storage, &own_resource_port_ranges);
+	storage_add_resource(server->storage, &own_resource_leases);
 }
 
 static int start_storage(struct server *server, struct err *err)
