@@ -13,19 +13,9 @@
 #include "common/base/memory.h"
 #include "common/io/loop.h"
 #include "tests/unit/apiserver/etcd_fixture.h"
+#include "tests/unit/apiserver/pods_resource.h"
 
 enum { OBJECTS = 10000, WATCHES = 2000, NODES = 1000 };
-
-static const struct schema_selectable_field pod_fields[] = {{"spec.nodeName", "spec.nodeName"}};
-static const struct schema_resource pods = {.group = "",
-                                            .version = "v1",
-                                            .kind = "Pod",
-                                            .plural = "pods",
-                                            .namespaced = true,
-                                            .storage_prefix = "/registry/pods",
-                                            .storage_version = "v1",
-                                            .selectable_fields = pod_fields,
-                                            .selectable_field_count = 1};
 
 struct bench {
 	struct loop *loop;

@@ -19,18 +19,8 @@
 #include "common/base/memory.h"
 #include "common/io/loop.h"
 #include "tests/unit/apiserver/etcd_fixture.h"
+#include "tests/unit/apiserver/pods_resource.h"
 
-static const struct schema_selectable_field pod_fields[] = {{"spec.nodeName", "spec.nodeName"},
-                                                            {"status.phase", "status.phase"}};
-static const struct schema_resource pods = {.group = "",
-                                            .version = "v1",
-                                            .kind = "Pod",
-                                            .plural = "pods",
-                                            .namespaced = true,
-                                            .storage_prefix = "/registry/pods",
-                                            .storage_version = "v1",
-                                            .selectable_fields = pod_fields,
-                                            .selectable_field_count = 2};
 static const struct schema_resource nodes = {.group = "",
                                              .version = "v1",
                                              .kind = "Node",

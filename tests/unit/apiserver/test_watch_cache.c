@@ -17,18 +17,7 @@
 #include "common/base/encode.h"
 #include "common/base/memory.h"
 #include "common/io/loop.h"
-
-static const struct schema_selectable_field fields[] = {{"spec.nodeName", "spec.nodeName"},
-                                                        {"status.phase", "status.phase"}};
-static const struct schema_resource pods = {.group = "",
-                                            .version = "v1",
-                                            .kind = "Pod",
-                                            .plural = "pods",
-                                            .namespaced = true,
-                                            .storage_prefix = "/registry/pods",
-                                            .storage_version = "v1",
-                                            .selectable_fields = fields,
-                                            .selectable_field_count = 2};
+#include "tests/unit/apiserver/pods_resource.h"
 
 static struct etcd_bytes pod_value(const char *node, const char *extra, char out[4096])
 {
