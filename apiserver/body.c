@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include "apiserver/object_io.h"
-#include "apiserver/object_protobuf.h"
 #include "common/api/decode.h"
 #include "common/api/object.h"
+#include "common/api/protobuf.h"
 #include "common/api/yaml.h"
 #include "common/base/encode.h"
 
@@ -65,7 +65,7 @@ static int parse_text(struct request *request, enum body_format format, const st
 	int r;
 
 	if (format == BODY_PROTOBUF)
-		return object_protobuf_decode(request->arena, type, http->body, http->body_length, ret_value, err);
+		return protobuf_read_object(request->arena, type, http->body, http->body_length, ret_value, err);
 	if (format == BODY_JSON)
 		return json_parse(request->arena, http->body, http->body_length, &limits, ret_value, err);
 	r = yaml_parse(request->arena, http->body, http->body_length, &limits, &documents, &count, err);
@@ -251,14 +251,16 @@ const struct status *body_decode_object(struct request *request, const struct bo
 	status = negotiate_body(request->arena, http_request_header(request->http, "content-type"), false, &format);
 	if (status)
 		return status;
+	if (format == BODY_PROTOBUF && !protobuf_serves_type(kind->type))
+		return negotiate_no_protobuf(request->arena);
 	if (!request->http->body_length)
 		return unrecognized(request, kind,
 		                    "couldn't get version/kind; json parse error: unexpected end of JSON input");
 	duplicates->arena = request->arena;
 	if (parse_text(request, format, kind->type, duplicates, &object, &err) < 0)
-		return unrecognized(
-		        request, kind,
-		        arena_printf(request->arena, "couldn't get version/kind; json parse error: %s", err.message));
+		return unrecognized(request, kind,
+		                    arena_printf(request->arena, "couldn't get version/kind; %s%s",
+		                                 format == BODY_PROTOBUF ? "" : "json parse error: ", err.message));
 	status = check_syntax(request, kind, object);
 	if (!status)
 		status = normalize(request, kind, object, duplicates, NULL);
@@ -281,6 +283,8 @@ const struct status *body_decode_optional(struct request *request, const struct 
 	status = negotiate_body(request->arena, http_request_header(request->http, "content-type"), false, &format);
 	if (status)
 		return status;
+	if (format == BODY_PROTOBUF && !protobuf_serves_type(type))
+		return negotiate_no_protobuf(request->arena);
 	duplicates->arena = request->arena;
 	if (parse_text(request, format, type, duplicates, ret_value, &err) < 0)
 		return status_new(request->arena, ERR_BAD_REQUEST, "%s", err.message);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "apiserver/convert.h"
+#include "apiserver/encode_protobuf.h"
 #include "apiserver/object_io.h"
 #include "apiserver/storage.h"
 #include "common/api/object.h"
@@ -116,6 +117,10 @@ void encode_finish_object(struct request *request, int code, struct stored_objec
 		request_finish_blob(request, code, "application/json", object->json);
 		return;
 	}
+	if (request->output.format == OUTPUT_PROTOBUF) {
+		encode_protobuf_finish_object(request, code, object);
+		return;
+	}
 	tree = object_load_plain(request->arena, request_resource(request), object, &err);
 	if (!tree)
 		request_finish_status(request, status_internal(request->arena, "%s", err.message));
@@ -149,7 +154,7 @@ static const char *api_version_text(struct arena *arena, const struct schema_res
 	                          : resource->version;
 }
 
-static struct json *list_head(struct request *request, const struct list_answer *answer)
+struct json *encode_list_head(struct request *request, const struct list_answer *answer)
 {
 	const struct schema_resource *resource = request_resource(request);
 	struct arena *arena = request->arena;
@@ -172,7 +177,7 @@ static struct json *list_head(struct request *request, const struct list_answer 
 // The head's text up to the items, which come last: {…,"items":[
 static void write_list_head(struct request *request, const struct list_answer *answer, struct strbuf *text)
 {
-	json_write(text, list_head(request, answer));
+	json_write(text, encode_list_head(request, answer));
 	text->length--; // the closing brace
 	strbuf_append_text(text, request->output.shape == OUTPUT_TABLE ? ",\"rows\":[" : ",\"items\":[");
 }
@@ -257,7 +262,7 @@ static void build_whole(struct list_encoding *encoding)
 {
 	struct request *request = encoding->request;
 	struct json *items = json_array(request->arena);
-	struct json *list = list_head(request, &encoding->answer);
+	struct json *list = encode_list_head(request, &encoding->answer);
 
 	for (size_t i = 0; i < encoding->answer.count; i++) {
 		struct json *item = list_item(request->arena, request, encoding->answer.objects[i]);
@@ -299,6 +304,10 @@ void encode_finish_list(struct request *request, const struct list_answer *answe
 
 	if (encode_is_plain(request)) {
 		send_plain_list(request, answer);
+		return;
+	}
+	if (request->output.format == OUTPUT_PROTOBUF) {
+		encode_protobuf_finish_list(request, answer);
 		return;
 	}
 	encoding = ARENA_NEW(request->arena, struct list_encoding);

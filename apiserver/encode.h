@@ -30,6 +30,9 @@ void encode_finish_tree_as(struct request *request, int code, const struct schem
 // Ends the request with a list; takes the objects' references.
 void encode_finish_list(struct request *request, const struct list_answer *answer);
 
+// A list's members but its items: kind, apiVersion, metadata, of Tables the columns.
+struct json *encode_list_head(struct request *request, const struct list_answer *answer);
+
 // One object in the asked shape, for watches too (columns only where `with_columns`).
 struct json *encode_shape(struct arena *arena, const struct request *request, struct json *object, bool with_columns,
                           int64_t now_realtime_ns);

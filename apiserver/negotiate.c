@@ -10,6 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/api/protobuf.h"
+
 struct clause {
 	char media[64];
 	char as[48];
@@ -85,12 +87,12 @@ static bool media_is_json(const char *media)
 }
 
 // The shape that a clause asks for; false when it isn't served.
-static bool clause_shape(const struct clause *clause, bool allow_shapes, enum output_shape *ret_shape)
+static bool clause_shape(const struct clause *clause, unsigned flags, enum output_shape *ret_shape)
 {
 	*ret_shape = OUTPUT_OBJECT;
 	if (!clause->as[0])
 		return true;
-	if (!allow_shapes || strcmp(clause->group, "meta.k8s.io") || strcmp(clause->version, "v1"))
+	if (!(flags & NEGOTIATE_SHAPES) || strcmp(clause->group, "meta.k8s.io") || strcmp(clause->version, "v1"))
 		return false;
 	if (!strcmp(clause->as, "Table"))
 		*ret_shape = OUTPUT_TABLE;
@@ -101,23 +103,45 @@ static bool clause_shape(const struct clause *clause, bool allow_shapes, enum ou
 	return true;
 }
 
-static bool clause_output(const struct clause *clause, bool allow_shapes, bool watch, struct output *ret_output)
+static bool clause_output(const struct clause *clause, unsigned flags, struct output *ret_output)
 {
 	struct output output = {0};
 
-	if (!clause_shape(clause, allow_shapes, &output.shape))
+	if (!clause_shape(clause, flags, &output.shape))
 		return false;
 	if (media_is_json(clause->media))
 		output.format = OUTPUT_JSON;
-	else if (!strcasecmp(clause->media, "application/yaml") && !watch)
+	else if (!strcasecmp(clause->media, "application/yaml") && !(flags & NEGOTIATE_WATCH))
 		output.format = OUTPUT_YAML;
+	else if (!strcasecmp(clause->media, PROTOBUF_MEDIA_TYPE) && flags & NEGOTIATE_PROTOBUF &&
+	         output.shape != OUTPUT_TABLE)
+		output.format = OUTPUT_PROTOBUF;
 	else
 		return false;
 	*ret_output = output;
 	return true;
 }
 
-const struct status *negotiate_output(struct arena *arena, const char *accept, bool allow_shapes, bool watch,
+static const struct status *not_acceptable(struct arena *arena, unsigned flags)
+{
+	bool watch = flags & NEGOTIATE_WATCH, protobuf = flags & NEGOTIATE_PROTOBUF;
+
+	return status_new(arena, ERR_NOT_ACCEPTABLE, "only the following media types are accepted: %s%s",
+	                  watch ? "application/json, application/json;stream=watch"
+	                        : "application/json, application/yaml",
+	                  !protobuf ? ""
+	                  : watch   ? ", " PROTOBUF_WATCH_MEDIA_TYPE
+	                            : ", " PROTOBUF_MEDIA_TYPE);
+}
+
+static const char *content_type_of(const struct output *output, unsigned flags)
+{
+	if (output->format == OUTPUT_PROTOBUF)
+		return flags & NEGOTIATE_WATCH ? PROTOBUF_WATCH_MEDIA_TYPE : PROTOBUF_MEDIA_TYPE;
+	return output->format == OUTPUT_YAML ? "application/yaml" : "application/json";
+}
+
+const struct status *negotiate_output(struct arena *arena, const char *accept, unsigned flags,
                                       struct output *ret_output)
 {
 	struct output best = {0};
@@ -131,17 +155,15 @@ const struct status *negotiate_output(struct arena *arena, const char *accept, b
 		struct clause clause;
 
 		parse_clause(at, length, &clause);
-		if (clause.weight > best_weight && clause_output(&clause, allow_shapes, watch, &output)) {
+		if (clause.weight > best_weight && clause_output(&clause, flags, &output)) {
 			best = output;
 			best_weight = clause.weight;
 		}
 		at += length + (at[length] == ',');
 	}
 	if (best_weight <= 0)
-		return status_new(arena, ERR_NOT_ACCEPTABLE, "only the following media types are accepted: %s",
-		                  watch ? "application/json, application/json;stream=watch"
-		                        : "application/json, application/yaml");
-	best.content_type = best.format == OUTPUT_YAML ? "application/yaml" : "application/json";
+		return not_acceptable(arena, flags);
+	best.content_type = content_type_of(&best, flags);
 	*ret_output = best;
 	return NULL;
 }
@@ -156,7 +178,7 @@ const struct status *negotiate_body(struct arena *arena, const char *content_typ
 	} table[] = {
 	        {"application/json", BODY_JSON, false},
 	        {"application/yaml", BODY_YAML, false},
-	        {"application/vnd.kubernetes.protobuf", BODY_PROTOBUF, false},
+	        {PROTOBUF_MEDIA_TYPE, BODY_PROTOBUF, false},
 	        {"application/json-patch+json", BODY_JSON_PATCH, true},
 	        {"application/merge-patch+json", BODY_MERGE_PATCH, true},
 	        {"application/strategic-merge-patch+json", BODY_STRATEGIC_PATCH, true},
@@ -178,4 +200,11 @@ const struct status *negotiate_body(struct arena *arena, const char *content_typ
 	return status_new(arena, ERR_UNSUPPORTED_MEDIA,
 	                  "the body of the request was in an unknown format - accepted media types include: "
 	                  "application/json, application/yaml, application/vnd.kubernetes.protobuf");
+}
+
+const struct status *negotiate_no_protobuf(struct arena *arena)
+{
+	return status_new(arena, ERR_UNSUPPORTED_MEDIA,
+	                  "the body of the request was in an unknown format - accepted media types include: "
+	                  "application/json, application/yaml");
 }

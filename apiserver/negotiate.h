@@ -9,6 +9,7 @@
 enum output_format {
 	OUTPUT_JSON,
 	OUTPUT_YAML,
+	OUTPUT_PROTOBUF,
 };
 
 enum output_shape {
@@ -24,9 +25,15 @@ struct output {
 	const char *content_type; // of the answer
 };
 
-// `accept` may be NULL. For watches only JSON is served. Tables and partial
-// metadata are taken where `allow_shapes`; else such clauses are passed over.
-const struct status *negotiate_output(struct arena *arena, const char *accept, bool allow_shapes, bool watch,
+// What the path has to offer. Clauses that ask for more are passed over.
+enum negotiate_flags {
+	NEGOTIATE_SHAPES = 1 << 0,   // Tables and partial metadata
+	NEGOTIATE_WATCH = 1 << 1,    // a stream of frames: no YAML
+	NEGOTIATE_PROTOBUF = 1 << 2, // the kind has a protobuf form (Tables have none)
+};
+
+// `accept` may be NULL.
+const struct status *negotiate_output(struct arena *arena, const char *accept, unsigned flags,
                                       struct output *ret_output);
 
 enum body_format {
@@ -41,3 +48,6 @@ enum body_format {
 // `content_type` may be NULL: JSON. For patches the patch types, else the object types.
 const struct status *negotiate_body(struct arena *arena, const char *content_type, bool patch,
                                     enum body_format *ret_format);
+
+// The 415 to a protobuf body where only JSON and YAML are read.
+const struct status *negotiate_no_protobuf(struct arena *arena);

@@ -263,7 +263,7 @@ static void start_stream(struct watcher *watcher)
 {
 	struct request *request = watcher->request;
 	size_t count;
-	struct http_header *headers = request_headers(request, "application/json", 0, &count);
+	struct http_header *headers = request_headers(request, request->output.content_type, 0, &count);
 	struct server_loop *home = server_loop_of(request->server, request->loop);
 
 	list_append(&home->watches, &watcher->node);

@@ -10,7 +10,9 @@
 #include <strings.h>
 
 #include "apiserver/audit.h"
+#include "apiserver/encode_protobuf.h"
 #include "apiserver/server.h"
+#include "common/api/protobuf.h"
 #include "common/api/yaml.h"
 #include "common/base/blob.h"
 #include "common/base/encode.h"
@@ -141,12 +143,19 @@ void request_finish_blob(struct request *request, int code, const char *content_
 	respond(request, code, content_type, body, 0);
 }
 
-static struct blob *encode_tree(const struct request *request, const struct json *tree)
+// What has no protobuf form is sent as JSON to those who asked for protobuf.
+static struct blob *encode_tree(const struct request *request, const struct json *tree, const char **ret_content_type)
 {
+	struct blob *protobuf = request->output.format == OUTPUT_PROTOBUF ? encode_protobuf_tree(tree) : NULL;
 	struct strbuf text = STRBUF_INIT(REQUEST_MAX_ANSWER_BYTES);
 	size_t length;
 	char *data;
 
+	*ret_content_type = protobuf                                    ? PROTOBUF_MEDIA_TYPE
+	                    : request->output.format == OUTPUT_PROTOBUF ? "application/json"
+	                                                                : request->output.content_type;
+	if (protobuf)
+		return protobuf;
 	if (request->output.format == OUTPUT_YAML)
 		yaml_write(&text, tree);
 	else if (request->output.pretty)
@@ -161,14 +170,17 @@ static struct blob *encode_tree(const struct request *request, const struct json
 
 void request_finish_tree(struct request *request, int code, const struct json *tree)
 {
-	AUTO(blob_unref) struct blob *body = encode_tree(request, tree);
+	const char *content_type;
+	AUTO(blob_unref) struct blob *body = encode_tree(request, tree, &content_type);
 
-	respond(request, code, request->output.content_type, body, 0);
+	respond(request, code, content_type, body, 0);
 }
 
 void request_finish_status(struct request *request, const struct status *status)
 {
-	AUTO(blob_unref) struct blob *body = encode_tree(request, status_to_json(request->arena, status));
+	const char *content_type;
+	AUTO(blob_unref)
+	struct blob *body = encode_tree(request, status_to_json(request->arena, status), &content_type);
 
-	respond(request, status->code, request->output.content_type, body, status->retry_after_seconds);
+	respond(request, status->code, content_type, body, status->retry_after_seconds);
 }

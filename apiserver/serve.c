@@ -16,12 +16,14 @@
 #include "apiserver/audit.h"
 #include "apiserver/authenticate.h"
 #include "apiserver/authorize.h"
+#include "apiserver/body.h"
 #include "apiserver/connect.h"
 #include "apiserver/nonresource.h"
 #include "apiserver/registry.h"
 #include "apiserver/reviews.h"
 #include "apiserver/server.h"
 #include "apiserver/subresources.h"
+#include "common/api/protobuf.h"
 
 static bool is_from_a_person(const struct http_request *http)
 {
@@ -76,15 +78,28 @@ static const struct status *negotiate(struct request *request)
 
 	if (!route->is_resource || route->operation == OPERATION_CONNECT)
 		return NULL;
-	status = negotiate_output(request->arena, http_request_header(request->http, "accept"),
-	                          shapes && !reviews_is_route(route), route->operation == OPERATION_WATCH,
-	                          &request->output);
+	status = negotiate_output(
+	        request->arena, http_request_header(request->http, "accept"),
+	        (shapes && !reviews_is_route(route) ? NEGOTIATE_SHAPES : 0) |
+	                (route->operation == OPERATION_WATCH ? NEGOTIATE_WATCH : 0) |
+	                (protobuf_serves_type(body_kind_of_route(route).type) ? NEGOTIATE_PROTOBUF : 0),
+	        &request->output);
 	request->output.pretty = pretty && route->operation != OPERATION_WATCH;
 	if (!request->output.content_type)
 		request->output.content_type = "application/json";
 	if (!status && route->resource->deprecation_warning)
 		request_warn(request, route->resource->deprecation_warning);
 	return status;
+}
+
+// The form of a failure's Status, known or not what was asked for: what the client takes, else JSON.
+static void negotiate_failure(struct request *request)
+{
+	bool pretty = request->output.pretty;
+
+	(void)negotiate_output(request->arena, http_request_header(request->http, "accept"), NEGOTIATE_PROTOBUF,
+	                       &request->output);
+	request->output.pretty = pretty;
 }
 
 static void run_operation(struct request *request)
@@ -114,6 +129,7 @@ void serve(void *context, struct http_exchange *exchange)
 		const struct status *status = stages[i](request);
 
 		if (status) {
+			negotiate_failure(request);
 			request_finish_status(request, status);
 			return;
 		}

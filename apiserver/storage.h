@@ -13,6 +13,7 @@
 #include "common/base/blob.h"
 #include "common/base/err.h"
 
+struct encoding_slot;
 struct loop;
 struct storage;
 struct storage_watch;
@@ -33,6 +34,8 @@ struct stored_object {
 };
 struct stored_object *stored_object_ref(struct stored_object *object); // atomic
 struct stored_object *stored_object_unref(struct stored_object *object);
+// The place of its protobuf encoding (encoding_cache.h), in the stored form.
+struct encoding_slot *stored_object_protobuf(struct stored_object *object);
 
 struct storage_config {
 	const char *const *etcd_endpoints; // NULL-terminated

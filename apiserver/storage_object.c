@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "apiserver/encoding_cache.h"
 #include "common/api/json.h"
 #include "common/base/memory.h"
 
@@ -29,6 +30,7 @@ struct object {
 	uint32_t revision_length;
 	uint32_t size_bytes;
 	const char *key;
+	struct encoding_slot protobuf;
 	// labels[], fields[], texts follow
 };
 
@@ -428,10 +430,16 @@ struct stored_object *stored_object_unref(struct stored_object *stored)
 		return NULL;
 	struct object *object = container_of(stored, struct object, public);
 	if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) == 1) {
+		encoding_slot_done(&object->protobuf);
 		blob_unref(stored->json);
 		free(object);
 	}
 	return NULL;
+}
+
+struct encoding_slot *stored_object_protobuf(struct stored_object *stored)
+{
+	return &container_of(stored, struct object, public)->protobuf;
 }
 
 const char *storage_object_key(const struct stored_object *object)

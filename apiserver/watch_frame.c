@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "apiserver/encode.h"
+#include "apiserver/encode_protobuf.h"
 #include "apiserver/object_io.h"
 #include "apiserver/storage.h"
 #include "common/base/blob.h"
@@ -59,9 +60,40 @@ static void send_blob(const struct request *request, const struct watch_frames *
 	http_exchange_write(request->exchange, frames->tail, 0, frames->tail->length);
 }
 
+static void send_envelope(const struct request *request, enum watch_event_type type, struct blob *envelope)
+{
+	AUTO(blob_unref) struct blob *head = encode_protobuf_frame_head(type_names[type], envelope->length);
+
+	http_exchange_write(request->exchange, head, 0, head->length);
+	http_exchange_write(request->exchange, envelope, 0, envelope->length);
+}
+
+// Everything that a protobuf watch sends has a protobuf form.
+static void send_protobuf_tree(const struct request *request, enum watch_event_type type, const struct json *tree)
+{
+	AUTO(blob_unref) struct blob *envelope = encode_protobuf_tree(tree);
+
+	if (envelope)
+		send_envelope(request, type, envelope);
+}
+
+static void send_protobuf_object(const struct request *request, enum watch_event_type type,
+                                 struct stored_object *object)
+{
+	AUTO(blob_unref) struct blob *envelope = encode_protobuf_stored(request, object, NULL, NULL);
+
+	if (envelope)
+		send_envelope(request, type, envelope);
+}
+
 static void send_tree(const struct request *request, const struct watch_frames *frames, enum watch_event_type type,
                       const struct json *tree)
 {
+	if (request->output.format == OUTPUT_PROTOBUF) {
+		send_protobuf_tree(request, type, tree);
+		return;
+	}
+
 	struct strbuf text = STRBUF_INIT(FRAME_MAX_BYTES);
 	size_t length;
 	char *data;
@@ -87,6 +119,10 @@ void watch_frame_send(const struct request *request, const struct watch_frames *
 
 	if (!at_revision && encode_is_plain(request)) {
 		send_blob(request, frames, type, object->json);
+		return;
+	}
+	if (!at_revision && request->output.format == OUTPUT_PROTOBUF) {
+		send_protobuf_object(request, type, object);
 		return;
 	}
 	scratch = arena_new(0);

@@ -88,14 +88,8 @@ static void date_from_days(int64_t days, int64_t *ret_year, unsigned *ret_month,
 	*ret_year = year_of_era + era * 400 + (*ret_month <= 2);
 }
 
-static void format_time(int64_t realtime_ns, bool micro, char out[API_TIME_BYTES])
+void api_time_format_parts(int64_t seconds, int32_t nanoseconds, bool micro, char out[API_TIME_BYTES])
 {
-	int64_t seconds = realtime_ns / NSEC_PER_SEC;
-	int64_t nanoseconds = realtime_ns % NSEC_PER_SEC;
-	if (nanoseconds < 0) {
-		nanoseconds += NSEC_PER_SEC;
-		seconds--;
-	}
 	int64_t days = seconds / 86400;
 	int64_t second_of_day = seconds % 86400;
 	if (second_of_day < 0) {
@@ -112,6 +106,17 @@ static void format_time(int64_t realtime_ns, bool micro, char out[API_TIME_BYTES
 		snprintf(out + length, API_TIME_BYTES - (size_t)length, ".%06uZ", (unsigned)(nanoseconds / 1000));
 	else
 		snprintf(out + length, API_TIME_BYTES - (size_t)length, "Z");
+}
+
+static void format_time(int64_t realtime_ns, bool micro, char out[API_TIME_BYTES])
+{
+	int64_t seconds = realtime_ns / NSEC_PER_SEC;
+	int64_t nanoseconds = realtime_ns % NSEC_PER_SEC;
+	if (nanoseconds < 0) {
+		nanoseconds += NSEC_PER_SEC;
+		seconds--;
+	}
+	api_time_format_parts(seconds, (int32_t)nanoseconds, micro, out);
 }
 
 void api_time_format(int64_t realtime_ns, char out[API_TIME_BYTES])
@@ -171,7 +176,7 @@ static bool read_zone(const char **text, int64_t *ret_seconds)
 	return true;
 }
 
-bool api_time_parse(const char *text, int64_t *ret_realtime_ns)
+bool api_time_parse_parts(const char *text, int64_t *ret_seconds, int32_t *ret_nanoseconds)
 {
 	int64_t days, zone_seconds;
 	unsigned hours, minutes, seconds;
@@ -188,8 +193,17 @@ bool api_time_parse(const char *text, int64_t *ret_realtime_ns)
 	}
 	if (!read_zone(&text, &zone_seconds))
 		return false;
-	int64_t total = days * 86400 + hours * 3600 + minutes * 60 + seconds - zone_seconds;
-	int64_t result;
+	*ret_seconds = days * 86400 + hours * 3600 + minutes * 60 + seconds - zone_seconds;
+	*ret_nanoseconds = (int32_t)nanoseconds;
+	return true;
+}
+
+bool api_time_parse(const char *text, int64_t *ret_realtime_ns)
+{
+	int64_t total, result;
+	int32_t nanoseconds;
+	if (!api_time_parse_parts(text, &total, &nanoseconds))
+		return false;
 	if (__builtin_mul_overflow(total, NSEC_PER_SEC, &result) ||
 	    __builtin_add_overflow(result, nanoseconds, &result))
 		result = total < 0 ? INT64_MIN : INT64_MAX; // Go's zero time, and other far ones

@@ -26,6 +26,10 @@ void api_time_format(int64_t realtime_ns, char out[API_TIME_BYTES]);
 void api_micro_time_format(int64_t realtime_ns, char out[API_TIME_BYTES]);
 // Any RFC 3339 time; false when malformed or NULL.
 bool api_time_parse(const char *text, int64_t *ret_realtime_ns);
+// The same in two parts, without int64_t nanoseconds' narrow bounds: seconds since 1970 (of the years 0 to 9999) and
+// nanoseconds of the second.
+bool api_time_parse_parts(const char *text, int64_t *ret_seconds, int32_t *ret_nanoseconds);
+void api_time_format_parts(int64_t seconds, int32_t nanoseconds, bool micro, char out[API_TIME_BYTES]);
 // kubectl's age form: 5s, 2m3s, 4h, 12d.
 #define HUMAN_DURATION_BYTES 32
 void human_duration(int64_t duration_ns, char out[HUMAN_DURATION_BYTES]);

@@ -158,7 +158,7 @@ class Lists(unittest.TestCase):
         self.make_maps(1)
         path = self.maps + "/m000"
         both = self.client.get(path, headers={"Accept": "application/vnd.kubernetes.protobuf,application/json"})
-        self.assertEqual(both.header("Content-Type"), "application/json")
+        self.assertEqual(both.header("Content-Type"), "application/vnd.kubernetes.protobuf")
         refused = self.client.get(path, headers={"Accept": "application/xml"})
         self.assertEqual(refused.code, 406)
         self.assertEqual(refused.json["reason"], "NotAcceptable")

@@ -48,7 +48,8 @@ static void test_accept(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct output output = {0};
-		const struct status *status = negotiate_output(arena, cases[i].accept, true, cases[i].watch, &output);
+		const struct status *status = negotiate_output(
+		        arena, cases[i].accept, NEGOTIATE_SHAPES | (cases[i].watch ? NEGOTIATE_WATCH : 0), &output);
 
 		print_message("%s\n", cases[i].accept ? cases[i].accept : "(none)");
 		assert_int_equal(status ? status->code : 200, cases[i].code);
@@ -56,6 +57,51 @@ static void test_accept(void **state)
 			continue;
 		assert_int_equal(output.format, cases[i].format);
 		assert_int_equal(output.shape, cases[i].shape);
+	}
+	arena_free(arena);
+}
+
+static void test_accept_protobuf(void **state)
+{
+	static const struct accept_case cases[] = {
+	        {"application/vnd.kubernetes.protobuf, application/json", false, 200, OUTPUT_PROTOBUF, OUTPUT_OBJECT},
+	        {"application/vnd.kubernetes.protobuf,application/json", true, 200, OUTPUT_PROTOBUF, OUTPUT_OBJECT},
+	        {"application/vnd.kubernetes.protobuf;stream=watch", true, 200, OUTPUT_PROTOBUF, OUTPUT_OBJECT},
+	        {"application/json,application/vnd.kubernetes.protobuf", false, 200, OUTPUT_JSON, OUTPUT_OBJECT},
+	        {"application/json;q=0.9,application/vnd.kubernetes.protobuf", false, 200, OUTPUT_PROTOBUF,
+	         OUTPUT_OBJECT},
+	        {"application/vnd.kubernetes.protobuf;q=0.1,application/yaml;q=0.2", false, 200, OUTPUT_YAML,
+	         OUTPUT_OBJECT},
+	        {"application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1;"
+	         "g=meta.k8s.io",
+	         false, 200, OUTPUT_JSON, OUTPUT_TABLE},
+	        {"application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", false, 406, OUTPUT_JSON,
+	         OUTPUT_OBJECT},
+	        {"application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", true, 200,
+	         OUTPUT_PROTOBUF, OUTPUT_PARTIAL_METADATA},
+	        {"application/vnd.kubernetes.protobuf;q=0", false, 406, OUTPUT_JSON, OUTPUT_OBJECT},
+	        {NULL, false, 200, OUTPUT_JSON, OUTPUT_OBJECT},
+	};
+	struct arena *arena = arena_new(0);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		unsigned flags = NEGOTIATE_SHAPES | NEGOTIATE_PROTOBUF | (cases[i].watch ? NEGOTIATE_WATCH : 0);
+		struct output output = {0};
+		const struct status *status = negotiate_output(arena, cases[i].accept, flags, &output);
+
+		print_message("%s\n", cases[i].accept ? cases[i].accept : "(none)");
+		assert_int_equal(status ? status->code : 200, cases[i].code);
+		if (status) {
+			assert_non_null(strstr(status->message, "application/vnd.kubernetes.protobuf"));
+			continue;
+		}
+		assert_int_equal(output.format, cases[i].format);
+		assert_int_equal(output.shape, cases[i].shape);
+		if (output.format == OUTPUT_PROTOBUF)
+			assert_string_equal(output.content_type,
+			                    cases[i].watch ? "application/vnd.kubernetes.protobuf;stream=watch"
+			                                   : "application/vnd.kubernetes.protobuf");
 	}
 	arena_free(arena);
 }
@@ -131,9 +177,8 @@ static void test_delete_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_accept),
-	        cmocka_unit_test(test_content_type),
-	        cmocka_unit_test(test_query),
+	        cmocka_unit_test(test_accept),         cmocka_unit_test(test_accept_protobuf),
+	        cmocka_unit_test(test_content_type),   cmocka_unit_test(test_query),
 	        cmocka_unit_test(test_delete_options),
 	};
 

@@ -10,7 +10,7 @@
 
 #include "apiserver/connect_head.h"
 #include "apiserver/ip_range.h"
-#include "apiserver/object_protobuf.h"
+#include "common/api/protobuf.h"
 
 // --- protobuf -----------------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ static void test_protobuf_pod(void **state)
 
 	(void)state;
 	make_pod(&bytes);
-	assert_int_equal(object_protobuf_decode(arena, type, bytes.data, bytes.length, &pod, NULL), 0);
+	assert_int_equal(protobuf_read_object(arena, type, bytes.data, bytes.length, &pod, NULL), 0);
 	json_write(&text, pod);
 	assert_string_equal(
 	        strbuf_text(&text),
@@ -113,7 +113,7 @@ static void test_protobuf_damage(void **state)
 		if (i >= bytes.length)
 			copy[bit / 8] ^= (char)(1 << bit % 8);
 		copy = realloc(copy, length ? length : 1);
-		if (object_protobuf_decode(arena, type, copy, length, &pod, &err) == 0)
+		if (protobuf_read_object(arena, type, copy, length, &pod, &err) == 0)
 			assert_true(json_is(pod, JSON_OBJECT));
 		else
 			assert_true(err.message[0]);
