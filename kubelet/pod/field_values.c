@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Labels and annotations as a whole are written sorted, one key="value" a line, with
+// Go's quoting. A limit that a container doesn't set counts as what the node has.
+// Quotients are rounded up. $(NAME) of an unknown name stays as it is; $$ is a $.
+
 #include "kubelet/pod/field_values.h"
 
 #include <stdio.h>
@@ -6,7 +10,9 @@
 #include <string.h>
 
 #include "common/api/quantity.h"
+#include "common/base/encode.h"
 #include "common/base/strbuf.h"
+#include "common/base/text.h"
 
 enum { MAX_VALUE_BYTES = 1 << 20 };
 
@@ -15,32 +21,6 @@ enum { MAX_VALUE_BYTES = 1 << 20 };
 static int compare_entries(const void *a, const void *b)
 {
 	return strcmp(((const struct string_map_entry *)a)->key, ((const struct string_map_entry *)b)->key);
-}
-
-// Go's %q for the plain characters that labels and annotations are made of.
-static void write_quoted(struct strbuf *out, const char *text)
-{
-	strbuf_append_char(out, '"');
-	for (; *text; text++) {
-		switch (*text) {
-		case '"':
-		case '\\':
-			strbuf_printf(out, "\\%c", *text);
-			break;
-		case '\n':
-			strbuf_append_text(out, "\\n");
-			break;
-		case '\t':
-			strbuf_append_text(out, "\\t");
-			break;
-		case '\r':
-			strbuf_append_text(out, "\\r");
-			break;
-		default:
-			strbuf_append_char(out, *text);
-		}
-	}
-	strbuf_append_char(out, '"');
 }
 
 static const char *format_map(struct arena *arena, const struct string_map *map)
@@ -52,7 +32,7 @@ static const char *format_map(struct arena *arena, const struct string_map *map)
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(MAX_VALUE_BYTES);
 	for (size_t index = 0; index < map->count; index++) {
 		strbuf_printf(&text, "%s%s=", index ? "\n" : "", sorted[index].key);
-		write_quoted(&text, sorted[index].value);
+		quote_append(&text, sorted[index].value, strlen(sorted[index].value));
 	}
 	return arena_strdup(arena, strbuf_text(&text));
 }
@@ -76,11 +56,6 @@ static const char *join(struct arena *arena, const char *const *texts, size_t co
 	return joined;
 }
 
-static const char *or_empty(const char *text)
-{
-	return text ? text : "";
-}
-
 static const char *plain_field(struct arena *arena, const struct core_v1_pod *pod, const struct field_facts *facts,
                                const char *path)
 {
@@ -88,13 +63,13 @@ static const char *plain_field(struct arena *arena, const struct core_v1_pod *po
 		const char *path;
 		const char *value;
 	} rows[] = {
-	        {"metadata.name", or_empty(pod->metadata.name)},
-	        {"metadata.namespace", or_empty(pod->metadata.namespace)},
-	        {"metadata.uid", or_empty(pod->metadata.uid)},
-	        {"spec.nodeName", or_empty(pod->spec.node_name)},
-	        {"spec.serviceAccountName", or_empty(pod->spec.service_account_name)},
-	        {"status.hostIP", or_empty(facts->host_ip)},
-	        {"status.hostIPs", or_empty(facts->host_ip)},
+	        {"metadata.name", text_or_empty(pod->metadata.name)},
+	        {"metadata.namespace", text_or_empty(pod->metadata.namespace)},
+	        {"metadata.uid", text_or_empty(pod->metadata.uid)},
+	        {"spec.nodeName", text_or_empty(pod->spec.node_name)},
+	        {"spec.serviceAccountName", text_or_empty(pod->spec.service_account_name)},
+	        {"status.hostIP", text_or_empty(facts->host_ip)},
+	        {"status.hostIPs", text_or_empty(facts->host_ip)},
 	        {"status.podIP", facts->pod_ip_count ? facts->pod_ips[0] : ""},
 	};
 	for (size_t index = 0; index < ARRAY_SIZE(rows); index++)
@@ -115,9 +90,9 @@ int field_value(struct arena *arena, const struct core_v1_pod *pod, const struct
 	else if (!value && !strcmp(path, "metadata.annotations"))
 		value = format_map(arena, &pod->metadata.annotations);
 	else if (!value && (key = subscript(arena, path, "metadata.labels")))
-		value = or_empty(string_map_get(&pod->metadata.labels, key));
+		value = text_or_empty(string_map_get(&pod->metadata.labels, key));
 	else if (!value && (key = subscript(arena, path, "metadata.annotations")))
-		value = or_empty(string_map_get(&pod->metadata.annotations, key));
+		value = text_or_empty(string_map_get(&pod->metadata.annotations, key));
 	if (!value)
 		return err_set(err, ERR_INVALID, "unsupported fieldPath: %s", path);
 	*ret_value = value;
@@ -145,7 +120,7 @@ int resource_field_value(struct arena *arena, const struct core_v1_pod *pod, con
 	        selector->container_name && *selector->container_name ? selector->container_name : default_container;
 	const struct core_v1_container *container = name ? find_container(pod, name) : NULL;
 	if (!container)
-		return err_set(err, ERR_INVALID, "container %s not found", or_empty(name));
+		return err_set(err, ERR_INVALID, "container %s not found", text_or_empty(name));
 	const char *dot = strchr(selector->resource, '.');
 	if (!dot)
 		return err_set(err, ERR_INVALID, "unsupported container resource : %s", selector->resource);
