@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/api/node_affinity.h"
+#include "common/base/text.h"
 #include "scheduler/plugins/plugins.h"
 
 static const struct core_v1_node_affinity *affinity_of(const struct cycle *cycle)
@@ -42,7 +43,7 @@ static bool names_of_term(struct arena *arena, const struct core_v1_node_selecto
 	bool found = false;
 	for (size_t i = 0; i < term->match_fields.count; i++) {
 		const struct core_v1_node_selector_requirement *requirement = &term->match_fields.items[i];
-		if (strcmp(requirement->key, "metadata.name") != 0 || strcmp(requirement->operator, "In") != 0)
+		if (!text_equal(requirement->key, "metadata.name") || !text_equal(requirement->operator, "In"))
 			continue;
 		struct name_set kept = {.items = ARENA_ARRAY(arena, const char *, requirement->values.count + 1)};
 		for (size_t k = 0; k < requirement->values.count; k++)
