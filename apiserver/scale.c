@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// A Scale is made from the workload each time and never stored. What an update
+// changes of it is the workload's spec.replicas; a resourceVersion in it is that of
+// the workload.
 
 #include "apiserver/scale.h"
 

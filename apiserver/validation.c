@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Messages are those of upstream's field.Error, values as its %v or %#v shows them: a
+// client may compare them. What is found twice is two causes, but stands once in the
+// message, as in upstream's aggregate.
 
 #include "apiserver/validation.h"
 

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// The queue starts paused and is resumed when every store that the controller
+// watches is complete: a reconcile never looks at half a list. A resource that the
+// server doesn't have holds only those controllers back that can't do without it
+// (spares_absent). Informers are the manager's and shared; a watch is one handler.
+
 #include "controller-manager/controller.h"
 
 #include <string.h>

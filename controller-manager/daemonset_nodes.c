@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which nodes a DaemonSet's pods belong on, and the pod for one of them. Where one
+// should not start, one that runs may still continue: only NoExecute drives it away.
+// The pod is tied to its node by a required affinity to metadata.name, which the
+// scheduler turns back into a binding.
+
 #include <string.h>
 
 #include "common/api/node_affinity.h"

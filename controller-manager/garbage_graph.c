@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// The graph of owners isn't stored: it is asked of the informers' indexes each time
+// (dependents by owner's uid, an owner by kind and name, taken only when the uid is
+// the same). So it can't disagree with the local copies, and needs no repair.
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

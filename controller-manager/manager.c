@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// Controllers start in the order of the table, those that say so (the garbage
+// collector, whose lean watches then find the others' informers) after all others.
+// Two that want the same informer share it; one of full objects also serves those
+// that need only metadata.
+
 #include "controller-manager/manager.h"
 
 #include <malloc.h>

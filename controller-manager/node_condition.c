@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Taints follow conditions as upstream's node lifecycle controller has it: each
+// condition has its own taints, which are added and removed without touching those
+// of others. NoExecute only when the caller has decided that pods shall leave.
+
 #include "controller-manager/node_condition.h"
 
 #include <string.h>

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// Objects belong to the owner whose controller reference they carry; labels only
+// decide who may adopt. Adopting and releasing are patches that name the object's
+// uid, so neither can hit an object that was made again under the same name. What
+// was patched is seen again in a later reconcile.
+
 #include "controller-manager/ownership.h"
 
 #include <string.h>

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// A ReplicaSet that shrinks gives up first the pods that are worth least, in
+// upstream's order: not assigned, earlier phase, not ready, lower deletion cost, on
+// a node with more pods of the set, ready for a shorter time, more restarts,
+// younger.
+
 #include "controller-manager/pods.h"
 
 #include <stdlib.h>
@@ -8,6 +13,7 @@
 #include "common/api/object.h"
 #include "common/api/view.h"
 #include "common/base/clock.h"
+#include "common/base/memory.h"
 #include "controller-manager/ownership.h"
 
 #define DELETION_COST_ANNOTATION "controller.kubernetes.io/pod-deletion-cost"
@@ -151,9 +157,7 @@ static struct ranked_pod rank(struct api_object *object)
 
 void pods_sort_for_deletion(struct api_object **pods, size_t count)
 {
-	AUTO_FREE struct ranked_pod *ranked = calloc(count + 1, sizeof(*ranked));
-	if (!ranked)
-		abort();
+	AUTO_FREE struct ranked_pod *ranked = xcalloc(count + 1, sizeof(*ranked));
 	for (size_t i = 0; i < count; i++)
 		ranked[i] = rank(pods[i]);
 	for (size_t i = 0; i < count; i++)

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which pods stand behind a Service and how they are reached: by label, by address
+// family, and for a named port by what the container calls it. Events of pods that
+// change nothing of this (heartbeats of conditions, annotations) wake no Service.
+
 #include "controller-manager/service_pods.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// One batch is one transaction: the kernel takes all of it or nothing. Only the
+// batch's last message asks for an answer; errors of any message come unasked, and
+// the first one ends the wait. Every outcome but "done" leaves the tables as they
+// were, except a wait that timed out: then the caller must replace everything.
+// Calls block until the kernel has answered.
+
 #include "kube-proxy/nft.h"
 
 #include <errno.h>

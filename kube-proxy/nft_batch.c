@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Each message is built in a scratch buffer and appended: libnftnl writes without
+// knowing where its buffer ends, and the batch's own must be able to grow.
+
 #include "kube-proxy/nft_batch.h"
 
 #include <libmnl/libmnl.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// libnftnl's expressions are bags of attributes; here each has the attributes that
+// it needs and no other. Addresses stand at fixed places of the network header,
+// ports of the transport header, wherever options let that begin.
+
 #include "kube-proxy/nft_expression.h"
 
 #include <libnftnl/expr.h>

@@ -1,4 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+// Version 1 has a tree for each controller: the pod's cgroup is made in cpu, memory
+// and pids, and removed from all of them, since the runtime makes further ones.
+// Version 2 has one tree, in which each level must hand its controllers on to the
+// next before anything is made there.
+//
+// A cgroup with processes can't be removed: they are killed and it is tried again a
+// little later, for a second altogether.
+
 #include "kubelet/cgroup.h"
 
 #include <dirent.h>

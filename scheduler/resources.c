@@ -1,4 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+// Milli-CPU, bytes of memory and of local storage are members; everything else that
+// counts (extended resources, huge pages, attachable volumes) is a short unsorted
+// array, since nodes and pods name one or two of them. Names are interned, so that
+// copies of an array share them.
+//
+// A pod asks for the larger of
+//   the sum of its containers and of its sidecars, and
+//   the most that one init container needs with the sidecars started before it,
+// plus its overhead. For scoring, a container that asks for nothing counts as
+// 100 milli-CPU and 200 MiB, as upstream's does: else any number of them would fit
+// on the "emptiest" node.
+
 #include "scheduler/resources.h"
 
 #include <stdbool.h>

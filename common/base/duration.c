@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Go's time.ParseDuration and Duration.String, with their error texts: users see
+// them in flags and in kubeconfigs. Whole parts are exact, fractions go through a
+// double and are rounded to the nanosecond; what doesn't fit 64 bits is refused.
+
 #include "common/base/duration.h"
 
 #include <inttypes.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Decoders go through the text once and write into the arena; nothing past the last
+// good byte is looked at. Random numbers come from getrandom(2) alone: there is no
+// state of ours that a fork would copy.
+
 #include "common/base/encode.h"
 
 #include <errno.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// An error is a value of its caller's, never on the heap. A message that doesn't fit
+// ends with "...". Setting one that is set already would hide the first cause, hence
+// the assertions.
+
 #include "common/base/err.h"
 
 #include <assert.h>

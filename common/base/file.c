@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writing is: a temporary file beside the target, fsync, rename, fsync of the folder.
+// A crash at any point leaves the old content or the new.
+
 #include "common/base/file.h"
 
 #include <errno.h>

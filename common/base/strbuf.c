@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Grows by doubling up to its maximum. What would go past it is left out as a whole
+// and marks the buffer: callers append without looking and ask once, at the end,
+// whether it overflowed.
+
 #include "common/base/strbuf.h"
 
 #include <stdio.h>

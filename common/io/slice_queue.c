@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// A ring of slices. Pushed blobs are referenced where they lie; appended bytes grow
+// the last slice when it is the queue's own and still small, so that many small
+// frames leave in few writes. An empty queue holds no memory: thousands of idle
+// watches cost nothing here.
+
 #include "common/io/slice_queue.h"
 
 #include <assert.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Texts, reasons and thresholds are upstream's defaults for hard eviction. A
+// condition keeps its lastTransitionTime while its status stays. Labels of the
+// kubelet's flags come after the well-known ones and win over them.
+
 #include "kubelet/node/node_status.h"
 
 #include <stdio.h>

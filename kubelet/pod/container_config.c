@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// One builder, filled section by section: environment, command, namespaces,
+// security, resources, labels, mounts. What the container's own security context
+// leaves open the pod's decides. The kubelet's own files (/etc/hosts, resolv.conf,
+// hostname, /dev/shm, the termination message) are mounted last, and only where no
+// volume of the pod's claims the path. Everything lies in the caller's arena.
+
 #include "kubelet/pod/container_config.h"
 
 #include <stdio.h>

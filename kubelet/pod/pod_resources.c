@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// The numbers must be upstream's: tools read them back from the cgroups. CPU shares
+// are 1024 for a CPU within the kernel's bounds; a quota is of a period of 100 ms and
+// at least 1 ms; a pod has a limit only when all of its containers do. Init
+// containers run one after another and count by the largest, sidecars beside the
+// others and count in full.
+
 #include "kubelet/pod/pod_resources.h"
 
 #include <string.h>

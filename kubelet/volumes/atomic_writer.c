@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// The order is what makes it safe: all files in a new folder, then the rename of
+// ..data, which is the one moment of the change, then links for names that are new,
+// then what is stale goes. A crash in between leaves a folder that the next write
+// removes.
+
 #include "kubelet/volumes/atomic_writer.h"
 
 #include <dirent.h>

@@ -1,4 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+// What is mounted is read from /proc/self/mountinfo each time: the kubelet may have
+// been killed and started in between. Unmounting goes backwards through it and
+// detaches, so that a process that still looks into a volume doesn't hold up its
+// pod's end.
+//
+// A sub path is chosen by the pod's author and may lead through links that a
+// container made. It is opened by openat2 beneath the volume, and what was opened
+// (/proc/self/fd/N), not the path, is bound: there is no moment at which a link can
+// be put in between.
+
 #include "kubelet/volumes/mounts.h"
 
 #include <errno.h>

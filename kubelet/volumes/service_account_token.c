@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// One token for each audience and life that the pod's volumes ask for, however many
+// of them do. A refresh asks for what is missing or old, all at once, and ends with
+// the last answer; the first failure counts, and only when there is no older token
+// to go on with. Tokens are renewed after four fifths of their life, a day at the
+// most. They live in memory only: after a restart they are asked for anew.
+
 #include "kubelet/volumes/service_account_token.h"
 
 #include <stdio.h>
@@ -20,7 +26,7 @@ struct token {
 };
 
 struct token_set {
-	struct hashmap *tokens; // "audience/seconds" → struct token
+	struct hashmap *tokens; // "seconds/audience" → struct token
 };
 
 static void token_free(void *value)
