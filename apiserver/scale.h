@@ -3,13 +3,15 @@
 // The scale subresource: autoscaling/v1 Scale as a view of a workload's
 // replicas and selector.
 
+#include <string.h>
+
 #include "apiserver/request.h"
 
 struct stored_object;
 
 static inline bool scale_is_route(const struct route *route)
 {
-	return route->subresource && route->subresource_name[0] == 's' && route->subresource_name[1] == 'c';
+	return route->subresource && strcmp(route->subresource_name, "scale") == 0;
 }
 
 // The Scale of a workload's tree.
