@@ -15,6 +15,7 @@ import traceback
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
 KUBECONFIG = os.path.join(BUILD, "cluster", "admin.conf")
+DAEMONS = ["kube-etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"]
 CTL = os.environ.get("KUBECTL", os.path.join(BUILD, "bin", "ctl"))
 
 
@@ -88,6 +89,53 @@ def ready_pods(selector, count):
     """The pods, once exactly `count` of them exist and all are Ready."""
     found = pods(selector)
     return found if len(found) == count and all(is_ready(p) for p in found) else None
+
+
+def main_pid(unit):
+    return node("systemctl", "show", "-p", "MainPID", "--value", unit).out.strip()
+
+
+def kill_daemon(unit):
+    """SIGKILL; returns once systemd has started it again."""
+    before = main_pid(unit)
+    node("kill", "-9", before)
+    await_true(f"{unit} is started again", lambda: main_pid(unit) not in ("0", "", before) and
+               node("systemctl", "is-active", unit, check=False).out.strip() == "active")
+
+
+# What pods leave on a node, each a command that prints nothing when nothing is left.
+LEFTOVERS = {
+    "containers": "ctr -n k8s.io containers ls -q",
+    "tasks": "ctr -n k8s.io tasks ls -q",
+    "container processes": "pgrep -a containerd-shim",
+    "network namespaces": "ls /run/netns",
+    "pod interfaces": "ip -br link | grep '^veth'",
+    "addresses": "ls /var/lib/cni/networks/caravel | grep '^[0-9]'",
+    "mounts": "grep -E '/var/lib/kubelet/(pods|.*sandbox)|/run/containerd/io.containerd' /proc/mounts",
+    "pod folders": "ls /var/lib/kubelet/pods",
+    "log folders": "ls /var/log/pods /var/log/containers | grep -v '^$\\|:$'",
+    "cgroups": "find /sys/fs/cgroup -type d -path '*kubepods*/pod*'",
+    "service rules": "nft list table ip kube-proxy | grep '10[.]244[.]'  | grep -v '/16'",
+    "port rules": "nft list ruleset | grep CNI-HOSTPORT-DNAT.*dnat",
+}
+
+
+def assert_node_is_clean():
+    """Nothing is left of any pod, once what was going on has ended."""
+    for what, command in LEFTOVERS.items():
+        try:
+            await_true(f"no {what} are left", lambda: node("sh", "-c", command, check=False).out.strip() == "",
+                       timeout=30)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{node('sh', '-c', command, check=False).out}") from None
+
+
+def assert_no_crash():
+    """No daemon ended by itself, says the machine's journal."""
+    journal = node("journalctl", "--no-pager", "-o", "cat").out
+    for sign in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion `", "dumped core", "SIGABRT",
+                 "SIGSEGV", "status=6/ABRT", "status=11/SEGV"):
+        assert sign not in journal, next(line for line in journal.splitlines() if sign in line)
 
 
 def main():

@@ -3,15 +3,12 @@
 Service in real containers, with faults on the way, to a clean node at the end."""
 
 import os
-import subprocess
 import urllib.request
 
-from harness import (BUILD, CTL, TOP, await_true, ctl, get, is_ready, main, node, node_address, pods, ready_pods, run,
-                     test)
+from harness import (DAEMONS, TOP, assert_no_crash, await_true, ctl, get, is_ready, kill_daemon, main, node,
+                     node_address, pods, ready_pods, test)
 
 WEB = os.path.join(TOP, "deploy/examples/web.yaml")
-IS_OURS = os.path.basename(CTL) == "ctl"
-DAEMONS = ["kube-etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"]
 
 
 def curl_service(address, times=40):
@@ -22,22 +19,6 @@ def curl_service(address, times=40):
 
 def cluster_ip():
     return get("service", "web")["spec"]["clusterIP"]
-
-
-def container_pids(command):
-    return node("sh", "-c", f"pgrep -f '{command}' || true").out.split()
-
-
-def main_pid(unit):
-    return node("systemctl", "show", "-p", "MainPID", "--value", unit).out.strip()
-
-
-def kill_daemon(unit):
-    """SIGKILL; returns once systemd has started it again."""
-    before = main_pid(unit)
-    node("kill", "-9", before)
-    await_true(f"{unit} is started again", lambda: main_pid(unit) not in ("0", "", before) and
-               node("systemctl", "is-active", unit, check=False).out.strip() == "active")
 
 
 @test
@@ -255,10 +236,7 @@ def deletion_leaves_nothing():
 
 @test
 def no_daemon_crashed_by_itself():
-    journal = node("journalctl", "--no-pager", "-o", "cat").out
-    for sign in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion `", "dumped core", "SIGABRT",
-                 "SIGSEGV", "status=6/ABRT", "status=11/SEGV"):
-        assert sign not in journal, next(line for line in journal.splitlines() if sign in line)
+    assert_no_crash()
 
 
 if __name__ == "__main__":
