@@ -20,7 +20,7 @@
 //
 // A 410, as a status or as an ERROR event, leads to a new list. Other failures of
 // a watch try again from the same version; what a list answers shows whether the
-// server wants us. Delays double from 0.8 s to 30 s with jitter, and begin anew
+// server wants us. Delays double from 0.1 s to 30 s with jitter, and begin anew
 // once a watch has brought something or lasted ten seconds.
 
 #include "common/client/informer.h"
@@ -40,7 +40,7 @@
 #include "common/client/store.h"
 #include "common/io/loop.h"
 
-#define FIRST_DELAY_NS (800 * NSEC_PER_MSEC)
+#define FIRST_DELAY_NS (100 * NSEC_PER_MSEC)
 #define LONGEST_DELAY_NS (30 * NSEC_PER_SEC)
 #define GOOD_WATCH_NS (10 * NSEC_PER_SEC)
 

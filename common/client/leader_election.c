@@ -29,7 +29,8 @@
 #include "common/io/loop.h"
 
 #define RELEASE_TIMEOUT_NS (2 * NSEC_PER_SEC)
-#define JITTER_TENTHS 12 // of the retry period, at most, on top of it
+#define STARTUP_DELAY_NS (50 * NSEC_PER_MSEC) // doubles up to the retry period
+#define JITTER_TENTHS 12                      // of the retry period, at most, on top of it
 
 struct leader_election {
 	struct rest_client *client;
@@ -39,10 +40,11 @@ struct leader_election {
 	struct rest_call *call;
 	struct loop_timer retry_timer;
 	struct loop_timer deadline_timer;
-	struct arena *arena;  // of `lease`
-	struct json *lease;   // as last read or written, NULL = none known
-	struct json *written; // what the running write sends, in `arena`
-	int64_t observed_ns;  // monotonic: when the lease last changed before our eyes
+	struct arena *arena;      // of `lease`
+	struct json *lease;       // as last read or written, NULL = none known
+	struct json *written;     // what the running write sends, in `arena`
+	int64_t observed_ns;      // monotonic: when the lease last changed before our eyes
+	int64_t startup_delay_ns; // the last pause while the server was never heard, 0 = none yet
 	bool skipped_read;
 	bool is_leader;
 	bool lost;
@@ -117,6 +119,15 @@ static void on_deadline(struct loop_timer *timer)
 	lose(election);
 }
 
+// A server that was never heard is probably starting beside us: asked more often at first.
+static void retry_soon(struct leader_election *election)
+{
+	election->startup_delay_ns = election->startup_delay_ns ? election->startup_delay_ns * 2 : STARTUP_DELAY_NS;
+	if (election->startup_delay_ns > election->config.retry_period_ns)
+		election->startup_delay_ns = election->config.retry_period_ns;
+	loop_timer_start(election->loop, &election->retry_timer, election->startup_delay_ns, on_retry_timer);
+}
+
 static void retry_later(struct leader_election *election)
 {
 	int64_t delay_ns = election->config.retry_period_ns;
@@ -130,7 +141,10 @@ static void round_failed(struct leader_election *election, const char *action, c
 {
 	log_error("Leader election round failed", kv_str("action", action),
 	          kv_obj("lease", election->config.lease_namespace, election->config.lease_name), kv_err(err));
-	retry_later(election);
+	if (!election->lease && (err->code == ERR_IO || err->code == ERR_UNAVAILABLE))
+		retry_soon(election);
+	else
+		retry_later(election);
 }
 
 static void round_won(struct leader_election *election)
