@@ -16,6 +16,3 @@ e2e: ## The end-to-end walk on a cluster of its own (needs root)
 lint: ## Formatting, include rules, banned functions, static analysis
 	@tests/lint
 
-.PHONY: bench
-bench: all images rootfs ## Print the figures of docs/PERFORMANCE.md (needs root)
-	@PYTHONDONTWRITEBYTECODE=1 BUILD=$(B) python3 tests/bench/cluster.py $(B)

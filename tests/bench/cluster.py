@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of the local cluster: time from `make up` to node Ready, time from
-`ctl apply` of a pod to Running, and the resident memory of the idle daemons.
+`ctl apply` of a pod to Running, and what the idle daemons cost.
 
 Prints a table; judges nothing. usage: cluster.py BUILD_FOLDER [PODS]"""
 
+import json
 import os
 import statistics
 import subprocess
@@ -21,7 +22,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: NAME}
 spec:
-  terminationGracePeriodSeconds: 0
+  terminationGracePeriodSeconds: 1
   containers: [{name: main, image: 'caravel.dev/busybox:1.0', command: [sleep, '3600']}]
 """
 
@@ -57,8 +58,36 @@ def apply_to_running(number):
     took = time.monotonic() - started
     watch.kill()
     watch.wait()
-    harness.ctl("delete", "pod", name, "--grace-period=0", "--force")
+    # Removed to the end, so that the next pod isn't measured beside this one's removal.
+    harness.ctl("delete", "pod", name)
     return took
+
+
+def wakeups_and_ticks(daemon):
+    """Voluntary context switches of all threads, and CPU time in clock ticks."""
+    pid = harness.node("systemctl", "show", "-p", "MainPID", "--value", daemon).out.strip()
+    switches = harness.node("sh", "-c", f"cat /proc/{pid}/task/*/status").out
+    stat = harness.node("cat", f"/proc/{pid}/stat").out.rsplit(")", 1)[1].split()
+    return (sum(int(line.split()[1]) for line in switches.splitlines() if line.startswith("voluntary_ctxt_switches")),
+            int(stat[11]) + int(stat[12]))
+
+
+def etcd_revision():
+    out = harness.node("sh", "-c", "ETCDCTL_API=3 etcdctl --endpoints=https://127.0.0.1:2379 "
+                       "--cacert=/etc/kubernetes/pki/etcd/ca.crt --cert=/etc/kubernetes/pki/apiserver-etcd-client.crt "
+                       "--key=/etc/kubernetes/pki/apiserver-etcd-client.key endpoint status -w json").out
+    return json.loads(out)[0]["Status"]["header"]["revision"]
+
+
+def print_idle(seconds):
+    before = {daemon: wakeups_and_ticks(daemon) for daemon in DAEMONS}
+    revision = etcd_revision()
+    time.sleep(seconds)  # the length of the measurement, not a wait for something
+    for daemon in DAEMONS:
+        switches, ticks = (now - then for now, then in zip(wakeups_and_ticks(daemon), before[daemon]))
+        print(f"{f'idle {daemon} (wake-ups a minute; CPU)':60} {switches * 60 / seconds:6.0f} "
+              f"{ticks * 1000 / os.sysconf('SC_CLK_TCK') * 60 / seconds:7.0f} ms/min")
+    print(f"{'idle cluster, writes to etcd a minute':60} {(etcd_revision() - revision) * 60 / seconds:6.0f}")
 
 
 def main():
@@ -78,6 +107,7 @@ def main():
             total_pss += pss
             print(f"{f'memory of {daemon} (resident; proportional)':60} {rss / 1024:6.1f} MiB {pss / 1024:6.1f} MiB")
         print(f"{'memory of the daemons together':60} {total_rss / 1024:6.1f} MiB {total_pss / 1024:6.1f} MiB")
+        print_idle(30)
     finally:
         cluster("down")
 

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Figures of a running kube-apiserver: creates beside what its etcd does alone, gets,
+// lists of 10,000 pods of 4 KB over HTTP/2 and HTTP/1.1, and the delay of watch
+// events. Prints a table; judges nothing. Client and servers share the machine's
+// processors: a figure is bounded by all of them together.
+//
+// usage: bench_apiserver URL CA CERTIFICATE KEY ETCD (tests/bench/apiserver.py starts all)
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/etcd.h"
+#include "common/base/clock.h"
+#include "common/base/memory.h"
+#include "common/io/http_client.h"
+#include "common/io/loop.h"
+
+enum {
+	PODS = 10000,
+	WATCHES = 1000,
+	WATCHES_EACH_CONNECTION = 100,
+	MAX_CLIENTS = 64,
+	FILL_BYTES = 3400,
+	UPDATE_PERIOD_MS = 10,
+};
+#define PATH "/api/v1/namespaces/bench/pods"
+#define TIMEOUT_NS (30 * NSEC_PER_SEC)
+
+struct bench {
+	struct loop *loop;
+	const char *url;
+	struct http_client_config client_config;
+	struct http_client *clients[MAX_CLIENTS];
+	struct etcd *etcd;
+	size_t next, end, running;
+	size_t pod_number;
+	bool to_etcd;
+	const char *method; // of the calls under way
+	int64_t *latencies;
+	size_t count;
+	size_t bytes;
+};
+
+struct call {
+	struct bench *bench;
+	size_t client;
+	int64_t started_ns;
+	char *body;
+};
+
+static int64_t now(void)
+{
+	return clock_monotonic_ns(&clock_system);
+}
+
+static double milliseconds(int64_t ns)
+{
+	return (double)ns / NSEC_PER_MSEC;
+}
+
+static void die(const char *what, int status, const struct err *err)
+{
+	fprintf(stderr, "bench_apiserver: %s: %d %s\n", what, status, err && err->code != ERR_NONE ? err->message : "");
+	exit(1);
+}
+
+static char *pod_text(size_t number)
+{
+	return xasprintf("{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"pod-%05zu\",\"namespace\":"
+	                 "\"bench\",\"labels\":{\"app\":\"web\"},\"annotations\":{\"fill\":\"%0*d\"}},\"spec\":{"
+	                 "\"nodeName\":\"node-%zu\",\"containers\":[{\"name\":\"main\",\"image\":\"web:1\"}]}}",
+	                 number, FILL_BYTES, 0, number % WATCHES);
+}
+
+// --- calls ------------------------------------------------------------------------------
+
+static void start_next(struct bench *bench, size_t client);
+
+static void finish(struct call *call)
+{
+	struct bench *bench = call->bench;
+	size_t client = call->client;
+	bench->latencies[bench->count++] = now() - call->started_ns;
+	bench->running--;
+	free(call->body);
+	free(call);
+	start_next(bench, client);
+}
+
+static void on_answer(void *context, int status, const char *body, size_t body_length, const struct err *err)
+{
+	struct call *call = context;
+	if (status < 200 || status > 299 || (err && err->code != ERR_NONE))
+		die(body_length ? body : call->bench->method, status, err);
+	call->bench->bytes += body_length;
+	finish(call);
+}
+
+static void on_stored(void *context, const void *response, const struct err *err)
+{
+	if (!response)
+		die("etcd", 0, err);
+	finish(context);
+}
+
+static void put(struct bench *bench, struct call *call, size_t number)
+{
+	AUTO_FREE char *key = xasprintf("/bench/%zu", number);
+	struct etcd_compare compare = {.target = ETCD_TARGET_MOD, .key = ETCD_TEXT(key)};
+	struct etcd_put_request request = {.key = ETCD_TEXT(key), .value = ETCD_TEXT(call->body)};
+	struct etcd_request_op operation = {.put = &request};
+	struct etcd_txn_request txn = {.compare = {&compare, 1}, .success = {&operation, 1}};
+	etcd_call(bench->etcd, ETCD_TXN, &txn, TIMEOUT_NS, "create", "bench", on_stored, call);
+}
+
+static void start_next(struct bench *bench, size_t client)
+{
+	static const char *const headers[] = {"Content-Type: application/json", NULL};
+	if (bench->next == bench->end)
+		return;
+	bool creates = !strcmp(bench->method, "POST");
+	size_t number = bench->next++;
+	struct call *call = NEW(struct call);
+	*call = (struct call){.bench = bench, .client = client, .started_ns = now()};
+	bench->running++;
+	if (creates)
+		call->body = pod_text(bench->to_etcd ? number : bench->pod_number++);
+	if (bench->to_etcd) {
+		put(bench, call, number);
+		return;
+	}
+	AUTO_FREE char *one = xasprintf("%s" PATH "/pod-%05zu", bench->url, number % PODS);
+	AUTO_FREE char *all = xasprintf("%s" PATH, bench->url);
+	struct http_call_config config = {
+	        .method = creates ? "POST" : "GET",
+	        .url = !strcmp(bench->method, "GET") ? one : all,
+	        .headers = creates ? headers : NULL,
+	        .body = call->body,
+	        .body_length = call->body ? strlen(call->body) : 0,
+	        .timeout_ns = TIMEOUT_NS,
+	        .on_done = on_answer,
+	        .context = call,
+	};
+	http_call_start(bench->clients[client], &config);
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+	return (left > right) - (left < right);
+}
+
+static void print_latencies(int64_t *latencies, size_t count)
+{
+	qsort(latencies, count, sizeof(*latencies), compare_numbers);
+	printf("   p50 %7.2f ms   p99 %7.2f ms\n", milliseconds(latencies[count / 2]),
+	       milliseconds(latencies[count * 99 / 100]));
+}
+
+// Returns the rate.
+static double run_calls(struct bench *bench, const char *name, const char *method, size_t count, size_t clients)
+{
+	AUTO_FREE int64_t *latencies = xcalloc(count, sizeof(*latencies));
+	bench->latencies = latencies;
+	bench->count = bench->bytes = 0;
+	bench->method = method;
+	bench->end = bench->next + count;
+	int64_t begin = now();
+	for (size_t client = 0; client < clients; client++)
+		start_next(bench, client);
+	while (bench->running)
+		loop_turn(bench->loop, 100 * NSEC_PER_MSEC);
+	double seconds = (double)(now() - begin) / NSEC_PER_SEC;
+	printf("%-34s %3zu at once %9.0f/s", name, clients, (double)count / seconds);
+	print_latencies(latencies, count);
+	return (double)count / seconds;
+}
+
+static void open_clients(struct bench *bench, bool http1_only)
+{
+	bench->client_config.http1_only = http1_only;
+	for (size_t i = 0; i < MAX_CLIENTS; i++)
+		bench->clients[i] = http_client_new(bench->loop, &bench->client_config);
+}
+
+static void close_clients(struct bench *bench)
+{
+	for (size_t i = 0; i < MAX_CLIENTS; i++)
+		bench->clients[i] = http_client_free(bench->clients[i]);
+	loop_turn(bench->loop, 0);
+}
+
+// --- the parts -----------------------------------------------------------------------------
+
+static void run_creates(struct bench *bench)
+{
+	static const struct {
+		size_t clients, count;
+	} rows[] = {{1, 1000}, {16, 3000}, {64, 6000}};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		bench->to_etcd = true;
+		double alone = run_calls(bench, "etcd alone, create of 4 KB", "POST", rows[i].count, rows[i].clients);
+		bench->to_etcd = false;
+		double rate = run_calls(bench, "create a pod of 4 KB", "POST", rows[i].count, rows[i].clients);
+		printf("%-34s %20.2f of etcd's rate\n", "", rate / alone);
+	}
+}
+
+static void run_reads(struct bench *bench, const char *protocol)
+{
+	char name[64];
+	snprintf(name, sizeof(name), "get a pod, %s", protocol);
+	run_calls(bench, name, "GET", 2000, 1);
+	run_calls(bench, name, "GET", 10000, 16);
+	run_calls(bench, name, "GET", 10000, 64);
+	snprintf(name, sizeof(name), "list 10,000 pods, %s", protocol);
+	double rate = run_calls(bench, name, "LIST", 10, 1);
+	printf("%-34s %15.0f MB each, %.0f MB/s\n", "", (double)bench->bytes / 10 / 1e6,
+	       rate * (double)bench->bytes / 10 / 1e6);
+}
+
+// --- watches ----------------------------------------------------------------------------------
+
+struct watcher {
+	struct watching *watching;
+	size_t number;
+	int64_t expects_since_ns; // 0: nothing
+	struct http_call *call;
+};
+
+struct watching {
+	struct bench *bench;
+	struct watcher watchers[WATCHES];
+	bool by_node;
+	size_t open;
+	size_t updates;
+	size_t wanted_updates;
+	size_t updating;
+	int64_t *latencies;
+	size_t delivered;
+	size_t expecting;
+	struct loop_timer timer;
+	int64_t period_ns;
+};
+
+static void on_watch_head(void *context, int status)
+{
+	struct watcher *watcher = context;
+	if (status != 200)
+		die("watch", status, NULL);
+	watcher->watching->open++;
+}
+
+static void on_watch_data(void *context, const char *data, size_t length)
+{
+	struct watcher *watcher = context;
+	struct watching *watching = watcher->watching;
+	(void)data;
+	(void)length;
+	if (!watcher->expects_since_ns)
+		return;
+	watching->latencies[watching->delivered++] = now() - watcher->expects_since_ns;
+	watcher->expects_since_ns = 0;
+	watching->expecting--;
+}
+
+static void on_watch_done(void *context, int status, const char *body, size_t body_length, const struct err *err)
+{
+	(void)context;
+	(void)body;
+	(void)body_length;
+	die("a watch ended", status, err);
+}
+
+static void on_updated(void *context, int status, const char *body, size_t body_length, const struct err *err)
+{
+	struct watching *watching = context;
+	(void)body_length;
+	if (status != 200)
+		die(body ? body : "update", status, err);
+	watching->updating--;
+}
+
+// One update each period, whether the last one has been delivered or not; a watch that
+// lags is measured from the first event that it lacks.
+static void on_update_timer(struct loop_timer *timer)
+{
+	static const char *const headers[] = {"Content-Type: application/merge-patch+json", NULL};
+	struct watching *watching = container_of(timer, struct watching, timer);
+	struct bench *bench = watching->bench;
+	size_t number = watching->updates++ % WATCHES;
+	int64_t time_ns = now();
+	for (size_t i = 0; i < WATCHES; i++)
+		if ((!watching->by_node || i == number) && !watching->watchers[i].expects_since_ns) {
+			watching->watchers[i].expects_since_ns = time_ns;
+			watching->expecting++;
+		}
+	AUTO_FREE char *url = xasprintf("%s" PATH "/pod-%05zu", bench->url, number);
+	AUTO_FREE char *body = xasprintf("{\"metadata\":{\"labels\":{\"tick\":\"%s-%zu\"}}}",
+	                                 watching->by_node ? "node" : "all", watching->updates);
+	struct http_call_config config = {
+	        .method = "PATCH",
+	        .url = url,
+	        .headers = headers,
+	        .body = body,
+	        .body_length = strlen(body),
+	        .timeout_ns = TIMEOUT_NS,
+	        .on_done = on_updated,
+	        .context = watching,
+	};
+	watching->updating++;
+	http_call_start(bench->clients[MAX_CLIENTS - 1], &config);
+	if (watching->updates < watching->wanted_updates)
+		loop_timer_start(bench->loop, timer, watching->period_ns, on_update_timer);
+}
+
+static void run_watches(struct bench *bench, bool by_node, size_t updates, int64_t period_ns)
+{
+	size_t wanted = by_node ? updates : updates * WATCHES;
+	AUTO_FREE int64_t *latencies = xcalloc(wanted, sizeof(*latencies));
+	AUTO_FREE struct watching *watching = NEW(struct watching);
+	watching->bench = bench;
+	watching->by_node = by_node;
+	watching->latencies = latencies;
+	watching->wanted_updates = updates;
+	watching->period_ns = period_ns;
+	open_clients(bench, false);
+	for (size_t i = 0; i < WATCHES; i++) {
+		AUTO_FREE char *selector = xasprintf("&fieldSelector=spec.nodeName%%3Dnode-%zu", i);
+		AUTO_FREE char *url = xasprintf(
+		        "%s" PATH
+		        "?watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan&timeoutSeconds=600%s",
+		        bench->url, by_node ? selector : "");
+		watching->watchers[i] = (struct watcher){.watching = watching, .number = i};
+		struct http_call_config config = {
+		        .method = "GET",
+		        .url = url,
+		        .on_head = on_watch_head,
+		        .on_data = on_watch_data,
+		        .on_done = on_watch_done,
+		        .context = &watching->watchers[i],
+		};
+		watching->watchers[i].call = http_call_start(bench->clients[i / WATCHES_EACH_CONNECTION], &config);
+	}
+	while (watching->open < WATCHES)
+		loop_turn(bench->loop, 100 * NSEC_PER_MSEC);
+	loop_timer_start(bench->loop, &watching->timer, 0, on_update_timer);
+	while (watching->updates < updates || watching->updating || watching->expecting)
+		loop_turn(bench->loop, 100 * NSEC_PER_MSEC);
+	printf("%-34s %12.0f updates/s", by_node ? "1000 watches, a node's each" : "1000 watches of everything",
+	       (double)NSEC_PER_SEC / (double)period_ns);
+	print_latencies(latencies, watching->delivered);
+	for (size_t i = 0; i < WATCHES; i++)
+		http_call_cancel(watching->watchers[i].call);
+	close_clients(bench);
+}
+
+int main(int argc, char **argv)
+{
+	static struct bench bench;
+	struct err err = ERR_INIT;
+	if (argc != 6) {
+		fprintf(stderr, "usage: bench_apiserver URL CA CERTIFICATE KEY ETCD\n");
+		return 2;
+	}
+	const char *endpoints[] = {argv[5], NULL};
+	struct etcd_config etcd = {.endpoints = endpoints};
+	bench.url = argv[1];
+	bench.client_config = (struct http_client_config){
+	        .tls = {.ca_file = argv[2], .certificate_file = argv[3], .private_key_file = argv[4]},
+	        .user_agent = "bench",
+	};
+	if (loop_new(&clock_system, &bench.loop, &err) || etcd_new(bench.loop, &etcd, &bench.etcd, &err))
+		die("start", 0, &err);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	open_clients(&bench, false);
+	run_creates(&bench);
+	run_reads(&bench, "HTTP/2");
+	close_clients(&bench);
+	open_clients(&bench, true);
+	run_reads(&bench, "HTTP/1.1");
+	close_clients(&bench);
+	run_watches(&bench, true, 500, UPDATE_PERIOD_MS * NSEC_PER_MSEC);
+	run_watches(&bench, false, 20, 10 * UPDATE_PERIOD_MS * NSEC_PER_MSEC);
+	etcd_free(bench.etcd);
+	loop_turn(bench.loop, 0);
+	loop_free(bench.loop);
+	return 0;
+}
