@@ -155,6 +155,10 @@ static int report_flag_error(struct ctl *ctl, const char *message)
 	return EXIT_PROBLEM;
 }
 
+static void drop_line(void *context UNUSED, const char *line UNUSED, size_t length UNUSED)
+{
+}
+
 static void apply_verbosity(void)
 {
 	const struct logging_options logging = {
@@ -164,6 +168,8 @@ static void apply_verbosity(void)
 	};
 	struct err err = ERR_INIT;
 	(void)logging_options_apply(&logging, &err);
+	// The library's own log is for whoever asks; a user reads errors and warnings of the server.
+	log_set_sink(logging.verbosity > 0 ? NULL : drop_line, NULL);
 }
 
 static int check_timeout(struct ctl *ctl)
