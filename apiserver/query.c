@@ -10,20 +10,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/encode.h"
+
 enum {
 	QUERY_MAX_PAIRS = 200,
 };
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 bool query_unescape(struct arena *arena, const char *text, size_t length, bool plus_is_space, const char **ret_text)
 {

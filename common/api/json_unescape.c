@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/api/json_scan.h"
+#include "common/base/encode.h"
 
 const char json_invalid_utf8[] = "invalid UTF-8";
 
@@ -54,15 +55,6 @@ static char *put_utf8(char *out, uint32_t rune)
 		*out++ = (char)(0x80 | (rune & 0x3f));
 	}
 	return out;
-}
-
-static int hex_digit(char character)
-{
-	if (character >= '0' && character <= '9')
-		return character - '0';
-	if ((character | 0x20) >= 'a' && (character | 0x20) <= 'f')
-		return (character | 0x20) - 'a' + 10;
-	return -1;
 }
 
 // Four hexadecimal digits; the number of good ones goes to *ret_digits.

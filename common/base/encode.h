@@ -20,6 +20,15 @@ bool base64url_decode(struct arena *arena, const char *text, size_t length, uint
 
 void hex_encode(char *out, const void *data, size_t length); // out: 2 * length + 1 bytes
 
+// The value of a hexadecimal digit, -1 when it is none.
+static inline int hex_digit(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	digit = (char)(digit | 0x20);
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
 // The text in double quotes with Go's escapes (%q), for messages and logs.
 void quote_append(struct strbuf *out, const char *text, size_t length);
 

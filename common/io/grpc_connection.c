@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/encode.h"
 #include "common/base/memory.h"
 #include "common/io/grpc_internal.h"
 #include "common/io/stream.h"
@@ -40,14 +41,6 @@ static struct grpc_call *call_of(nghttp2_session *session, int32_t stream_id)
 }
 
 // --- incoming ------------------------------------------------------------------
-
-static int hex_digit(char character)
-{
-	if (character >= '0' && character <= '9')
-		return character - '0';
-	character |= 0x20;
-	return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
-}
 
 // grpc-message is percent-encoded.
 static char *status_message_decode(const char *text, size_t length)

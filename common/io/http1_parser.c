@@ -21,6 +21,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/encode.h"
+
 enum {
 	HTTP1_MAX_HEADERS = 1024,
 	HTTP1_MAX_CHUNK_LINE_BYTES = 256,
@@ -371,17 +373,6 @@ static size_t step_body(struct http1_parser *parser, const char *data, size_t le
 	return used;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool finish_chunk_line(struct http1_parser *parser)
 {
 	if (parser->left > parser->max_body_bytes || parser->body_bytes > parser->max_body_bytes - parser->left)
@@ -405,10 +396,10 @@ static bool chunk_size_byte(struct http1_parser *parser, char c)
 		return fail(parser, 400, "chunk size line too long");
 	parser->after_cr = c == '\r';
 	bool in_digits = parser->chunk_line_bytes == parser->chunk_digits + 1;
-	if (in_digits && hex_value(c) >= 0) {
+	if (in_digits && hex_digit(c) >= 0) {
 		if (++parser->chunk_digits > HTTP1_MAX_CHUNK_DIGITS)
 			return fail(parser, 400, "chunk size too large");
-		parser->left = parser->left * 16 + (uint64_t)hex_value(c);
+		parser->left = parser->left * 16 + (uint64_t)hex_digit(c);
 		return true;
 	}
 	if (in_digits && (parser->chunk_digits == 0 || (c != ';' && c != '\r')))

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// A "%00" is refused like bad encoding: nothing behind it may be hidden from a check.
+
 #include "kubelet/server/request_values.h"
 
 #include <errno.h>
@@ -6,13 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-static int hex_digit(char digit)
-{
-	if (digit >= '0' && digit <= '9')
-		return digit - '0';
-	digit = (char)(digit | 0x20);
-	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
+#include "common/base/encode.h"
 
 // NULL: badly encoded.
 static const char *decode(struct arena *arena, const char *text, size_t length, bool plus_is_space)
