@@ -9,6 +9,7 @@
 #include "apiserver/discovery_serve.h"
 #include "apiserver/server.h"
 #include "apiserver/storage.h"
+#include "common/base/architecture.h"
 #include "common/base/blob.h"
 #include "common/base/memory.h"
 #include "common/io/plain_server.h"
@@ -101,14 +102,6 @@ static void serve_health(struct request *request)
 
 // --- version and metrics --------------------------------------------------------------------
 
-#if defined(__x86_64__)
-#define PLATFORM "linux/amd64"
-#elif defined(__aarch64__)
-#define PLATFORM "linux/arm64"
-#else
-#define PLATFORM "linux/unknown"
-#endif
-
 static void serve_version(struct request *request)
 {
 	static const char *const pairs[][2] = {
@@ -128,7 +121,7 @@ static void serve_version(struct request *request)
 #else
 	        {"compiler", "gcc"},
 #endif
-	        {"platform", PLATFORM},
+	        {"platform", "linux/" ARCHITECTURE},
 	};
 	struct json *version = json_object(request->arena);
 

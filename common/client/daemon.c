@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/architecture.h"
 #include "common/base/encode.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -32,14 +33,6 @@ enum {
 	BEAT_PERIOD_SECONDS = 5,
 	BEAT_MISSED_SECONDS = 30,
 };
-
-#if defined(__x86_64__)
-#define ARCHITECTURE "amd64"
-#elif defined(__aarch64__)
-#define ARCHITECTURE "arm64"
-#else
-#define ARCHITECTURE "unknown"
-#endif
 
 struct daemon_frame {
 	struct daemon daemon; // first

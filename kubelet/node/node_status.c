@@ -9,14 +9,7 @@
 #include <string.h>
 
 #include "common/api/object.h"
-
-#if defined(__x86_64__)
-#define ARCHITECTURE "amd64"
-#elif defined(__aarch64__)
-#define ARCHITECTURE "arm64"
-#else
-#define ARCHITECTURE "unknown"
-#endif
+#include "common/base/architecture.h"
 
 #define MEBIBYTE (INT64_C(1) << 20)
 

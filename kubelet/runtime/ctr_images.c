@@ -14,20 +14,13 @@
 #include <string.h>
 
 #include "common/api/json.h"
+#include "common/base/architecture.h"
 #include "common/base/encode.h"
 #include "common/base/memory.h"
 #include "kubelet/runtime/ctr_internal.h"
 
 #define LOOKUP_TIMEOUT_NS (10 * NSEC_PER_SEC)
 #define PULL_TIMEOUT_NS (1800 * NSEC_PER_SEC)
-
-#if defined(__x86_64__)
-#define IMAGE_ARCHITECTURE "amd64"
-#elif defined(__aarch64__)
-#define IMAGE_ARCHITECTURE "arm64"
-#else
-#error "name this architecture as OCI does"
-#endif
 
 struct runtime_image_block {
 	struct runtime_image image; // first
@@ -182,7 +175,7 @@ static const char *choose_manifest(const struct json *index)
 	json_for_each_item (manifest, json_get(index, "manifests")) {
 		const struct json *platform = json_get(manifest, "platform");
 		if (!platform || (!strcmp(text_or_empty(platform, "os"), "linux") &&
-		                  !strcmp(text_or_empty(platform, "architecture"), IMAGE_ARCHITECTURE)))
+		                  !strcmp(text_or_empty(platform, "architecture"), ARCHITECTURE)))
 			return json_get_text(manifest, "digest");
 	}
 	return NULL;
@@ -202,8 +195,7 @@ static void on_manifest(void *context, const struct process_result *result)
 			get_content(op, digest, on_manifest);
 			return;
 		}
-		(void)err_set(&err, ERR_NOT_FOUND, "image %s has no variant for linux/" IMAGE_ARCHITECTURE,
-		              image->reference);
+		(void)err_set(&err, ERR_NOT_FOUND, "image %s has no variant for linux/" ARCHITECTURE, image->reference);
 		image_op_finish(op, NULL, &err);
 		return;
 	}
