@@ -130,16 +130,6 @@ static void stop(struct controller *controller)
 
 // --- nodes and their pods ----------------------------------------------------------------------
 
-static int compare_age(const void *a, const void *b)
-{
-	const struct api_object *const *left = a;
-	const struct api_object *const *right = b;
-	const char *left_time = api_object_metadata(*left)->creation_timestamp;
-	const char *right_time = api_object_metadata(*right)->creation_timestamp;
-	int order = strcmp(left_time ? left_time : "", right_time ? right_time : "");
-	return order ? order : strcmp((*left)->name, (*right)->name);
-}
-
 static struct daemon_node *node_named(struct daemon_sync *sync, struct hashmap *by_name, const char *name)
 {
 	struct daemon_node *node = hashmap_get(by_name, name);
@@ -153,7 +143,7 @@ static struct daemon_node *node_named(struct daemon_sync *sync, struct hashmap *
 
 static void place_pods(struct daemon_sync *sync, struct hashmap *by_name, struct api_object **pods, size_t count)
 {
-	qsort(pods, count, sizeof(*pods), compare_age);
+	qsort(pods, count, sizeof(*pods), ownership_compare_age);
 	for (size_t i = 0; i < count; i++) {
 		const char *target = daemon_target_node(pods[i]->view);
 		if (!target)

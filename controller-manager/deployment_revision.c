@@ -34,21 +34,11 @@ static struct json *template_json(struct arena *arena, const struct core_v1_pod_
 	return value;
 }
 
-static int compare_age(const void *a, const void *b)
-{
-	const struct api_object *const *left = a;
-	const struct api_object *const *right = b;
-	const char *left_time = api_object_metadata(*left)->creation_timestamp;
-	const char *right_time = api_object_metadata(*right)->creation_timestamp;
-	int order = strcmp(left_time ? left_time : "", right_time ? right_time : "");
-	return order ? order : strcmp((*left)->name, (*right)->name);
-}
-
 void deployment_find_sets(struct deployment_sync *sync, struct api_object **owned, size_t count)
 {
 	struct json *wanted = template_json(sync->arena, &sync->deployment->spec.template);
 	if (count)
-		qsort(owned, count, sizeof(*owned), compare_age);
+		qsort(owned, count, sizeof(*owned), ownership_compare_age);
 	sync->olds = ARENA_ARRAY(sync->arena, struct api_object *, count + 1);
 	for (size_t i = 0; i < count; i++) {
 		struct json *found = template_json(sync->arena, &replicaset_view(owned[i])->spec.template);

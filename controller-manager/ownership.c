@@ -10,6 +10,7 @@
 
 #include "api/core_v1.h"
 #include "common/api/selector.h"
+#include "common/base/text.h"
 #include "controller-manager/controller.h"
 #include "controller-manager/pods.h"
 
@@ -46,6 +47,15 @@ struct api_object **ownership_objects(struct arena *arena, const struct informer
 			own[count++] = objects[i];
 	*ret_count = count;
 	return own;
+}
+
+int ownership_compare_age(const void *left, const void *right)
+{
+	const struct api_object *const *a = left;
+	const struct api_object *const *b = right;
+	int order = strcmp(text_or_empty(api_object_metadata(*a)->creation_timestamp),
+	                   text_or_empty(api_object_metadata(*b)->creation_timestamp));
+	return order ? order : strcmp((*a)->key, (*b)->key);
 }
 
 static void patch_references(struct reconcile *reconcile, const struct api_object *object, struct json *reference)

@@ -20,8 +20,11 @@ void ownership_set(struct arena *arena, struct meta_v1_object_meta *metadata, co
 struct api_object **ownership_objects(struct arena *arena, const struct informer *informer,
                                       const struct api_object *owner, size_t *ret_count);
 
+// For qsort of (struct api_object *): the oldest first, those of the same second by key.
+int ownership_compare_age(const void *left, const void *right);
+
 // Gives objects without a controller that match the selector to `owner`, and takes those away that don't match any
-// more. Finished pods are left alone. Needs the informer's "namespace" index. True when it started writes: the key
+// more. Finished pods are not adopted. Needs the informer's "namespace" index. True when it started writes: the key
 // comes again when the store has them, and must not decide by numbers before.
 bool ownership_adopt_and_release(struct reconcile *reconcile, const struct informer *informer,
                                  const struct api_object *owner, const struct label_selector *selector);

@@ -17,6 +17,7 @@
 #include "common/base/memory.h"
 #include "common/io/loop.h"
 #include "controller-manager/controllers.h"
+#include "controller-manager/ownership.h"
 #include "controller-manager/pod_disruption.h"
 
 #define KEY "all"
@@ -155,16 +156,6 @@ static void remove_unscheduled(struct pod_gc *state, struct reconcile *reconcile
 			pod_disrupt(reconcile, pods[i], &disruption);
 }
 
-static int compare_age(const void *a, const void *b)
-{
-	const struct api_object *const *left = a;
-	const struct api_object *const *right = b;
-	const char *left_time = api_object_metadata(*left)->creation_timestamp;
-	const char *right_time = api_object_metadata(*right)->creation_timestamp;
-	int order = strcmp(left_time ? left_time : "", right_time ? right_time : "");
-	return order ? order : strcmp((*left)->key, (*right)->key);
-}
-
 static bool is_finished(const struct core_v1_pod *pod)
 {
 	return pod->status.phase && !pod->metadata.deletion_timestamp &&
@@ -185,7 +176,7 @@ static void remove_finished(struct pod_gc *state, struct reconcile *reconcile, i
 			finished[count++] = object;
 	if (count <= (size_t)threshold)
 		return;
-	qsort(finished, count, sizeof(*finished), compare_age);
+	qsort(finished, count, sizeof(*finished), ownership_compare_age);
 	for (size_t i = 0; i < count - (size_t)threshold; i++)
 		pod_disrupt(reconcile, finished[i], &disruption);
 }
