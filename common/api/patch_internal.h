@@ -30,3 +30,5 @@ void object_edit_done(struct object_edit *edit);
 const char *go_value_text(struct arena *arena, const struct json *value);
 // "string", "int64", "map[string]interface {}", …
 const char *go_type_text(const struct json *value);
+// Refuses a patch that is no object.
+NODISCARD int patch_check_is_object(const struct json *patch, struct err *err);

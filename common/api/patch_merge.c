@@ -127,15 +127,22 @@ static struct json *merge(struct arena *arena, struct json *target, const struct
 	return target;
 }
 
+int patch_check_is_object(const struct json *patch, struct err *err)
+{
+	if (json_is(patch, JSON_OBJECT))
+		return 0;
+	return err_set(err, ERR_BAD_REQUEST,
+	               "error decoding patch: json: cannot unmarshal %s into Go value of type map[string]interface {}",
+	               json_is(patch, JSON_ARRAY)    ? "array"
+	               : json_is(patch, JSON_STRING) ? "string"
+	                                             : "value");
+}
+
 int patch_merge(struct arena *arena, struct json **document, const struct json *patch, struct err *err)
 {
-	if (!json_is(patch, JSON_OBJECT))
-		return err_set(
-		        err, ERR_BAD_REQUEST,
-		        "error decoding patch: json: cannot unmarshal %s into Go value of type map[string]interface {}",
-		        json_is(patch, JSON_ARRAY)    ? "array"
-		        : json_is(patch, JSON_STRING) ? "string"
-		                                      : "value");
+	int result = patch_check_is_object(patch, err);
+	if (result < 0)
+		return result;
 	*document = merge(arena, *document, patch);
 	return 0;
 }

@@ -503,12 +503,8 @@ int patch_strategic_merge(struct arena *arena, enum patch_target target, const s
 int patch_strategic(struct arena *arena, const struct schema_type *type, struct json **document,
                     const struct json *patch, struct err *err)
 {
-	if (!json_is(patch, JSON_OBJECT))
-		return err_set(
-		        err, ERR_BAD_REQUEST,
-		        "error decoding patch: json: cannot unmarshal %s into Go value of type map[string]interface {}",
-		        json_is(patch, JSON_ARRAY)    ? "array"
-		        : json_is(patch, JSON_STRING) ? "string"
-		                                      : "value");
+	int result = patch_check_is_object(patch, err);
+	if (result < 0)
+		return result;
 	return patch_strategic_merge(arena, PATCH_TARGET_OBJECT, type, document, json_clone(arena, patch), err);
 }
