@@ -10,6 +10,7 @@
 #include "common/api/object.h"
 #include "common/api/view.h"
 #include "common/base/memory.h"
+#include "common/base/text.h"
 #include "common/client/informer.h"
 
 struct api_object *api_object_ref(struct api_object *object)
@@ -35,11 +36,6 @@ const struct meta_v1_object_meta *api_object_metadata(const struct api_object *o
 	const struct schema_field *field = schema_find_field(object->resource->type, "metadata", 8, &offset);
 	assert(field);
 	return (const struct meta_v1_object_meta *)((const char *)object->view + offset);
-}
-
-static const char *text_or_empty(const char *text)
-{
-	return text ? text : "";
 }
 
 static int decode_into(struct arena *arena, const struct schema_resource *resource, const struct schema_type *type,

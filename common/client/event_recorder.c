@@ -28,6 +28,7 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/text.h"
 #include "common/client/rest.h"
 #include "common/io/loop.h"
 
@@ -166,15 +167,11 @@ static void free_written(struct table_entry *entry)
 
 // --- keys --------------------------------------------------------------------------------
 
-static const char *or_empty(const char *text)
-{
-	return text ? text : "";
-}
-
 static const char *object_part(struct arena *arena, const struct event_target *target)
 {
-	return arena_printf(arena, "%s\x1f%s\x1f%s\x1f%s\x1f%s", or_empty(target->api_version), or_empty(target->kind),
-	                    or_empty(target->namespace_name), or_empty(target->name), or_empty(target->uid));
+	return arena_printf(arena, "%s\x1f%s\x1f%s\x1f%s\x1f%s", text_or_empty(target->api_version),
+	                    text_or_empty(target->kind), text_or_empty(target->namespace_name),
+	                    text_or_empty(target->name), text_or_empty(target->uid));
 }
 
 // --- gate 1 ------------------------------------------------------------------------------
@@ -414,8 +411,8 @@ static void copy_target(struct arena *arena, const struct event_target *from, st
 	*to = (struct event_target){
 	        .api_version = arena_strdup(arena, from->api_version),
 	        .kind = arena_strdup(arena, from->kind),
-	        .namespace_name = arena_strdup(arena, or_empty(from->namespace_name)),
-	        .name = arena_strdup(arena, or_empty(from->name)),
+	        .namespace_name = arena_strdup(arena, text_or_empty(from->namespace_name)),
+	        .name = arena_strdup(arena, text_or_empty(from->name)),
 	        .uid = arena_strdup(arena, from->uid),
 	        .resource_version = arena_strdup(arena, from->resource_version),
 	        .field_path = arena_strdup(arena, from->field_path),
@@ -462,7 +459,8 @@ void event_record(struct event_recorder *recorder, const struct event_target *ta
 		return;
 	}
 	event->written_key =
-	        combined ? alike : arena_printf(arena, "%s\x1f%s\x1f%s", alike, or_empty(target->field_path), message);
+	        combined ? alike
+	                 : arena_printf(arena, "%s\x1f%s\x1f%s", alike, text_or_empty(target->field_path), message);
 	event->message = combined ? arena_printf(arena, AGGREGATE_PREFIX "%s", message) : message;
 	cut_message((char *)event->message);
 	list_append(&recorder->queue, &event->node);
