@@ -17,6 +17,7 @@
 #include "apiserver/bootstrap.h"
 #include "apiserver/connect.h"
 #include "apiserver/documents.h"
+#include "apiserver/encoding_cache.h"
 #include "apiserver/nonresource.h"
 #include "apiserver/own_resources.h"
 #include "apiserver/serve.h"
@@ -85,6 +86,8 @@ static int start_storage(struct server *server, struct err *err)
 	        .compaction_interval_ns = config->etcd_compaction_interval_ns,
 	        .metrics = server->metrics,
 	};
+	encoding_cache_set_limit(config->encoding_cache_mib > 0 ? (size_t)config->encoding_cache_mib << 20 : 0);
+
 	int r = storage_new(&storage, &server->storage, err);
 
 	if (r == 0)

@@ -59,6 +59,7 @@ struct server_config {
 	bool allow_privileged;
 	int64_t max_requests_in_flight;          // 0 = no limit
 	int64_t max_mutating_requests_in_flight; // 0 = no limit
+	int64_t encoding_cache_mib;              // memory for second encodings kept beside stored objects
 	int64_t min_request_timeout_ns;          // watches end at random from here to twice this
 	int64_t event_ttl_ns;
 	int64_t shutdown_grace_ns;
