@@ -332,7 +332,7 @@ static size_t read_head(struct exec_stream *exec, const char *data, size_t lengt
 		fail(exec, "error dialing backend: the server's answer is not HTTP");
 		return length;
 	}
-	exec->http_status = atoi(exec->head.data + 9);
+	exec->http_status = (int)strtol(exec->head.data + 9, NULL, 10);
 	const char *content_length = header(exec, "Content-Length");
 	exec->content_left = content_length ? strtoll(content_length, NULL, 10) : -1;
 	if (exec->http_status == 101)
@@ -388,7 +388,7 @@ static int judge_status(struct ctl *ctl, const struct strbuf *text)
 		return EXIT_OK;
 	if (reason && strcmp(reason, "NonZeroExitCode") == 0 && code) {
 		fprintf(ctl->err, "command terminated with exit code %s\n", code);
-		return atoi(code);
+		return (int)strtol(code, NULL, 10);
 	}
 	return report(ctl, "%s", message ? message : "error stream protocol error: unknown error");
 }

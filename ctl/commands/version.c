@@ -35,7 +35,7 @@ static struct json *client_version(struct ctl *ctl)
 static int minor_of(const struct json *version)
 {
 	const char *text = json_get_text(version, "minor");
-	return text ? atoi(text) : 0;
+	return text ? (int)strtol(text, NULL, 10) : 0;
 }
 
 static void warn_skew(struct ctl *ctl, const struct json *client, const struct json *server)
