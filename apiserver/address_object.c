@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Creating the IPAddress is what allocates an address: two apiservers can't both
+// create one name. Releasing reads it first and deletes on the revision that was
+// read, so that an address which another Service took in between stays.
 
 #include "apiserver/address_object.h"
 

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Both families are big-endian byte arrays, so that an offset is added with a carry
+// from the end. What the allocators may give away leaves out the network's own
+// address and, for IPv4, the broadcast address; of a large IPv6 range only the first
+// 65535 are used, as upstream does.
 
 #include "apiserver/ip_range.h"
 

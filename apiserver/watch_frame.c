@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Most events of JSON watches are the stored bytes themselves between two constant
+// pieces, shared by all watches and never copied. Other forms (tables, metadata
+// only, another revision) are made for the one watch that asked for them; protobuf
+// of whole objects comes from the object's own cached encoding.
 
 #include "apiserver/watch_frame.h"
 

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// A creation lives in the reconcile's arena and is advanced by the answers: when all
+// of a batch are in, the next begins, twice as large, unless one has failed.
+
 #include "controller-manager/pod_creation.h"
 
 #include <string.h>

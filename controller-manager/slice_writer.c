@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// Endpoints with the same ports share slices. For each list of ports slice_plan says
+// which slices change; this turns its plan into patches, creations and deletions.
+// Slices of an address type or of ports that are no longer wanted stay behind in the
+// caller's array, which deletes them.
+
 #include "controller-manager/slice_writer.h"
 
 #include <stdlib.h>

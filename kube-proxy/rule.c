@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Keys and data are laid out as the kernel's maps hold them: each part in 32-bit
+// registers of its own, padded with zeros, addresses and ports in network order.
+
 #include "kube-proxy/rule.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Only what may help a waiting pod is compared. Nodes post heartbeats every few
+// seconds: were each of these an event, all waiting pods would be tried again.
+
 #include "scheduler/changes.h"
 
 #include <string.h>

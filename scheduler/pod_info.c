@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+// Names and addresses are borrowed from the pod's object, which the info holds.
+
 #include "scheduler/pod_info.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "common/base/memory.h"
+#include "common/base/text.h"
 
 static void collect_ports(struct pod_info *info, const struct core_v1_container_array *containers)
 {
@@ -29,9 +32,8 @@ static void collect_sidecar_ports(struct pod_info *info)
 {
 	const struct core_v1_container_array *containers = &info->pod->spec.init_containers;
 	for (size_t i = 0; i < containers->count; i++) {
-		const char *policy = containers->items[i].restart_policy;
 		const struct core_v1_container_array one = {.items = &containers->items[i], .count = 1};
-		if (policy && policy[0] == 'A')
+		if (text_equal(containers->items[i].restart_policy, "Always"))
 			collect_ports(info, &one);
 	}
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Names, labels, help and buckets are upstream's.
+
 #include "scheduler/scheduler_metrics.h"
 
 #include <stdio.h>

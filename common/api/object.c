@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// Times are RFC 3339 as Go prints and reads them: seconds for metav1.Time, six
+// digits of a second for MicroTime; any fraction and any zone are read. Arithmetic
+// on dates is ours, since the C library's knows zones and locales that must not
+// matter here.
+
 #include "common/api/object.h"
 
 #include <stdio.h>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// The names, and which of them there are, are those of Prometheus' Go client, so that
+// dashboards made for upstream's daemons work. Read from /proc when asked.
+
 #include "common/base/metrics_process.h"
 
 #include <dirent.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Everything is read anew each time from /proc, /sys and the mounted root: nothing is
+// remembered that a restart would have to find again. What can't be read is empty or
+// zero, and the node still registers.
+
 #include "kubelet/node/node_facts.h"
 
 #include <arpa/inet.h>
