@@ -143,6 +143,13 @@ def rollout_and_undo():
 
 
 @test
+def no_connection_broke_by_itself():
+    """Nothing that comes up on the node, kube-proxy's rules least of all, may cut what was there before."""
+    journal = node("journalctl", "--no-pager", "-o", "cat").out
+    assert "unexpected EOF" not in journal, next(x for x in journal.splitlines() if "unexpected EOF" in x)
+
+
+@test
 def daemons_may_be_killed():
     """SIGKILL of each daemon in turn: containers stay, and the cluster goes on."""
     await_true("3 pods are Ready", lambda: ready_pods("app=web", 3))
