@@ -65,18 +65,6 @@ struct discovery_v1_endpoint *port_group_add(struct arena *arena, struct port_gr
 
 // --- writing -----------------------------------------------------------------------------------
 
-static bool has_labels(const struct string_map *labels, const struct string_map *wanted)
-{
-	if (labels->count != wanted->count)
-		return false;
-	for (size_t i = 0; i < wanted->count; i++) {
-		const char *value = string_map_get(labels, wanted->entries[i].key);
-		if (!value || strcmp(value, wanted->entries[i].value) != 0)
-			return false;
-	}
-	return true;
-}
-
 static struct json *labels_patch(struct slice_writer *writer, const struct string_map *present)
 {
 	struct json *labels = json_object(writer->arena);
@@ -155,7 +143,7 @@ static void apply_group(struct slice_writer *writer, const struct port_group *gr
 		const struct discovery_v1_endpoint_slice *view = slices[i]->view;
 		if (plans[i].action == SLICE_DELETE)
 			reconcile_delete(writer->reconcile, slices[i], NULL, NULL);
-		else if (plans[i].action == SLICE_UPDATE || !has_labels(&view->metadata.labels, &writer->labels))
+		else if (plans[i].action == SLICE_UPDATE || !string_map_equal(&view->metadata.labels, &writer->labels))
 			update_slice(writer, slices[i], &group->ports, &plans[i]);
 	}
 	for (size_t i = 0; i < added_count; i++)
