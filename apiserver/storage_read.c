@@ -84,7 +84,7 @@ struct range {
 	size_t high;
 };
 
-// The places of what is asked for; `exact_index`: the tree is the field's.
+// The places of what is asked for: of all keys, or of those under the field's value when the tree is the field's.
 static struct range find_range(const struct read_op *op, const struct object_tree *tree)
 {
 	bool by_field = tree->field >= 0;

@@ -57,6 +57,5 @@ void validate_pod_spec(struct validation *v, const struct json *spec, const stru
 void validate_containers(struct validation *v, const struct json *spec, const struct rule_path *path, bool is_template);
 void validate_volumes(struct validation *v, const struct json *volumes, const struct rule_path *path);
 void validate_resources(struct validation *v, const struct json *resources, const struct rule_path *path);
-// `restart_policies` (NULL-terminated) are those that the template may have.
 void validate_pod_template(struct validation *v, const struct json *template, const struct rule_path *path);
 void validate_ip_text(struct validation *v, const char *text, const struct rule_path *path);

@@ -69,7 +69,7 @@ void validation_not_supported(struct validation *v, const struct rule_path *path
 // --- common rules; an absent value passes unless said otherwise --------------------
 void validation_one_of(struct validation *v, const struct rule_path *path, const struct json *value, bool required,
                        const char *const *supported);
-// A check of strings.h on a text; each complaint is one Invalid.
+// A check of string_checks.h on a text; each complaint is one Invalid.
 typedef const char *(*string_check)(struct arena *arena, const char *text, size_t index);
 void validation_string(struct validation *v, const struct rule_path *path, const char *text, string_check check);
 void validation_not_negative(struct validation *v, const struct rule_path *path, const struct json *value);

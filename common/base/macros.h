@@ -23,7 +23,7 @@
 
 // AUTO(fn): a local whose owner `fn` (taking the value, accepting NULL) is
 // called with it when the scope ends. Declare the adapter once beside the type:
-//   DEFINE_CLEANUP(struct strbuf *, strbuf_free)
+//   DEFINE_CLEANUP(struct arena *, arena_free)
 #define AUTO(function) __attribute__((cleanup(function##_cleanup_)))
 #define DEFINE_CLEANUP(type, function)                               \
 	static inline UNUSED void function##_cleanup_(type *pointer) \
