@@ -19,6 +19,7 @@ struct change {
 	const struct json *old;  // stored, NULL on create
 	const char *name;
 	const char *namespace_name; // "" for cluster scope
+	bool fields_are_managed;    // its managedFields are settled: it was applied
 };
 
 static inline bool change_is_create(const struct change *change)

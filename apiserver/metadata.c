@@ -64,9 +64,8 @@ static const struct status *settle_namespace(struct change *change, struct json 
 
 const struct status *metadata_prepare_create(struct change *change)
 {
-	static const char *const dropped[] = {"deletionTimestamp", "deletionGracePeriodSeconds",
-	                                      "selfLink",          "generation",
-	                                      "managedFields",     "resourceVersion"};
+	static const char *const dropped[] = {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink",
+	                                      "generation", "resourceVersion"};
 	struct json *metadata = json_ensure_object(change->arena, change->object, "metadata");
 	const char *version = json_get_text(metadata, "resourceVersion");
 	const struct status *status = settle_namespace(change, metadata);
@@ -165,7 +164,6 @@ const struct status *metadata_prepare_update(struct change *change, bool allow_u
 	refill(change, metadata, old, "deletionTimestamp");
 	refill(change, metadata, old, "deletionGracePeriodSeconds");
 	keep_old(change, metadata, old, "generation");
-	keep_old(change, metadata, old, "managedFields");
 	json_remove(metadata, "selfLink");
 	return NULL;
 }

@@ -16,6 +16,7 @@
 #include "apiserver/body.h"
 #include "apiserver/change.h"
 #include "apiserver/encode.h"
+#include "apiserver/managed_fields.h"
 #include "apiserver/metadata.h"
 #include "apiserver/object_io.h"
 #include "apiserver/registry.h"
@@ -49,6 +50,8 @@ static const struct status *prepare_change(struct create_op *op)
 
 	if (status)
 		return status;
+	if (!change->fields_are_managed)
+		managed_fields_update(change);
 	status = admission_mutate(change, ADMISSION_CREATE);
 	if (status)
 		return status;
@@ -186,7 +189,7 @@ static void find_namespace(struct create_op *op)
 	stored_object_unref(known);
 }
 
-void registry_create_object(struct request *request, struct json *object)
+static void start_create(struct request *request, struct json *object, bool fields_are_managed)
 {
 	struct create_op *op = ARENA_NEW(request->arena, struct create_op);
 	const struct schema_resource *resource = request_resource(request);
@@ -200,11 +203,27 @@ void registry_create_object(struct request *request, struct json *object)
 	        .subresource = "",
 	        .object = object,
 	        .namespace_name = resource->namespaced ? request->route.namespace_name : "",
+	        .fields_are_managed = fields_are_managed,
 	};
 	find_namespace(op);
 }
 
+void registry_create_object(struct request *request, struct json *object)
+{
+	start_create(request, object, false);
+}
+
+void registry_create_applied(struct request *request, struct json *object)
+{
+	start_create(request, object, true);
+}
+
 void registry_create(struct request *request)
 {
-	registry_create_object(request, NULL);
+	const struct status *status = managed_fields_check_options(request, "CreateOptions", false);
+
+	if (status)
+		request_finish_status(request, status);
+	else
+		registry_create_object(request, NULL);
 }

@@ -6,3 +6,5 @@
 
 // Ends the request. `object` is of the request's resource, decoded and defaulted.
 void registry_create_object(struct request *request, struct json *object);
+// The same for an object whose managedFields are settled.
+void registry_create_applied(struct request *request, struct json *object);

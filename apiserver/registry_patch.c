@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "apiserver/body.h"
+#include "apiserver/managed_fields.h"
 #include "apiserver/registry.h"
+#include "apiserver/registry_apply.h"
 #include "apiserver/registry_write.h"
 #include "apiserver/scale.h"
 #include "common/api/object.h"
@@ -124,8 +126,19 @@ void registry_patch(struct request *request)
 {
 	struct patch_op *op = ARENA_NEW(request->arena, struct patch_op);
 	bool scale = scale_is_route(&request->route);
+	const struct status *status;
 
+	if (registry_apply_is_asked(request)) {
+		registry_apply(request);
+		return;
+	}
+	status = managed_fields_check_options(request, "PatchOptions", false);
+	if (status) {
+		request_finish_status(request, status);
+		return;
+	}
 	op->write.request = request;
+	op->write.owns_changes = true;
 	op->write.transform = scale ? transform_scale : transform;
 	op->write.finish = scale ? finish_scale : NULL;
 	op->write.heavy = request->http->body_length > 64 << 10;

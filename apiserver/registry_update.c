@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "apiserver/body.h"
+#include "apiserver/managed_fields.h"
 #include "apiserver/metadata.h"
 #include "apiserver/registry.h"
 #include "apiserver/registry_create.h"
@@ -83,9 +84,15 @@ static void decoded(struct request *request)
 void registry_update(struct request *request)
 {
 	struct write_op *op = ARENA_NEW(request->arena, struct write_op);
+	const struct status *status = managed_fields_check_options(request, "UpdateOptions", false);
 
+	if (status) {
+		request_finish_status(request, status);
+		return;
+	}
 	op->request = request;
 	op->transform = replace;
+	op->owns_changes = true;
 	op->heavy = request->http->body_length > 64 << 10;
 	if (scale_is_route(&request->route)) {
 		op->finish = finish_scale;

@@ -18,6 +18,7 @@
 
 #include "apiserver/admission.h"
 #include "apiserver/encode.h"
+#include "apiserver/managed_fields.h"
 #include "apiserver/metadata.h"
 #include "apiserver/object_io.h"
 #include "apiserver/server.h"
@@ -79,6 +80,8 @@ static const struct status *prepare_change(struct write_op *op)
 
 	if (!status)
 		status = metadata_prepare_update(change, unconditional);
+	if (!status && op->owns_changes)
+		managed_fields_update(change);
 	if (!status)
 		status = admission_mutate(change, ADMISSION_UPDATE);
 	if (status)
@@ -107,6 +110,7 @@ static void prepare(struct request *request)
 	op->failure = prepare_change(op);
 	if (op->failure)
 		return;
+	managed_fields_settle(change);
 	if (strategy_should_delete(change))
 		op->plan = WRITE_DELETE;
 	else

@@ -21,6 +21,7 @@ struct write_op {
 	// NULL in a dry run or when nothing changed and only the tree is at hand.
 	void (*finish)(struct write_op *op, struct stored_object *object, struct json *tree);
 	bool skip_version_check; // the transform has judged versions itself
+	bool owns_changes;       // what changes becomes the writer's in managedFields
 	bool heavy;              // run on a worker
 
 	// --- kept by the operation -----------------------------------------------------

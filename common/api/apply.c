@@ -29,21 +29,29 @@ enum {
 #define ANCIENT_MANAGER "ancient-changes"
 #define BEFORE_FIRST_APPLY "before-first-apply"
 
-// What the server owns, and nobody else may.
-static struct field_set stripped_fields(struct arena *arena)
-{
-	static const char text[] =
-	        "{\"f:apiVersion\":{},\"f:kind\":{},\"f:metadata\":{\".\":{},\"f:clusterName\":{},"
-	        "\"f:creationTimestamp\":{},\"f:generation\":{},\"f:managedFields\":{},\"f:name\":{},"
-	        "\"f:namespace\":{},\"f:resourceVersion\":{},\"f:selfLink\":{},\"f:uid\":{}}}";
-	struct field_set set = FIELD_SET_INIT;
-	struct json *fields;
+#define FIELD(name)                                      \
+	{                                                \
+		.text = name, .length = sizeof(name) - 1 \
+	}
 
-	if (json_parse(arena, text, sizeof(text) - 1, NULL, &fields, NULL) < 0 ||
-	    field_set_parse(arena, fields, &set, NULL) < 0)
-		abort();
-	return set;
-}
+// What the server owns, and nobody else may.
+static struct field_set_entry stripped_metadata[] = {
+        {FIELD("clusterName"), true},
+        {FIELD("creationTimestamp"), true},
+        {FIELD("generation"), true},
+        {FIELD("managedFields"), true},
+        {FIELD("name"), true},
+        {FIELD("namespace"), true},
+        {FIELD("resourceVersion"), true},
+        {FIELD("selfLink"), true},
+        {FIELD("uid"), true},
+};
+static struct field_set_entry stripped_entries[] = {
+        {FIELD("apiVersion"), true},
+        {FIELD("kind"), true},
+        {FIELD("metadata"), true, {stripped_metadata, ARRAY_SIZE(stripped_metadata), 0}},
+};
+static const struct field_set stripped = {stripped_entries, ARRAY_SIZE(stripped_entries), 0};
 
 // --- differences by version ------------------------------------------------------------
 
@@ -129,6 +137,10 @@ static void lose(struct changes *changes, struct field_managers *managers, const
 			manager->set = FIELD_SET_INIT;
 			continue;
 		}
+		if (!field_set_overlaps(&manager->set, &change->taken) &&
+		    !field_set_overlaps(&manager->set, &change->removed))
+			continue;
+		manager->entry = NULL;
 		manager->set = field_set_difference(arena, &manager->set, &change->taken);
 		manager->set = field_set_difference(arena, &manager->set, &change->removed);
 	}
@@ -169,6 +181,7 @@ static void cap_updaters(struct arena *arena, struct field_managers *managers)
 
 		if (!bucket)
 			continue;
+		bucket->entry = NULL;
 		bucket->name = ANCIENT_MANAGER;
 		bucket->subresource = "";
 		bucket->set = field_set_union(arena, &updaters[i]->set, &bucket->set);
@@ -184,9 +197,8 @@ static void cap_updaters(struct arena *arena, struct field_managers *managers)
 static void grant(const struct field_write *write, const char *name, const struct field_set *taken,
                   struct field_managers *managers)
 {
-	struct field_set stripped = stripped_fields(write->arena);
 	struct field_set own = field_set_difference(write->arena, taken, &stripped);
-	struct field_manager like = {name, write->api_version, write->subresource, write->now, false, own};
+	struct field_manager like = {name, write->api_version, write->subresource, write->now, false, own, NULL};
 	struct field_manager *known;
 
 	if (field_set_is_empty(&own))
@@ -196,6 +208,7 @@ static void grant(const struct field_write *write, const char *name, const struc
 		(void)field_managers_add(write->arena, managers, &like);
 		return;
 	}
+	known->entry = NULL;
 	known->set = field_set_union(write->arena, &known->set, &own);
 	known->time = write->now;
 }
@@ -300,7 +313,6 @@ static void remove_unapplied(const struct field_write *write, struct json *merge
 
 static struct field_set set_of_config(const struct field_write *write, const struct json *config)
 {
-	struct field_set stripped = stripped_fields(write->arena);
 	struct field_set set = typed_to_set(write->arena, write->type, config);
 
 	set = restricted(write, &set);
@@ -311,8 +323,13 @@ static struct field_set set_of_config(const struct field_write *write, const str
 static struct field_manager *take_over(const struct field_write *write, const struct json *config,
                                        struct field_managers *managers, struct field_set *ret_last, bool *ret_changed)
 {
-	struct field_manager like = {write->manager, write->api_version,          write->subresource, write->now,
-	                             true,           set_of_config(write, config)};
+	struct field_manager like = {write->manager,
+	                             write->api_version,
+	                             write->subresource,
+	                             write->now,
+	                             true,
+	                             set_of_config(write, config),
+	                             NULL};
 	struct field_manager *known = field_managers_find(managers, &like);
 
 	*ret_last = FIELD_SET_INIT;
@@ -321,6 +338,7 @@ static struct field_manager *take_over(const struct field_write *write, const st
 		return field_managers_add(write->arena, managers, &like);
 	*ret_last = known->set;
 	*ret_changed = strcmp(known->api_version, write->api_version) || !field_set_equal(&known->set, &like.set);
+	known->entry = *ret_changed ? NULL : known->entry;
 	known->set = like.set;
 	known->api_version = write->api_version;
 	return known;
@@ -350,8 +368,10 @@ bool field_write_apply(const struct field_write *write, struct json *live, struc
 	if (ret_conflicts->count)
 		return false;
 	lose(&changes, managers, writer);
-	if (changed || changes.versions[0].taken.count || changes.versions[0].removed.count)
+	if (changed || changes.versions[0].taken.count || changes.versions[0].removed.count) {
 		writer->time = write->now;
+		writer->entry = NULL;
+	}
 	field_managers_drop_empty(managers);
 	*ret_object = merged;
 	return true;

@@ -12,6 +12,7 @@ struct field_manager {
 	const char *time;        // RFC 3339, NULL = none
 	bool applied;            // operation Apply, else Update
 	struct field_set set;
+	struct json *entry; // the set as it was read, NULL once anything changed
 };
 
 struct field_managers {

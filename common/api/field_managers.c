@@ -52,7 +52,7 @@ static const char *text_of(const struct json *entry, const char *key)
 	return text ? text : "";
 }
 
-static int parse_entry(struct arena *arena, const struct json *entry, size_t index, struct field_manager *manager,
+static int parse_entry(struct arena *arena, struct json *entry, size_t index, struct field_manager *manager,
                        struct err *err)
 {
 	const char *operation = text_of(entry, "operation"), *type = text_of(entry, "fieldsType");
@@ -64,6 +64,7 @@ static int parse_entry(struct arena *arena, const struct json *entry, size_t ind
 	        .subresource = text_of(entry, "subresource"),
 	        .time = json_get_text(entry, "time"),
 	        .applied = !strcmp(operation, "Apply"),
+	        .entry = entry,
 	};
 	if (!manager->applied && strcmp(operation, "Update"))
 		return err_set(err, ERR_BAD_REQUEST, "operation must be `Apply` or `Update`");
@@ -117,8 +118,11 @@ static int compare_managers(const void *a, const void *b)
 
 static struct json *entry_of(struct arena *arena, const struct field_manager *manager)
 {
-	struct json *entry = json_object(arena);
+	struct json *entry;
 
+	if (manager->entry)
+		return manager->entry;
+	entry = json_object(arena);
 	if (manager->name[0])
 		json_set_text(arena, entry, "manager", manager->name);
 	json_set_text(arena, entry, "operation", manager->applied ? "Apply" : "Update");

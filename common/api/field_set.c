@@ -198,6 +198,22 @@ struct field_set field_set_intersection(struct arena *arena, const struct field_
 	return result;
 }
 
+bool field_set_overlaps(const struct field_set *a, const struct field_set *b)
+{
+	uint32_t i = 0, j = 0;
+
+	while (i < a->count && j < b->count) {
+		int order = compare_entries(&a->entries[i], &b->entries[j]);
+
+		if (!order && ((a->entries[i].member && b->entries[j].member) ||
+		               field_set_overlaps(&a->entries[i].children, &b->entries[j].children)))
+			return true;
+		i += order <= 0;
+		j += order >= 0;
+	}
+	return false;
+}
+
 static bool is_named(const struct field_set_entry *entry, const char *const *names)
 {
 	for (; *names; names++)

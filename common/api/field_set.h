@@ -64,6 +64,7 @@ const struct field_set_entry *field_set_find(const struct field_set *set, const 
 struct field_set field_set_union(struct arena *arena, const struct field_set *a, const struct field_set *b);
 // Members of `a` that aren't in `b`: exactly these places, not what is below them.
 struct field_set field_set_difference(struct arena *arena, const struct field_set *a, const struct field_set *b);
+bool field_set_overlaps(const struct field_set *a, const struct field_set *b);
 struct field_set field_set_intersection(struct arena *arena, const struct field_set *a, const struct field_set *b);
 
 // Only the top-level fields that are named (NULL-terminated), or all but these;

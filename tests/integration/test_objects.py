@@ -118,7 +118,7 @@ class Objects(unittest.TestCase):
         self.assertEqual(answer.json["spec"]["replicas"], 5)
         answer = self.client.patch(path, [{"op": "test", "path": "/spec/replicas", "value": 9}], "json-patch+json")
         self.assertEqual(answer.code, 422, answer)
-        self.assertEqual(self.client.patch(path, {}, "apply-patch+yaml").code, 415)
+        self.assertEqual(self.client.patch(path, {}, "apply-patch+cbor").code, 415)
         self.assertEqual(self.client.patch(path, "{", "merge-patch+json").code, 400)
 
     def test_patch_with_version_and_uid(self):
