@@ -115,7 +115,7 @@ SOURCES_$(1) := $$(filter-out $$(if $$(filter $(1),crilog),,$(NESTED)),$$(wildca
 $(B)/bin/$(1): $$(call objects,$$(SOURCES_$(1))) $(B)/libcommon.a
 	@mkdir -p $$(@D)
 	@echo "  LD   $$@"
-	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@.$$$$$$$$ $$^ $$(LDLIBS) && mv -f $$@.$$$$$$$$ $$@
 endef
 $(foreach program,$(PROGRAMS),$(eval $(call program_rule,$(program))))
 
