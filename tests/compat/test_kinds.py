@@ -40,7 +40,7 @@ class Kinds(clients.KubectlCase):
             self.samples.append((resource, namespaced, body))
 
     def everything(self):
-        return "\n---\n".join(json.dumps(body) for _, _, body in self.samples)
+        return json.dumps({"apiVersion": "v1", "kind": "List", "items": [body for _, _, body in self.samples]})
 
     def test_every_kind(self):
         text = self.everything()
@@ -66,7 +66,9 @@ class Kinds(clients.KubectlCase):
         shown = json.loads(self.kubectl("get", resource, name, "-o", "json"))
         self.assertEqual((shown["apiVersion"], shown["kind"]), (body["apiVersion"], body["kind"]))
         self.assertIn(name, self.kubectl("get", resource, name, "-o", "name"))
-        self.assertIn(name, self.kubectl("describe", resource, name))
+        # Older kubectls describe these by their alpha and beta versions, which no 1.33 serves by default.
+        if self.version == "1.33" or not resource.startswith(("ipaddresses", "servicecidrs")):
+            self.assertIn(name, self.kubectl("describe", resource, name))
 
 
 @clients.for_each_version
