@@ -196,7 +196,7 @@ const struct status *negotiate_body(struct arena *arena, const char *content_typ
 		return status_new(arena, ERR_UNSUPPORTED_MEDIA,
 		                  "the body of the request was in an unknown format - accepted media types include: "
 		                  "application/json-patch+json, application/merge-patch+json, "
-		                  "application/strategic-merge-patch+json");
+		                  "application/strategic-merge-patch+json, application/apply-patch+yaml");
 	return status_new(arena, ERR_UNSUPPORTED_MEDIA,
 	                  "the body of the request was in an unknown format - accepted media types include: "
 	                  "application/json, application/yaml, application/vnd.kubernetes.protobuf");
