@@ -102,8 +102,16 @@ static const struct enumeration *enumeration_of(const struct expression *express
 	return expression->enumeration;
 }
 
+static int compare_values(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// In alphabetical order, as upstream publishes and explains them.
 static void emit_enumeration(struct strbuf *out, const struct enumeration *enumeration)
 {
+	if (enumeration->count)
+		qsort(enumeration->values, enumeration->count, sizeof(*enumeration->values), compare_values);
 	strbuf_printf(out, "static const char *const enum_%s_%s[] = {", enumeration->package->short_name,
 	              enumeration->name);
 	for (size_t i = 0; i < enumeration->count; i++) {
