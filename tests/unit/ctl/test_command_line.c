@@ -115,7 +115,7 @@ static void explain_needs_no_server(void **state)
 	struct result result = call("ctl explain pod.spec.restartPolicy");
 	assert_int_equal(result.code, 0);
 	assert_non_null(
-	        strstr(result.out, "FIELD: restartPolicy <string>\nENUM:\n    Always\n    OnFailure\n    Never\n"));
+	        strstr(result.out, "FIELD: restartPolicy <string>\nENUM:\n    Always\n    Never\n    OnFailure\n"));
 	free(result.out);
 	free(result.err);
 }
