@@ -3,7 +3,7 @@
 # Sanitized builds stand beside the ordinary one.
 SAN_B := $(B)-san
 
-.PHONY: test check-programs e2e lint fuzz-replay sanitized
+.PHONY: test e2e lint sanitized
 test: deps ## Everything: build, lint, unit (plain and sanitized), integration, end to end
 	@tests/run-all $(B)
 
