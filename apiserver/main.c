@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "apiserver/admission.h"
+#include "apiserver/admission/admission.h"
 #include "apiserver/server.h"
 #include "common/base/log.h"
 #include "common/base/options.h"

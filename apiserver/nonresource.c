@@ -5,10 +5,10 @@
 
 #include <string.h>
 
-#include "apiserver/bootstrap.h"
-#include "apiserver/discovery_serve.h"
+#include "apiserver/bootstrap/bootstrap.h"
+#include "apiserver/documents/discovery_serve.h"
 #include "apiserver/server.h"
-#include "apiserver/storage.h"
+#include "apiserver/storage/storage.h"
 #include "common/base/architecture.h"
 #include "common/base/blob.h"
 #include "common/base/memory.h"

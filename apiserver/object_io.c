@@ -2,8 +2,8 @@
 
 #include "apiserver/object_io.h"
 
-#include "apiserver/convert.h"
-#include "apiserver/storage.h"
+#include "apiserver/encoding/convert.h"
+#include "apiserver/storage/storage.h"
 #include "common/api/decode.h"
 
 enum {

@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #include "apiserver/audit.h"
-#include "apiserver/encode_protobuf.h"
+#include "apiserver/encoding/encode_protobuf.h"
 #include "apiserver/server.h"
 #include "common/api/protobuf.h"
 #include "common/api/yaml.h"

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "apiserver/negotiate.h"
+#include "apiserver/encoding/negotiate.h"
 #include "apiserver/query.h"
 #include "apiserver/route.h"
 #include "apiserver/status.h"

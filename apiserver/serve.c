@@ -14,15 +14,15 @@
 #include <string.h>
 
 #include "apiserver/audit.h"
-#include "apiserver/authenticate.h"
-#include "apiserver/authorize.h"
+#include "apiserver/authentication/authenticate.h"
+#include "apiserver/authorization/authorize.h"
+#include "apiserver/authorization/reviews.h"
 #include "apiserver/body.h"
-#include "apiserver/connect.h"
+#include "apiserver/connect/connect.h"
 #include "apiserver/nonresource.h"
-#include "apiserver/registry.h"
-#include "apiserver/reviews.h"
+#include "apiserver/registry/registry.h"
+#include "apiserver/registry/subresources.h"
 #include "apiserver/server.h"
-#include "apiserver/subresources.h"
 #include "common/api/protobuf.h"
 
 static bool is_from_a_person(const struct http_request *http)

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "apiserver/ip_range.h"
+#include "apiserver/services/ip_range.h"
 #include "common/base/err.h"
 #include "common/base/list.h"
 #include "common/base/metrics.h"

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/etcd.h"
+#include "apiserver/storage/etcd.h"
 #include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/io/http_client.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/storage.h"
+#include "apiserver/storage/storage.h"
 #include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/io/loop.h"

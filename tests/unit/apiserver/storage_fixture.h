@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "apiserver/etcd.h"
-#include "apiserver/storage.h"
+#include "apiserver/storage/etcd.h"
+#include "apiserver/storage/storage.h"
 #include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/io/loop.h"

@@ -2,7 +2,7 @@
 // The queue of second encodings: its bound, its order, and objects that come and
 // go on several threads at once.
 
-#include "apiserver/encoding_cache.h"
+#include "apiserver/encoding/encoding_cache.h"
 
 #include <pthread.h>
 #include <setjmp.h>

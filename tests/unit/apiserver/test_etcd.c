@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "apiserver/etcd.h"
+#include "apiserver/storage/etcd.h"
 #include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/io/loop.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "apiserver/negotiate.h"
+#include "apiserver/encoding/negotiate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 // Validation, strategies and the decision of deletions, on objects given as text:
 // they are pure functions of a change.
 
-#include "apiserver/validate.h"
+#include "apiserver/validation/validate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,12 +11,12 @@
 
 #include <cmocka.h>
 
-#include "apiserver/deletion.h"
-#include "apiserver/metadata.h"
 #include "apiserver/object_io.h"
+#include "apiserver/registry/deletion.h"
+#include "apiserver/registry/metadata.h"
+#include "apiserver/registry/strategy.h"
 #include "apiserver/server.h"
-#include "apiserver/strategy.h"
-#include "apiserver/string_checks.h"
+#include "apiserver/validation/string_checks.h"
 #include "common/api/object.h"
 
 struct fixture {

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "apiserver/storage_object.h"
-#include "apiserver/watch_cache.h"
+#include "apiserver/storage/storage_object.h"
+#include "apiserver/storage/watch_cache.h"
 #include "common/base/clock.h"
 #include "common/base/encode.h"
 #include "common/base/memory.h"

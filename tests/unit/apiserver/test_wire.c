@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "apiserver/connect_head.h"
-#include "apiserver/ip_range.h"
+#include "apiserver/connect/connect_head.h"
+#include "apiserver/services/ip_range.h"
 #include "common/api/protobuf.h"
 
 // --- protobuf -----------------------------------------------------------------------------------

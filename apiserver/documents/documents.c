@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// A map under a mutex, filled on first use: a cluster that nobody explores does
+// not hold megabytes of OpenAPI. The ETag is a hash of the bytes, so equal
+// servers give equal tags.
+
+#include "apiserver/documents/documents.h"
+
+#include <openssl/sha.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/request.h"
+#include "common/base/blob.h"
+#include "common/base/encode.h"
+#include "common/base/hashmap.h"
+#include "common/base/memory.h"
+
+enum {
+	DOCUMENT_MAX_BYTES = 64 << 20,
+};
+
+struct document {
+	struct blob *body;
+	char etag[2 * SHA256_DIGEST_LENGTH + 3]; // with its quotes
+};
+
+struct documents {
+	pthread_mutex_t lock;
+	struct hashmap *by_key;
+};
+
+static void document_free(void *value)
+{
+	struct document *document = value;
+
+	blob_unref(document->body);
+	free(document);
+}
+
+struct documents *documents_new(void)
+{
+	struct documents *documents = NEW(struct documents);
+
+	pthread_mutex_init(&documents->lock, NULL);
+	documents->by_key = hashmap_new(document_free);
+	return documents;
+}
+
+struct documents *documents_free(struct documents *documents)
+{
+	if (!documents)
+		return NULL;
+	hashmap_free(documents->by_key);
+	pthread_mutex_destroy(&documents->lock);
+	free(documents);
+	return NULL;
+}
+
+static struct document *make(struct request *request, bool (*write)(struct request *request, struct strbuf *out))
+{
+	struct strbuf text = STRBUF_INIT(DOCUMENT_MAX_BYTES);
+	uint8_t hash[SHA256_DIGEST_LENGTH];
+	struct document *document;
+	size_t length;
+	char *data;
+
+	if (!write(request, &text)) {
+		strbuf_done(&text);
+		return NULL;
+	}
+	document = NEW(struct document);
+	data = strbuf_take(&text, &length);
+	document->body = blob_new_take(data, length);
+	SHA256((const uint8_t *)data, length, hash);
+	document->etag[0] = '"';
+	hex_encode(document->etag + 1, hash, sizeof(hash));
+	document->etag[sizeof(document->etag) - 2] = '"';
+	document->etag[sizeof(document->etag) - 1] = '\0';
+	return document;
+}
+
+static const struct document *find_or_make(struct documents *documents, struct request *request, const char *key,
+                                           bool (*write)(struct request *request, struct strbuf *out))
+{
+	struct document *document;
+
+	pthread_mutex_lock(&documents->lock);
+	document = hashmap_get(documents->by_key, key);
+	if (!document) {
+		document = make(request, write);
+		if (document)
+			hashmap_put(documents->by_key, key, document);
+	}
+	pthread_mutex_unlock(&documents->lock);
+	return document;
+}
+
+static bool client_has(const struct request *request, const char *etag)
+{
+	const char *held = http_request_header(request->http, "if-none-match");
+
+	return held && (strstr(held, etag) || !strcmp(held, "*"));
+}
+
+void documents_serve(struct documents *documents, struct request *request, const char *key, const char *content_type,
+                     bool (*write)(struct request *request, struct strbuf *out))
+{
+	const struct document *document = find_or_make(documents, request, key, write);
+	struct http_header *headers;
+	size_t count;
+	bool unchanged;
+
+	if (!document) {
+		AUTO(blob_unref) struct blob *body = blob_new("404 page not found\n", 19);
+
+		request_finish_blob(request, 404, "text/plain; charset=utf-8", body);
+		return;
+	}
+	unchanged = client_has(request, document->etag);
+	headers = request_headers(request, unchanged ? NULL : content_type, 2, &count);
+	headers[count++] = (struct http_header){"etag", document->etag};
+	headers[count++] = (struct http_header){"vary", "Accept"};
+	http_exchange_respond(request->exchange, unchanged ? 304 : 200, headers, count,
+	                      unchanged ? NULL : document->body);
+	request_finish_sent(request, unchanged ? 304 : 200);
+}

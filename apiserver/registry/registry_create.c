@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// CREATE.
+//
+//   namespace known? ──► prepare (decode, admission, strategy, validation)
+//     ──► allocate (Services) ──► write ──► 201
+//                                  │ generated name taken: a new one, up to 8 times
+//
+// The namespace is looked up in the cache; only one that isn't there is asked
+// for in etcd, so that an object created right after its namespace isn't refused.
+
+#include "apiserver/registry/registry_create.h"
+
+#include <string.h>
+
+#include "apiserver/admission/admission.h"
+#include "apiserver/body.h"
+#include "apiserver/encoding/encode.h"
+#include "apiserver/object_io.h"
+#include "apiserver/registry/change.h"
+#include "apiserver/registry/managed_fields.h"
+#include "apiserver/registry/metadata.h"
+#include "apiserver/registry/registry.h"
+#include "apiserver/registry/strategy.h"
+#include "apiserver/server.h"
+#include "apiserver/services/service_allocation.h"
+#include "apiserver/storage/storage.h"
+#include "apiserver/validation/validate.h"
+#include "common/base/blob.h"
+
+enum {
+	CREATE_MAX_NAMES = 8,
+	CREATE_HEAVY_BYTES = 64 << 10,
+};
+
+struct create_op {
+	struct request *request;
+	struct change change;
+	const struct status *failure;
+	struct service_allocation *allocation;
+	bool name_is_generated;
+	unsigned names_tried;
+};
+
+static void write_object(struct create_op *op);
+
+static const struct status *prepare_change(struct create_op *op)
+{
+	struct change *change = &op->change;
+	const struct status *status = metadata_prepare_create(change);
+
+	if (status)
+		return status;
+	if (!change->fields_are_managed)
+		managed_fields_update(change);
+	status = admission_mutate(change, ADMISSION_CREATE);
+	if (status)
+		return status;
+	strategy_prepare_create(change);
+	object_complete(change->arena, change->resource->type, change->object);
+	status = validate_change(change);
+	if (!status)
+		status = admission_validate(change, ADMISSION_CREATE);
+	return status;
+}
+
+static void prepare(struct request *request)
+{
+	struct create_op *op = request->stage_context;
+	struct body_kind kind = body_kind_of(op->change.resource);
+	const char *name;
+
+	op->failure = NULL;
+	if (!op->change.object)
+		op->failure = body_decode_object(request, &kind, &op->change.object);
+	if (op->failure)
+		return;
+	name = json_get_text(json_get(op->change.object, "metadata"), "name");
+	op->name_is_generated = !name || !name[0];
+	op->failure = prepare_change(op);
+}
+
+static void finish_failure(struct create_op *op, const struct status *status)
+{
+	request_finish_status(op->request, status);
+}
+
+static void on_created(void *context, struct stored_object *object, const struct err *err)
+{
+	struct create_op *op = context;
+	struct request *request = op->request;
+
+	if (err && err->code == ERR_ALREADY_EXISTS && op->name_is_generated && ++op->names_tried < CREATE_MAX_NAMES &&
+	    metadata_generate_name(&op->change)) {
+		write_object(op);
+		return;
+	}
+	if (err && err->code == ERR_TIMEOUT)
+		op->allocation = service_allocation_abandon(op->allocation);
+	else
+		service_allocation_settle(op->allocation, !err);
+	if (err)
+		finish_failure(op, status_from_err(request->arena, err, op->change.resource, op->change.name));
+	else
+		encode_finish_object(request, 201, object);
+}
+
+static void write_object(struct create_op *op)
+{
+	const struct change *change = &op->change;
+	struct storage_write write = {
+	        .type = STORAGE_CREATE,
+	        .resource = change->resource,
+	        .namespace_name = change->namespace_name,
+	        .name = change->name,
+	        .json = object_store(change->arena, change->resource, change->object),
+	};
+
+	if (!strcmp(change->resource->plural, "events"))
+		write.lease_seconds = op->request->server->config->event_ttl_ns / NSEC_PER_SEC;
+	storage_write(op->request->server->storage, &write, op->request->loop, on_created, op);
+}
+
+static void on_allocated(void *context, struct service_allocation *allocation, const struct status *failure)
+{
+	struct create_op *op = context;
+
+	op->allocation = allocation;
+	if (failure)
+		finish_failure(op, failure);
+	else
+		write_object(op);
+}
+
+static void prepared(struct request *request)
+{
+	struct create_op *op = request->stage_context;
+	bool allocates = !op->failure && service_allocation_concerns(&op->change);
+
+	if (op->failure) {
+		finish_failure(op, op->failure);
+	} else if (request->options.dry_run) {
+		if (allocates)
+			service_allocation_preview(&op->change);
+		encode_finish_tree(request, 201, op->change.object);
+	} else if (allocates) {
+		service_allocate(&op->change, on_allocated, op);
+	} else {
+		write_object(op);
+	}
+}
+
+static void start_prepare(struct create_op *op)
+{
+	op->request->stage_context = op;
+	request_run(op->request, op->request->http->body_length > CREATE_HEAVY_BYTES, prepare, prepared);
+}
+
+static void on_namespace(void *context, struct stored_object *object, int64_t revision, const struct err *err)
+{
+	struct create_op *op = context;
+	struct request *request = op->request;
+
+	(void)object;
+	(void)revision;
+	if (err)
+		finish_failure(op, status_from_err(request->arena, err, schema_find_resource("", "v1", "namespaces"),
+		                                   op->change.namespace_name));
+	else
+		start_prepare(op);
+}
+
+static void find_namespace(struct create_op *op)
+{
+	struct request *request = op->request;
+	const struct schema_resource *namespaces = schema_find_resource("", "v1", "namespaces");
+	struct stored_object *known;
+	struct storage_read read = {.resource = namespaces,
+	                            .namespace_name = "",
+	                            .name = op->change.namespace_name,
+	                            .freshness = STORAGE_CONSISTENT};
+
+	known = op->change.namespace_name[0]
+	                ? storage_peek(request->server->storage, namespaces, "", op->change.namespace_name)
+	                : NULL;
+	if (!op->change.namespace_name[0] || known)
+		start_prepare(op);
+	else
+		storage_get(request->server->storage, &read, request->loop, on_namespace, op);
+	stored_object_unref(known);
+}
+
+static void start_create(struct request *request, struct json *object, bool fields_are_managed)
+{
+	struct create_op *op = ARENA_NEW(request->arena, struct create_op);
+	const struct schema_resource *resource = request_resource(request);
+
+	op->request = request;
+	op->change = (struct change){
+	        .request = request,
+	        .server = request->server,
+	        .arena = request->arena,
+	        .resource = resource,
+	        .subresource = "",
+	        .object = object,
+	        .namespace_name = resource->namespaced ? request->route.namespace_name : "",
+	        .fields_are_managed = fields_are_managed,
+	};
+	find_namespace(op);
+}
+
+void registry_create_object(struct request *request, struct json *object)
+{
+	start_create(request, object, false);
+}
+
+void registry_create_applied(struct request *request, struct json *object)
+{
+	start_create(request, object, true);
+}
+
+void registry_create(struct request *request)
+{
+	const struct status *status = managed_fields_check_options(request, "CreateOptions", false);
+
+	if (status)
+		request_finish_status(request, status);
+	else
+		registry_create_object(request, NULL);
+}

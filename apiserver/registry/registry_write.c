@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state of a write:
+//
+//   read ──► prepare (transform, admission, strategy, validation) ──► allocate ──► write ──► done
+//    ▲            │ failed or nothing to do, on a cached read                     │ conflict
+//    └────────────┴──────────────────────────────────────────────────────────────┘
+//
+// The first read takes what the cache has: usually that is the newest, and it
+// costs nothing. Whatever the outcome of a cached read is, other than a write
+// that etcd accepted, it is judged again on a consistent one, since the cache may
+// have been behind: a conflict, a refusal or "nothing to change" is never told
+// from old state. Writes are swaps on the mod revision; after a conflict the
+// transform runs again on what is stored now, at most five times.
+
+#include "apiserver/registry/registry_write.h"
+
+#include <string.h>
+
+#include "apiserver/admission/admission.h"
+#include "apiserver/encoding/encode.h"
+#include "apiserver/object_io.h"
+#include "apiserver/registry/managed_fields.h"
+#include "apiserver/registry/metadata.h"
+#include "apiserver/registry/strategy.h"
+#include "apiserver/server.h"
+#include "apiserver/services/service_allocation.h"
+#include "apiserver/validation/validate.h"
+#include "common/base/blob.h"
+
+enum {
+	WRITE_MAX_CONFLICTS = 5,
+	WRITE_HEAVY_BYTES = 64 << 10,
+};
+
+static void read_current(struct write_op *op);
+static void on_written(void *context, struct stored_object *object, const struct err *err);
+
+static void drop_current(struct write_op *op)
+{
+	op->current = stored_object_unref(op->current);
+}
+
+static void finish_status(struct write_op *op, const struct status *status)
+{
+	drop_current(op);
+	request_finish_status(op->request, status);
+}
+
+static void finish_object(struct write_op *op, struct stored_object *object, struct json *tree)
+{
+	struct request *request = op->request;
+
+	if (op->finish)
+		op->finish(op, object, tree);
+	else if (object)
+		encode_finish_object(request, 200, object);
+	else
+		encode_finish_tree(request, 200, tree);
+}
+
+static void finish_unchanged(struct write_op *op)
+{
+	struct stored_object *current = op->current;
+
+	op->current = NULL;
+	finish_object(op, current, op->change.object);
+	stored_object_unref(current);
+}
+
+static bool is_unchanged(const struct write_op *op)
+{
+	return json_equal(op->change.object, op->change.old);
+}
+
+static const struct status *prepare_change(struct write_op *op)
+{
+	struct change *change = &op->change;
+	const struct status *status = op->transform(op);
+	bool unconditional = op->skip_version_check || change->resource->allow_unconditional_update;
+
+	if (!status)
+		status = metadata_prepare_update(change, unconditional);
+	if (!status && op->owns_changes)
+		managed_fields_update(change);
+	if (!status)
+		status = admission_mutate(change, ADMISSION_UPDATE);
+	if (status)
+		return status;
+	strategy_prepare_update(change);
+	object_complete(change->arena, change->resource->type, change->object);
+	status = validate_change(change);
+	if (!status)
+		status = admission_validate(change, ADMISSION_UPDATE);
+	return status;
+}
+
+static void prepare(struct request *request)
+{
+	struct write_op *op = request->stage_context;
+	struct change *change = &op->change;
+	struct err err = ERR_INIT;
+
+	op->failure = NULL;
+	change->old = object_load(change->arena, change->resource, op->current, &err);
+	if (!change->old) {
+		op->failure = status_internal(change->arena, "%s", err.message);
+		return;
+	}
+	change->object = json_clone(change->arena, change->old);
+	op->failure = prepare_change(op);
+	if (op->failure)
+		return;
+	managed_fields_settle(change);
+	if (strategy_should_delete(change))
+		op->plan = WRITE_DELETE;
+	else
+		op->plan = is_unchanged(op) ? WRITE_NOTHING : WRITE_UPDATE;
+}
+
+static void write_planned(struct write_op *op)
+{
+	struct storage_write write = {
+	        .type = op->plan == WRITE_DELETE ? STORAGE_DELETE : STORAGE_UPDATE,
+	        .resource = op->change.resource,
+	        .namespace_name = op->change.namespace_name,
+	        .name = op->change.name,
+	        .expected_revision = op->current->revision,
+	};
+
+	if (op->plan == WRITE_UPDATE) {
+		write.json = object_store(op->request->arena, op->change.resource, op->change.object);
+		if (!strcmp(op->change.resource->plural, "events"))
+			write.lease_seconds = op->request->server->config->event_ttl_ns / NSEC_PER_SEC;
+	}
+	storage_write(op->request->server->storage, &write, op->request->loop, on_written, op);
+}
+
+static void on_allocated(void *context, struct service_allocation *allocation, const struct status *failure)
+{
+	struct write_op *op = context;
+
+	op->allocation = allocation;
+	if (failure)
+		finish_status(op, failure);
+	else
+		write_planned(op);
+}
+
+static void settle_allocation(struct write_op *op, bool written)
+{
+	service_allocation_settle(op->allocation, written);
+	op->allocation = NULL;
+}
+
+static void prepared(struct request *request)
+{
+	struct write_op *op = request->stage_context;
+	bool done = op->failure || op->plan == WRITE_NOTHING;
+
+	if (done && !op->fresh) {
+		op->fresh = true;
+		read_current(op);
+	} else if (op->failure) {
+		finish_status(op, op->failure);
+	} else if (op->plan == WRITE_NOTHING) {
+		finish_unchanged(op);
+	} else if (request->options.dry_run) {
+		drop_current(op);
+		finish_object(op, NULL, op->change.object);
+	} else if (op->plan == WRITE_UPDATE && service_allocation_concerns(&op->change)) {
+		service_allocate(&op->change, on_allocated, op);
+	} else {
+		write_planned(op);
+	}
+}
+
+static void on_current(void *context, struct stored_object *object, int64_t revision, const struct err *err)
+{
+	struct write_op *op = context;
+	struct request *request = op->request;
+
+	(void)revision;
+	if (err && err->code == ERR_NOT_FOUND && !op->fresh) {
+		op->fresh = true;
+		read_current(op);
+		return;
+	}
+	if (err && err->code == ERR_NOT_FOUND && op->absent) {
+		op->absent(op);
+		return;
+	}
+	if (err) {
+		finish_status(op, status_from_err(request->arena, err, op->change.resource, op->change.name));
+		return;
+	}
+	op->current = stored_object_ref(object);
+	request->stage_context = op;
+	request_run(request, op->heavy || object->json->length > WRITE_HEAVY_BYTES, prepare, prepared);
+}
+
+static void read_current(struct write_op *op)
+{
+	struct storage_read read = {
+	        .resource = op->change.resource,
+	        .namespace_name = op->change.namespace_name,
+	        .name = op->change.name,
+	        .freshness = op->fresh ? STORAGE_CONSISTENT : STORAGE_ANY,
+	};
+
+	drop_current(op);
+	storage_get(op->request->server->storage, &read, op->request->loop, on_current, op);
+}
+
+// What was written may be shown as the tree when storage has only the bytes of a deletion.
+static void on_written(void *context, struct stored_object *object, const struct err *err)
+{
+	struct write_op *op = context;
+
+	if (err && err->code == ERR_CONFLICT && ++op->conflicts <= WRITE_MAX_CONFLICTS) {
+		settle_allocation(op, false);
+		op->fresh = true;
+		read_current(op);
+		return;
+	}
+	// A write whose fate is unknown keeps what it allocated: the repair loop decides.
+	if (err && err->code == ERR_TIMEOUT)
+		op->allocation = service_allocation_abandon(op->allocation);
+	else
+		settle_allocation(op, !err);
+	if (err) {
+		finish_status(op, status_from_err(op->request->arena, err, op->change.resource, op->change.name));
+		return;
+	}
+	drop_current(op);
+	if (op->plan == WRITE_DELETE && change_is_for(&op->change, "", "services"))
+		service_allocation_release(op->request->server, op->request->loop, op->change.object);
+	if (op->plan == WRITE_DELETE)
+		finish_object(op, NULL, op->change.object);
+	else
+		finish_object(op, object, op->change.object);
+}
+
+void write_op_start(struct write_op *op)
+{
+	struct request *request = op->request;
+	const struct schema_resource *resource = request_resource(request);
+
+	op->change = (struct change){
+	        .request = request,
+	        .server = request->server,
+	        .arena = request->arena,
+	        .resource = resource,
+	        .subresource = request->route.subresource_name,
+	        .name = op->name ? op->name : request->route.name,
+	        .namespace_name = resource->namespaced ? request->route.namespace_name : "",
+	};
+	read_current(op);
+}

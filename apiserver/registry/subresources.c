@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apiserver/registry/subresources.h"
+
+#include <string.h>
+
+// ServiceAccount tokens need signing keys and their own authentication.
+static void refuse_token(struct request *request)
+{
+	request_finish_status(request, status_no_such_path(request->arena));
+}
+
+static void refuse_component_status(struct request *request)
+{
+	request_finish_status(request, status_no_such_path(request->arena));
+}
+
+static const struct {
+	const char *group;
+	const char *plural;
+	const char *subresource;
+	enum operation operation; // OPERATION_NONE: all
+	void (*serve)(struct request *request);
+} rows[] = {
+        {"", "bindings", "", OPERATION_CREATE, binding_serve},
+        {"", "componentstatuses", "", OPERATION_NONE, refuse_component_status},
+        {"", "pods", "binding", OPERATION_CREATE, binding_serve},
+        {"", "pods", "eviction", OPERATION_CREATE, eviction_serve},
+        {"", "serviceaccounts", "token", OPERATION_CREATE, refuse_token},
+};
+
+bool subresources_serve(struct request *request)
+{
+	const struct route *route = &request->route;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (!strcmp(route->resource_name, rows[i].plural) && !strcmp(route->group, rows[i].group) &&
+		    !strcmp(route->subresource_name, rows[i].subresource) &&
+		    (rows[i].operation == OPERATION_NONE || rows[i].operation == route->operation)) {
+			rows[i].serve(request);
+			return true;
+		}
+	return false;
+}
