@@ -48,7 +48,8 @@ struct request {
 	bool counted; // against the in-flight limits
 	bool counted_mutating;
 	bool counted_long_running;
-	struct work work; // see request_run
+	size_t next_stage; // of the line in serve.c
+	struct work work;  // see request_run
 	void (*stage)(struct request *request);
 	void (*stage_done)(struct request *request);
 	void *stage_context; // of the running stage
@@ -56,6 +57,8 @@ struct request {
 
 struct request *request_new(struct server *server, struct http_exchange *exchange);
 
+// A stage of the line that had to wait has passed (NULL) or refused. On the request's loop.
+void request_next(struct request *request, const struct status *failure);
 // Runs `stage`, then `done`: on a worker when `heavy`, else right here. `done` is on the request's loop.
 void request_run(struct request *request, bool heavy, void (*stage)(struct request *request),
                  void (*done)(struct request *request));

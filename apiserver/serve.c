@@ -4,7 +4,8 @@
 //   accept → options → authenticate → route → limit → authorize → [operation]
 //
 // and the operation's own: decode → default → admit → validate → admit → store →
-// encode → audit. Each stage passes (NULL) or answers. Parsing the path comes
+// encode → audit. Each stage passes (NULL) or answers, at once or, where it has to
+// ask others, later. Parsing the path comes
 // before the limit, which needs to know what will run long, and before
 // authorization, which speaks of resources; whether the path is served at all is
 // told only afterwards, so that nothing is learned without permission.
@@ -118,21 +119,37 @@ static void run_operation(struct request *request)
 		operations[request->route.operation](request);
 }
 
-void serve(void *context, struct http_exchange *exchange)
+// One of the two: what answers at once, or what may have to wait and goes on by request_next.
+struct stage {
+	const struct status *(*check)(struct request *request);
+	void (*start)(struct request *request);
+};
+
+void request_next(struct request *request, const struct status *failure)
 {
-	static const struct status *(*const stages[])(struct request * request) = {
-	        parse_options, authenticate, parse_route, limit, authorize, check_route, negotiate,
+	static const struct stage stages[] = {
+	        {.check = parse_options}, {.check = authenticate}, {.check = parse_route}, {.check = limit},
+	        {.check = authorize},     {.check = check_route},  {.check = negotiate},
 	};
-	struct request *request = request_new(context, exchange);
 
-	for (size_t i = 0; i < ARRAY_SIZE(stages); i++) {
-		const struct status *status = stages[i](request);
+	while (!failure && request->next_stage < ARRAY_SIZE(stages)) {
+		const struct stage *stage = &stages[request->next_stage++];
 
-		if (status) {
-			negotiate_failure(request);
-			request_finish_status(request, status);
+		if (stage->start) {
+			stage->start(request);
 			return;
 		}
+		failure = stage->check(request);
+	}
+	if (failure) {
+		negotiate_failure(request);
+		request_finish_status(request, failure);
+		return;
 	}
 	run_operation(request);
+}
+
+void serve(void *context, struct http_exchange *exchange)
+{
+	request_next(request_new(context, exchange), NULL);
 }

@@ -90,3 +90,42 @@ const struct status *admission_validate(struct change *change, enum admission_op
 			status = plugins[i].validate(change, operation);
 	return status;
 }
+
+// --- plug-ins that wait ---------------------------------------------------------------------
+
+static bool has_turn(const struct admission_plugin *plugin, const struct change *change,
+                     enum admission_operation operation, enum admission_phase phase)
+{
+	return plugin->waits && plugin->operations & operation && !is_disabled(change, plugin->name) &&
+	       plugin->waits(change, operation, phase);
+}
+
+bool admission_waits(const struct change *change, enum admission_operation operation, enum admission_phase phase)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(plugins); i++)
+		if (has_turn(&plugins[i], change, operation, phase))
+			return true;
+	return false;
+}
+
+void admission_wait_next(struct admission_wait *wait, const struct status *failure)
+{
+	while (!failure && wait->next < ARRAY_SIZE(plugins)) {
+		const struct admission_plugin *plugin = &plugins[wait->next++];
+
+		if (has_turn(plugin, wait->change, wait->operation, wait->phase)) {
+			plugin->start(wait);
+			return;
+		}
+	}
+	wait->done(wait->context, failure);
+}
+
+void admission_wait(struct admission_wait *wait, struct change *change, enum admission_operation operation,
+                    enum admission_phase phase, void (*done)(void *context, const struct status *failure),
+                    void *context)
+{
+	*wait = (struct admission_wait){
+	        .change = change, .operation = operation, .phase = phase, .done = done, .context = context};
+	admission_wait_next(wait, NULL);
+}

@@ -10,18 +10,51 @@ enum admission_operation {
 	ADMISSION_CREATE = 1,
 	ADMISSION_UPDATE = 2,
 	ADMISSION_DELETE = 4,
+	ADMISSION_CONNECT = 8,
+};
+
+enum admission_phase {
+	ADMISSION_MUTATE,
+	ADMISSION_VALIDATE,
+};
+
+// One chain of plug-ins that wait, under way for one change.
+struct admission_wait {
+	struct change *change;
+	enum admission_operation operation;
+	enum admission_phase phase;
+	void (*done)(void *context, const struct status *failure);
+	void *context;
+	size_t next;          // of the plug-ins
+	void *plugin_context; // of the one whose turn it is
 };
 
 struct admission_plugin {
 	const char *name;
 	unsigned operations; // of enum admission_operation
-	// Each may be NULL. Returns the refusal, NULL to go on. Safe on a worker.
+	// The instant parts; each may be NULL. Returns the refusal, NULL to go on. Safe on a worker.
 	const struct status *(*mutate)(struct change *change, enum admission_operation operation);
 	const struct status *(*validate)(struct change *change, enum admission_operation operation);
+	// For plug-ins that must wait for others; they follow the instant ones of their phase.
+	// Has it anything to do for this kind of change? Judged by operation, resource, subresource
+	// and namespace alone: the object may not be known yet. Safe on a worker.
+	bool (*waits)(const struct change *change, enum admission_operation operation, enum admission_phase phase);
+	// On the request's loop. Ends by admission_wait_next, from within the call or later on that loop.
+	void (*start)(struct admission_wait *wait);
 };
 
 const struct status *admission_mutate(struct change *change, enum admission_operation operation);
 const struct status *admission_validate(struct change *change, enum admission_operation operation);
+
+// Must admission_wait be called for this change? The answer may be asked for at any time.
+bool admission_waits(const struct change *change, enum admission_operation operation, enum admission_phase phase);
+// Runs the plug-ins that wait, one after another. On the request's loop; `done` may come from within the call.
+// `wait` lives until then, the change too.
+void admission_wait(struct admission_wait *wait, struct change *change, enum admission_operation operation,
+                    enum admission_phase phase, void (*done)(void *context, const struct status *failure),
+                    void *context);
+// The plug-in whose turn it was has decided.
+void admission_wait_next(struct admission_wait *wait, const struct status *failure);
 
 // True for the name of a plug-in of upstream's, ours or not yet.
 bool admission_is_known(const char *name);

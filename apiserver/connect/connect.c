@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A relay between a client's exchange and a kubelet (or a pod).
 //
-//   find the target → connect → send the request → HEAD ─ 101 ──► tunnel, bytes both ways
+//   admission → find the target → connect → send the request → HEAD ─ 101 ──► tunnel, bytes both ways
 //                                                       └ other ► answer, bytes one way
 //
 // Back-pressure: each side is read only while what waits for the other side is
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "apiserver/admission/admission.h"
 #include "apiserver/connect/connect_head.h"
 #include "apiserver/connect/connect_target.h"
 #include "apiserver/server.h"
@@ -38,6 +39,8 @@ enum relay_state {
 
 struct relay {
 	struct request *request;
+	struct change change; // nothing changes: what admission speaks of
+	struct admission_wait wait;
 	struct connect_target target;
 	struct stream *stream;
 	struct http_tunnel *tunnel;
@@ -387,20 +390,16 @@ static void finish_empty(struct request *request)
 	request_finish_blob(request, 200, "text/plain", nothing);
 }
 
-void connect_serve(struct request *request)
+static void open_relay(struct relay *relay)
 {
-	struct relay *relay = ARENA_NEW(request->arena, struct relay);
-	const struct status *status = check(request);
+	struct request *request = relay->request;
 	struct stream_config config = {
 	        .connect_timeout_ns = request->server->config->kubelet_timeout_ns,
 	        .callbacks = {on_stream_connect, on_stream_data, on_stream_drain, on_stream_close},
 	        .context = relay,
 	};
+	const struct status *status = connect_target_find(request, &relay->target);
 
-	relay->request = request;
-	relay->head_text = STRBUF_INIT(2 * RELAY_MAX_HEAD_BYTES + (1 << 20));
-	if (!status)
-		status = connect_target_find(request, &relay->target);
 	if (status) {
 		request_finish_status(request, status);
 		return;
@@ -414,4 +413,53 @@ void connect_serve(struct request *request)
 	config.tls = relay->target.tls ? request->server->kubelet_tls : NULL;
 	http_exchange_on_gone(request->exchange, on_client_gone, relay);
 	relay->stream = stream_connect(request->loop, &config);
+}
+
+static void on_judged_by_others(void *context, const struct status *failure)
+{
+	struct relay *relay = context;
+
+	if (failure)
+		request_finish_status(relay->request, failure);
+	else
+		open_relay(relay);
+}
+
+static void on_seen_by_others(void *context, const struct status *failure)
+{
+	struct relay *relay = context;
+
+	if (failure)
+		request_finish_status(relay->request, failure);
+	else
+		admission_wait(&relay->wait, &relay->change, ADMISSION_CONNECT, ADMISSION_VALIDATE, on_judged_by_others,
+		               relay);
+}
+
+void connect_serve(struct request *request)
+{
+	struct relay *relay = ARENA_NEW(request->arena, struct relay);
+	const struct schema_resource *resource = request_resource(request);
+	const struct status *status = check(request);
+
+	relay->request = request;
+	relay->head_text = STRBUF_INIT(2 * RELAY_MAX_HEAD_BYTES + (1 << 20));
+	relay->change = (struct change){
+	        .request = request,
+	        .server = request->server,
+	        .arena = request->arena,
+	        .resource = resource,
+	        .subresource = request->route.subresource_name,
+	        .name = request->route.name,
+	        .namespace_name = resource->namespaced ? request->route.namespace_name : "",
+	};
+	if (!status)
+		status = admission_mutate(&relay->change, ADMISSION_CONNECT);
+	if (!status)
+		status = admission_validate(&relay->change, ADMISSION_CONNECT);
+	if (status)
+		request_finish_status(request, status);
+	else
+		admission_wait(&relay->wait, &relay->change, ADMISSION_CONNECT, ADMISSION_MUTATE, on_seen_by_others,
+		               relay);
 }

@@ -3,7 +3,7 @@
 // The deletion of one object as an operation, for DELETE, deletecollection and
 // eviction.
 
-#include "apiserver/registry/change.h"
+#include "apiserver/admission/admission.h"
 #include "apiserver/registry/deletion.h"
 
 struct stored_object;
@@ -18,6 +18,7 @@ struct delete_one {
 	void *context;
 
 	enum deletion_plan plan;
+	struct admission_wait wait;
 	struct stored_object *current;
 	bool fresh;
 	unsigned conflicts;

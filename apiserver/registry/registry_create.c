@@ -12,19 +12,16 @@
 
 #include <string.h>
 
-#include "apiserver/admission/admission.h"
 #include "apiserver/body.h"
 #include "apiserver/encoding/encode.h"
 #include "apiserver/object_io.h"
-#include "apiserver/registry/change.h"
+#include "apiserver/registry/admit.h"
 #include "apiserver/registry/managed_fields.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/registry.h"
-#include "apiserver/registry/strategy.h"
 #include "apiserver/server.h"
 #include "apiserver/services/service_allocation.h"
 #include "apiserver/storage/storage.h"
-#include "apiserver/validation/validate.h"
 #include "common/base/blob.h"
 
 enum {
@@ -35,7 +32,7 @@ enum {
 struct create_op {
 	struct request *request;
 	struct change change;
-	const struct status *failure;
+	struct admit admit;
 	struct service_allocation *allocation;
 	bool name_is_generated;
 	unsigned names_tried;
@@ -43,40 +40,24 @@ struct create_op {
 
 static void write_object(struct create_op *op);
 
-static const struct status *prepare_change(struct create_op *op)
+static const struct status *prepare(struct admit *admit)
 {
+	struct create_op *op = container_of(admit, struct create_op, admit);
 	struct change *change = &op->change;
-	const struct status *status = metadata_prepare_create(change);
-
-	if (status)
-		return status;
-	if (!change->fields_are_managed)
-		managed_fields_update(change);
-	status = admission_mutate(change, ADMISSION_CREATE);
-	if (status)
-		return status;
-	strategy_prepare_create(change);
-	object_complete(change->arena, change->resource->type, change->object);
-	status = validate_change(change);
-	if (!status)
-		status = admission_validate(change, ADMISSION_CREATE);
-	return status;
-}
-
-static void prepare(struct request *request)
-{
-	struct create_op *op = request->stage_context;
-	struct body_kind kind = body_kind_of(op->change.resource);
+	struct body_kind kind = body_kind_of(change->resource);
+	const struct status *status = NULL;
 	const char *name;
 
-	op->failure = NULL;
-	if (!op->change.object)
-		op->failure = body_decode_object(request, &kind, &op->change.object);
-	if (op->failure)
-		return;
-	name = json_get_text(json_get(op->change.object, "metadata"), "name");
+	if (!change->object)
+		status = body_decode_object(op->request, &kind, &change->object);
+	if (status)
+		return status;
+	name = json_get_text(json_get(change->object, "metadata"), "name");
 	op->name_is_generated = !name || !name[0];
-	op->failure = prepare_change(op);
+	status = metadata_prepare_create(change);
+	if (!status && !change->fields_are_managed)
+		managed_fields_update(change);
+	return status;
 }
 
 static void finish_failure(struct create_op *op, const struct status *status)
@@ -131,17 +112,17 @@ static void on_allocated(void *context, struct service_allocation *allocation, c
 		write_object(op);
 }
 
-static void prepared(struct request *request)
+static void admitted(struct admit *admit, const struct status *failure)
 {
-	struct create_op *op = request->stage_context;
-	bool allocates = !op->failure && service_allocation_concerns(&op->change);
+	struct create_op *op = container_of(admit, struct create_op, admit);
+	bool allocates = !failure && service_allocation_concerns(&op->change);
 
-	if (op->failure) {
-		finish_failure(op, op->failure);
-	} else if (request->options.dry_run) {
+	if (failure) {
+		finish_failure(op, failure);
+	} else if (op->request->options.dry_run) {
 		if (allocates)
 			service_allocation_preview(&op->change);
-		encode_finish_tree(request, 201, op->change.object);
+		encode_finish_tree(op->request, 201, op->change.object);
 	} else if (allocates) {
 		service_allocate(&op->change, on_allocated, op);
 	} else {
@@ -149,10 +130,16 @@ static void prepared(struct request *request)
 	}
 }
 
-static void start_prepare(struct create_op *op)
+static void start_admission(struct create_op *op)
 {
-	op->request->stage_context = op;
-	request_run(op->request, op->request->http->body_length > CREATE_HEAVY_BYTES, prepare, prepared);
+	op->admit = (struct admit){
+	        .change = &op->change,
+	        .operation = ADMISSION_CREATE,
+	        .heavy = op->request->http->body_length > CREATE_HEAVY_BYTES,
+	        .prepare = prepare,
+	        .done = admitted,
+	};
+	admit_start(&op->admit);
 }
 
 static void on_namespace(void *context, struct stored_object *object, int64_t revision, const struct err *err)
@@ -166,7 +153,7 @@ static void on_namespace(void *context, struct stored_object *object, int64_t re
 		finish_failure(op, status_from_err(request->arena, err, schema_find_resource("", "v1", "namespaces"),
 		                                   op->change.namespace_name));
 	else
-		start_prepare(op);
+		start_admission(op);
 }
 
 static void find_namespace(struct create_op *op)
@@ -183,7 +170,7 @@ static void find_namespace(struct create_op *op)
 	                ? storage_peek(request->server->storage, namespaces, "", op->change.namespace_name)
 	                : NULL;
 	if (!op->change.namespace_name[0] || known)
-		start_prepare(op);
+		start_admission(op);
 	else
 		storage_get(request->server->storage, &read, request->loop, on_namespace, op);
 	stored_object_unref(known);

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "apiserver/admission/admission.h"
 #include "apiserver/body.h"
 #include "apiserver/encoding/encode.h"
 #include "apiserver/object_io.h"
@@ -83,6 +82,36 @@ static const struct status *decide(struct delete_one *op)
 	return status;
 }
 
+static void carry_out(struct delete_one *op)
+{
+	if (op->plan == DELETION_PENDING)
+		finish(op, NULL, op->current);
+	else if (op->request->options.dry_run)
+		finish(op, NULL, NULL);
+	else
+		write_plan(op);
+}
+
+static void on_judged_by_others(void *context, const struct status *failure)
+{
+	struct delete_one *op = context;
+
+	if (failure)
+		finish(op, failure, NULL);
+	else
+		carry_out(op);
+}
+
+static void on_seen_by_others(void *context, const struct status *failure)
+{
+	struct delete_one *op = context;
+
+	if (failure)
+		finish(op, failure, NULL);
+	else
+		admission_wait(&op->wait, &op->change, ADMISSION_DELETE, ADMISSION_VALIDATE, on_judged_by_others, op);
+}
+
 static void on_current(void *context, struct stored_object *object, int64_t revision, const struct err *err)
 {
 	struct delete_one *op = context;
@@ -105,12 +134,8 @@ static void on_current(void *context, struct stored_object *object, int64_t revi
 		read_current(op);
 	} else if (status) {
 		finish(op, status, NULL);
-	} else if (op->plan == DELETION_PENDING) {
-		finish(op, NULL, op->current);
-	} else if (op->request->options.dry_run) {
-		finish(op, NULL, NULL);
 	} else {
-		write_plan(op);
+		admission_wait(&op->wait, &op->change, ADMISSION_DELETE, ADMISSION_MUTATE, on_seen_by_others, op);
 	}
 }
 
@@ -129,6 +154,9 @@ static void read_current(struct delete_one *op)
 
 void delete_one_start(struct delete_one *op)
 {
+	// Others are asked once, about what is stored now.
+	op->fresh = admission_waits(&op->change, ADMISSION_DELETE, ADMISSION_MUTATE) ||
+	            admission_waits(&op->change, ADMISSION_DELETE, ADMISSION_VALIDATE);
 	read_current(op);
 }
 

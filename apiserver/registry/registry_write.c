@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state of a write:
 //
-//   read ──► prepare (transform, admission, strategy, validation) ──► allocate ──► write ──► done
-//    ▲            │ failed or nothing to do, on a cached read                     │ conflict
-//    └────────────┴──────────────────────────────────────────────────────────────┘
+//   read ──► transform ──► admission, strategy, validation (admit.h) ──► allocate ──► write ──► done
+//    ▲                        │ failed or nothing to do, on a cached read               │ conflict
+//    └────────────────────────┴─────────────────────────────────────────────────────────┘
 //
 // The first read takes what the cache has: usually that is the newest, and it
 // costs nothing. Whatever the outcome of a cached read is, other than a write
@@ -16,7 +16,6 @@
 
 #include <string.h>
 
-#include "apiserver/admission/admission.h"
 #include "apiserver/encoding/encode.h"
 #include "apiserver/object_io.h"
 #include "apiserver/registry/managed_fields.h"
@@ -24,7 +23,6 @@
 #include "apiserver/registry/strategy.h"
 #include "apiserver/server.h"
 #include "apiserver/services/service_allocation.h"
-#include "apiserver/validation/validate.h"
 #include "common/base/blob.h"
 
 enum {
@@ -72,46 +70,32 @@ static bool is_unchanged(const struct write_op *op)
 	return json_equal(op->change.object, op->change.old);
 }
 
-static const struct status *prepare_change(struct write_op *op)
+static const struct status *prepare(struct admit *admit)
 {
+	struct write_op *op = container_of(admit, struct write_op, admit);
 	struct change *change = &op->change;
-	const struct status *status = op->transform(op);
 	bool unconditional = op->skip_version_check || change->resource->allow_unconditional_update;
+	const struct status *status;
+	struct err err = ERR_INIT;
 
+	change->old = object_load(change->arena, change->resource, op->current, &err);
+	if (!change->old)
+		return status_internal(change->arena, "%s", err.message);
+	change->object = json_clone(change->arena, change->old);
+	status = op->transform(op);
 	if (!status)
 		status = metadata_prepare_update(change, unconditional);
 	if (!status && op->owns_changes)
 		managed_fields_update(change);
-	if (!status)
-		status = admission_mutate(change, ADMISSION_UPDATE);
-	if (status)
-		return status;
-	strategy_prepare_update(change);
-	object_complete(change->arena, change->resource->type, change->object);
-	status = validate_change(change);
-	if (!status)
-		status = admission_validate(change, ADMISSION_UPDATE);
 	return status;
 }
 
-static void prepare(struct request *request)
+static void settle(struct admit *admit)
 {
-	struct write_op *op = request->stage_context;
-	struct change *change = &op->change;
-	struct err err = ERR_INIT;
+	struct write_op *op = container_of(admit, struct write_op, admit);
 
-	op->failure = NULL;
-	change->old = object_load(change->arena, change->resource, op->current, &err);
-	if (!change->old) {
-		op->failure = status_internal(change->arena, "%s", err.message);
-		return;
-	}
-	change->object = json_clone(change->arena, change->old);
-	op->failure = prepare_change(op);
-	if (op->failure)
-		return;
-	managed_fields_settle(change);
-	if (strategy_should_delete(change))
+	managed_fields_settle(&op->change);
+	if (strategy_should_delete(&op->change))
 		op->plan = WRITE_DELETE;
 	else
 		op->plan = is_unchanged(op) ? WRITE_NOTHING : WRITE_UPDATE;
@@ -152,19 +136,18 @@ static void settle_allocation(struct write_op *op, bool written)
 	op->allocation = NULL;
 }
 
-static void prepared(struct request *request)
+static void admitted(struct admit *admit, const struct status *failure)
 {
-	struct write_op *op = request->stage_context;
-	bool done = op->failure || op->plan == WRITE_NOTHING;
+	struct write_op *op = container_of(admit, struct write_op, admit);
 
-	if (done && !op->fresh) {
+	if ((failure || op->plan == WRITE_NOTHING) && !op->fresh) {
 		op->fresh = true;
 		read_current(op);
-	} else if (op->failure) {
-		finish_status(op, op->failure);
+	} else if (failure) {
+		finish_status(op, failure);
 	} else if (op->plan == WRITE_NOTHING) {
 		finish_unchanged(op);
-	} else if (request->options.dry_run) {
+	} else if (op->request->options.dry_run) {
 		drop_current(op);
 		finish_object(op, NULL, op->change.object);
 	} else if (op->plan == WRITE_UPDATE && service_allocation_concerns(&op->change)) {
@@ -194,8 +177,15 @@ static void on_current(void *context, struct stored_object *object, int64_t revi
 		return;
 	}
 	op->current = stored_object_ref(object);
-	request->stage_context = op;
-	request_run(request, op->heavy || object->json->length > WRITE_HEAVY_BYTES, prepare, prepared);
+	op->admit = (struct admit){
+	        .change = &op->change,
+	        .operation = ADMISSION_UPDATE,
+	        .heavy = op->heavy || object->json->length > WRITE_HEAVY_BYTES,
+	        .prepare = prepare,
+	        .settle = settle,
+	        .done = admitted,
+	};
+	admit_start(&op->admit);
 }
 
 static void read_current(struct write_op *op)
@@ -254,5 +244,8 @@ void write_op_start(struct write_op *op)
 	        .name = op->name ? op->name : request->route.name,
 	        .namespace_name = resource->namespaced ? request->route.namespace_name : "",
 	};
+	// Others are asked once, about what is stored now.
+	op->fresh = admission_waits(&op->change, ADMISSION_UPDATE, ADMISSION_MUTATE) ||
+	            admission_waits(&op->change, ADMISSION_UPDATE, ADMISSION_VALIDATE);
 	read_current(op);
 }

@@ -5,7 +5,7 @@
 // around it (conflicts, admission, validation, deletion by the last finalizer)
 // is the same for all.
 
-#include "apiserver/registry/change.h"
+#include "apiserver/registry/admit.h"
 #include "apiserver/storage/storage.h"
 
 struct write_op {
@@ -20,15 +20,16 @@ struct write_op {
 	// Ends the request with what is stored; NULL: with the object itself. `object` is
 	// NULL in a dry run or when nothing changed and only the tree is at hand.
 	void (*finish)(struct write_op *op, struct stored_object *object, struct json *tree);
-	bool skip_version_check; // the transform has judged versions itself
-	bool owns_changes;       // what changes becomes the writer's in managedFields
-	bool heavy;              // run on a worker
+	bool skip_version_check;      // the transform has judged versions itself
+	bool owns_changes;            // what changes becomes the writer's in managedFields
+	bool heavy;                   // run on a worker
+	const struct status *failure; // for the caller's own use before the start
 
 	// --- kept by the operation -----------------------------------------------------
 	struct change change;
+	struct admit admit;
 	struct stored_object *current;
 	struct service_allocation *allocation;
-	const struct status *failure;
 	enum { WRITE_UPDATE, WRITE_NOTHING, WRITE_DELETE } plan;
 	bool fresh;
 	unsigned conflicts;
