@@ -4,9 +4,10 @@
 // The language has lines, not brackets. A line that starts at the margin opens a
 // block or states a fact of the file (group, package, off, resource, enum, type,
 // kind); indented lines belong to the block before them. '#' at the start of a
-// line begins a comment, " -- " ends a line with its documentation. What a line may
-// hold stands in tables here: header words, resource facts, field attributes.
-// docs/SCHEMA.md describes it for people. A bad line is reported with its place
+// line begins a comment, " -- " ends a line with its documentation, which may also
+// stand on (or go on over) indented lines of its own that begin with "--". What a
+// line may hold stands in tables here: header words, resource facts, field
+// attributes. docs/SCHEMA.md describes it for people. A bad line is reported with its place
 // and skipped, so that one run shows all mistakes.
 
 #include "common/api/schemagen/schemagen.h"
@@ -27,7 +28,8 @@ struct parser {
 	struct type *type;         // of the open block, or NULL
 	struct resource *resource; // of the open block, or NULL
 	struct enumeration *enumeration;
-	const char *doc; // of the current line
+	const char *doc;     // of the current line
+	const char **doc_of; // what was declared last: lines of documentation go there
 };
 
 void model_error(struct model *model, struct location at, const char *format, ...)
@@ -155,6 +157,8 @@ static void on_enum(struct parser *parser, struct words words)
 	enumeration->at = parser->at;
 	enumeration->package = parser->package;
 	enumeration->name = words.items[1];
+	enumeration->doc = parser->doc;
+	parser->doc_of = &enumeration->doc;
 	MODEL_APPEND(parser->model, parser->package->enums, parser->package->enum_count, enumeration);
 	parser->enumeration = enumeration;
 	add_values(parser, words_from(words, 3));
@@ -170,7 +174,9 @@ static struct field *add_field(struct parser *parser, const char *json_name, int
 	field.omit_empty = true;
 	field.member = member_name(parser->model->arena, json_name);
 	MODEL_APPEND(parser->model, parser->type->fields, parser->type->field_count, field);
-	return &parser->type->fields[parser->type->field_count - 1];
+	struct field *added = &parser->type->fields[parser->type->field_count - 1];
+	parser->doc_of = &added->doc;
+	return added;
 }
 
 // type NAME [atomic] | type NAME = EXPRESSION | kind NAME [atomic]
@@ -196,6 +202,7 @@ static void on_type(struct parser *parser, struct words words)
 		add_field(parser, "kind", 0, "string");
 		add_field(parser, "apiVersion", 0, "string");
 	}
+	parser->doc_of = &type->doc;
 }
 
 // "merge(name)" to its word and its keys.
@@ -455,6 +462,7 @@ static void on_column(struct parser *parser, struct words words)
 	column.format = type.count > 1 ? type.items[1] : "";
 	column.wide = words.count == 4;
 	MODEL_APPEND(parser->model, parser->resource->columns, parser->resource->column_count, column);
+	parser->doc_of = &parser->resource->columns[parser->resource->column_count - 1].doc;
 }
 
 static const struct keyword {
@@ -483,6 +491,18 @@ static void dispatch(struct parser *parser, const struct keyword *keywords, size
 	model_error(parser->model, parser->at, "unknown word \"%s\"", words.items[0]);
 }
 
+// "-- text" on a line of its own: joined with what stands there already.
+static void on_documentation_line(struct parser *parser, const char *text)
+{
+	if (parser->doc_of == NULL) {
+		model_error(parser->model, parser->at, "documentation of nothing");
+		return;
+	}
+	const char *before = *parser->doc_of;
+	*parser->doc_of = before[0] == '\0' ? copy(parser, text)
+	                                   : arena_printf(parser->model->arena, "%s %s", before, text);
+}
+
 static void on_indented_line(struct parser *parser, struct words words)
 {
 	if (parser->enumeration != NULL) {
@@ -500,13 +520,18 @@ static void on_indented_line(struct parser *parser, struct words words)
 
 static void on_line(struct parser *parser, char *line)
 {
+	bool indented = line[0] == ' ' || line[0] == '\t';
+	char *first = line + strspn(line, " \t");
+	if (indented && strncmp(first, "-- ", 3) == 0) {
+		on_documentation_line(parser, first + 3 + strspn(first + 3, " \t"));
+		return;
+	}
 	char *doc = strstr(line, " -- ");
 	parser->doc = "";
 	if (doc != NULL) {
 		*doc = '\0';
 		parser->doc = copy(parser, doc + 4 + strspn(doc + 4, " \t"));
 	}
-	bool indented = line[0] == ' ' || line[0] == '\t';
 	struct words words = split_words(parser, line);
 	if (words.count == 0 || words.items[0][0] == '#')
 		return;
@@ -520,6 +545,7 @@ static void on_line(struct parser *parser, char *line)
 	parser->type = NULL;
 	parser->resource = NULL;
 	parser->enumeration = NULL;
+	parser->doc_of = NULL;
 	if (parser->package->group == NULL && strcmp(words.items[0], "group") != 0)
 		model_error(parser->model, parser->at, "a file starts with its group line");
 	else

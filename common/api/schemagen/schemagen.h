@@ -56,6 +56,7 @@ struct enumeration {
 	size_t count;
 	bool open; // the text ends in "...": other values may come
 	bool used;
+	const char *doc;
 };
 
 struct field {
