@@ -34,64 +34,6 @@ struct object {
 	// labels[], fields[], texts follow
 };
 
-// --- the format of a resource -------------------------------------------------------
-
-static char **split_path(const char *path)
-{
-	size_t count = 1;
-	for (const char *at = path; *at; at++)
-		count += *at == '.';
-	char **names = xcalloc(count + 1, sizeof(*names));
-	for (size_t i = 0; i < count; i++) {
-		size_t length = strcspn(path, ".");
-		names[i] = xstrndup(path, length);
-		path += length + 1;
-	}
-	return names;
-}
-
-static const char *absent_value(const struct schema_type *type, char *const *path)
-{
-	for (; type && *path; path++) {
-		const struct schema_field *field =
-		        type->kind == SCHEMA_STRUCT ? schema_find_field(type, *path, strlen(*path), NULL) : NULL;
-		if (!field)
-			return "";
-		type = field->type;
-	}
-	if (!type)
-		return "";
-	if (type->kind == SCHEMA_INT32 || type->kind == SCHEMA_INT64)
-		return "0";
-	return type->kind == SCHEMA_BOOL ? "false" : "";
-}
-
-void storage_object_format_init(struct storage_object_format *format, const struct schema_resource *resource)
-{
-	size_t count = resource->selectable_field_count;
-	format->field_count = count;
-	format->paths = xcalloc(count + 1, sizeof(*format->paths));
-	format->absent = xcalloc(count + 1, sizeof(*format->absent));
-	for (size_t i = 0; i < count; i++) {
-		const struct schema_selectable_field *field = &resource->selectable_fields[i];
-		const char *path = field->json_path ? field->json_path : field->label;
-		format->paths[i] = split_path(*path == '.' ? path + 1 : path);
-		format->absent[i] = absent_value(resource->type, format->paths[i]);
-	}
-}
-
-void storage_object_format_done(struct storage_object_format *format)
-{
-	for (size_t i = 0; i < format->field_count; i++) {
-		for (char **name = format->paths[i]; *name; name++)
-			free(*name);
-		free(format->paths[i]);
-	}
-	free(format->paths);
-	free(format->absent);
-	*format = (struct storage_object_format){0};
-}
-
 // --- the thread's arena ---------------------------------------------------------------
 
 static pthread_key_t arena_key;
@@ -317,32 +259,14 @@ static const char *text_or(const struct json *object, const char *key, const cha
 	return text ? text : fallback;
 }
 
-static int refuse_encoding(struct etcd_bytes key, struct etcd_bytes value, struct err *err)
-{
-	const char *what = NULL;
-	if (value.length >= 4 && memcmp(value.data, "k8s\0", 4) == 0)
-		what = "it is in the protobuf encoding, which this version does not read";
-	else if (value.length >= 8 && memcmp(value.data, "k8s:enc:", 8) == 0)
-		what = "it is encrypted, and no encryption provider is configured";
-	if (!what)
-		return 0;
-	return err_set(err, ERR_INTERNAL, "stored object %.*s cannot be read: %s", (int)key.length, key.data, what);
-}
-
 static int parse_with(struct arena *arena, const struct storage_object_format *format, struct etcd_bytes key,
                       struct etcd_bytes value, int64_t revision, struct stored_object **ret_object, struct err *err)
 {
 	struct json *tree = NULL;
-	int outcome = refuse_encoding(key, value, err);
+	bool rewritten;
+	int outcome = storage_decode(arena, &format->form, key, value, &tree, &rewritten, err);
 	if (outcome)
 		return outcome;
-	struct err parse_err = ERR_INIT;
-	if (json_parse(arena, value.data, value.length, NULL, &tree, &parse_err))
-		return err_set(err, ERR_INTERNAL, "stored object %.*s cannot be read: %s", (int)key.length, key.data,
-		               parse_err.message);
-	if (tree->type != JSON_OBJECT || value.length > UINT32_MAX / 2)
-		return err_set(err, ERR_INTERNAL, "stored object %.*s cannot be read: not a JSON object",
-		               (int)key.length, key.data);
 	const struct json *metadata = json_get(tree, "metadata");
 	const char *slash = memchr(key.data, '/', key.length);
 	size_t skipped = slash ? (size_t)(slash - key.data) + 1 : 0;
@@ -359,7 +283,9 @@ static int parse_with(struct arena *arena, const struct storage_object_format *f
 	for (size_t i = 0; i < format->field_count; i++)
 		parts.fields[i] = field_text(arena, tree, format->paths[i], format->absent[i]);
 	// Last: a rewritten value changes the tree.
-	*ret_object = build(&parts, splice_value(arena, tree, value, revision), revision);
+	*ret_object = build(&parts,
+	                    rewritten ? splice_tree(arena, tree, revision) : splice_value(arena, tree, value, revision),
+	                    revision);
 	return 0;
 }
 

@@ -7,9 +7,11 @@
 
 #include "apiserver/storage/etcd_messages.h"
 #include "apiserver/storage/storage.h"
+#include "apiserver/storage/storage_decode.h"
 
 // What of a resource its stored objects carry beside their text.
 struct storage_object_format {
+	struct storage_form form;
 	size_t field_count;
 	char ***paths;       // of each selectable field: member names, NULL-terminated
 	const char **absent; // its value when the member is missing: "", "0" or "false", by its type
@@ -19,7 +21,7 @@ void storage_object_format_done(struct storage_object_format *format);
 
 // `key` is the object's place below its storage prefix: "namespace/name" or "name".
 // `revision` goes into its metadata. ERR_INTERNAL with a clear text when the value
-// can't be read (not JSON, upstream's protobuf, encrypted). One reference for the caller.
+// can't be read (neither JSON nor protobuf of the kind, encrypted). One reference for the caller.
 NODISCARD int storage_object_parse(const struct storage_object_format *format, struct etcd_bytes key,
                                    struct etcd_bytes value, int64_t revision, struct stored_object **ret_object,
                                    struct err *err);

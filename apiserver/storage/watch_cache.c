@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/encoding/convert.h"
 #include "apiserver/storage/watch_cache_internal.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -95,10 +96,11 @@ static void set_up_metrics(struct watch_cache *cache, struct metrics_registry *m
 
 struct watch_cache *watch_cache_new(const struct watch_cache_config *config)
 {
-	const struct schema_resource *resource = config->resource;
+	// Selectors of another version are asked for by the stored names (convert.h).
+	const struct schema_resource *resource = convert_storage_resource(config->resource);
 	struct watch_cache *cache = NEW(struct watch_cache);
 	atomic_init(&cache->references, 1);
-	cache->prefix = xstrdup(config->prefix ? config->prefix : resource->storage_prefix);
+	cache->prefix = xstrdup(config->prefix ? config->prefix : config->resource->storage_prefix);
 	cache->resource =
 	        *resource->group ? xasprintf("%s.%s", resource->plural, resource->group) : xstrdup(resource->plural);
 	cache->watched_revision = config->watched_revision;

@@ -36,6 +36,9 @@ bool protobuf_is_envelope(const char *data, size_t length);
 // bytes are safe: depth, number of values and text are checked (ERR_PARSE).
 NODISCARD int protobuf_read_object(struct arena *arena, const struct schema_type *type, const char *data, size_t length,
                                    struct json **ret_object, struct err *err);
+// What an envelope says of its object, before its type is known: "" for what it leaves out.
+NODISCARD int protobuf_read_type_meta(struct arena *arena, const char *data, size_t length,
+                                      const char **ret_api_version, const char **ret_kind, struct err *err);
 // The same of a bare message.
 NODISCARD int protobuf_read_message(struct arena *arena, const struct schema_type *type, const char *data,
                                     size_t length, struct json **ret_object, struct err *err);

@@ -456,22 +456,50 @@ static int read_type_meta(struct protobuf_reader *reader, struct wire_span span,
 	return r;
 }
 
-int protobuf_read_object(struct arena *arena, const struct schema_type *type, const char *data, size_t length,
-                         struct json **ret_object, struct err *err)
+// The parts of runtime.Unknown.
+static int read_envelope(struct protobuf_reader *reader, const char *data, size_t length,
+                         struct protobuf_small *ret_unknown)
 {
 	enum { MAGIC_BYTES = 4 };
-	struct protobuf_reader reader = {.arena = arena, .err = err, .depth = 1, .field = ""};
-	struct json *object = json_object(arena);
-	struct protobuf_small unknown;
-	int r;
 
 	if (!protobuf_is_envelope(data, length))
 		return err_set(
-		        err, ERR_PARSE,
+		        reader->err, ERR_PARSE,
 		        "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
 	struct wire_span span = {(const uint8_t *)data + MAGIC_BYTES, (const uint8_t *)data + length};
 
-	r = protobuf_read_small(&reader, span, 1 << 1 | 1 << 2 | 1 << 3, &unknown);
+	return protobuf_read_small(reader, span, 1 << 1 | 1 << 2 | 1 << 3, ret_unknown);
+}
+
+int protobuf_read_type_meta(struct arena *arena, const char *data, size_t length, const char **ret_api_version,
+                            const char **ret_kind, struct err *err)
+{
+	struct protobuf_reader reader = {.arena = arena, .err = err, .depth = 1, .field = ""};
+	struct json *object = json_object(arena);
+	struct protobuf_small unknown;
+	int r = read_envelope(&reader, data, length, &unknown);
+
+	if (r == 0)
+		r = read_type_meta(&reader, unknown.texts[1], object);
+	if (r < 0)
+		return r;
+	*ret_api_version = json_get_text(object, "apiVersion");
+	*ret_kind = json_get_text(object, "kind");
+	if (!*ret_api_version)
+		*ret_api_version = "";
+	if (!*ret_kind)
+		*ret_kind = "";
+	return 0;
+}
+
+int protobuf_read_object(struct arena *arena, const struct schema_type *type, const char *data, size_t length,
+                         struct json **ret_object, struct err *err)
+{
+	struct protobuf_reader reader = {.arena = arena, .err = err, .depth = 1, .field = ""};
+	struct json *object = json_object(arena);
+	struct protobuf_small unknown;
+	int r = read_envelope(&reader, data, length, &unknown);
+
 	if (r == 0)
 		r = read_type_meta(&reader, unknown.texts[1], object);
 	if (r == 0 && wire_span_length(unknown.texts[3]))

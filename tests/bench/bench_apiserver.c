@@ -357,12 +357,45 @@ static void run_watches(struct bench *bench, bool by_node, size_t updates, int64
 	close_clients(bench);
 }
 
+// --- the whole -------------------------------------------------------------------------------
+
+static void run_all(struct bench *bench)
+{
+	open_clients(bench, false);
+	run_creates(bench);
+	run_reads(bench, "HTTP/2");
+	close_clients(bench);
+	open_clients(bench, true);
+	run_reads(bench, "HTTP/1.1");
+	close_clients(bench);
+	run_watches(bench, true, 500, UPDATE_PERIOD_MS * NSEC_PER_MSEC);
+	run_watches(bench, false, 20, 10 * UPDATE_PERIOD_MS * NSEC_PER_MSEC);
+}
+
+// "all", or one kind of call to look at by itself: "POST 64 20000" (clients, calls).
+static void run_part(struct bench *bench, const char *part)
+{
+	char method[8];
+	size_t clients, calls;
+	if (!strcmp(part, "all")) {
+		run_all(bench);
+		return;
+	}
+	if (sscanf(part, "%7s %zu %zu", method, &clients, &calls) != 3 || clients > MAX_CLIENTS)
+		die(part, 0, NULL);
+	open_clients(bench, false);
+	bench->to_etcd = !strcmp(method, "ETCD");
+	run_calls(bench, part, bench->to_etcd ? "POST" : method, calls, clients);
+	bench->to_etcd = false;
+	close_clients(bench);
+}
+
 int main(int argc, char **argv)
 {
 	static struct bench bench;
 	struct err err = ERR_INIT;
-	if (argc != 6) {
-		fprintf(stderr, "usage: bench_apiserver URL CA CERTIFICATE KEY ETCD\n");
+	if (argc < 6) {
+		fprintf(stderr, "usage: bench_apiserver URL CA CERTIFICATE KEY ETCD [PART...]\n");
 		return 2;
 	}
 	const char *endpoints[] = {argv[5], NULL};
@@ -375,15 +408,8 @@ int main(int argc, char **argv)
 	if (loop_new(&clock_system, &bench.loop, &err) || etcd_new(bench.loop, &etcd, &bench.etcd, &err))
 		die("start", 0, &err);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	open_clients(&bench, false);
-	run_creates(&bench);
-	run_reads(&bench, "HTTP/2");
-	close_clients(&bench);
-	open_clients(&bench, true);
-	run_reads(&bench, "HTTP/1.1");
-	close_clients(&bench);
-	run_watches(&bench, true, 500, UPDATE_PERIOD_MS * NSEC_PER_MSEC);
-	run_watches(&bench, false, 20, 10 * UPDATE_PERIOD_MS * NSEC_PER_MSEC);
+	for (int i = 6; i < argc || i == 6; i++)
+		run_part(&bench, i < argc ? argv[i] : "all");
 	etcd_free(bench.etcd);
 	loop_turn(bench.loop, 0);
 	loop_free(bench.loop);
