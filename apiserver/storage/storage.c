@@ -204,6 +204,14 @@ size_t storage_peek_all(struct storage *storage, const struct schema_resource *r
 	return count;
 }
 
+int64_t storage_peek_change(struct storage *storage, const struct schema_resource *resource)
+{
+	struct watch_cache *cache = storage_find_cache(storage, resource);
+	int64_t revision = cache ? watch_cache_last_change(cache) : 0;
+	watch_cache_unref(cache);
+	return revision;
+}
+
 // --- health and metrics ---------------------------------------------------------------
 
 static void set_healthy(struct storage *storage, bool healthy)

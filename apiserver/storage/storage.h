@@ -107,6 +107,9 @@ struct stored_object *storage_peek(struct storage *storage, const struct schema_
 // All of a namespace ("" = all) as the cache has them now; the caller unrefs each and frees the array.
 size_t storage_peek_all(struct storage *storage, const struct schema_resource *resource, const char *namespace_name,
                         struct stored_object ***ret_objects);
+// The last revision that changed what the two above show of the resource; 0 = not known yet. What was made of
+// them (snapshots of configuration) is as good as new while this is the same. Thread-safe.
+int64_t storage_peek_change(struct storage *storage, const struct schema_resource *resource);
 
 // --- writes ----------------------------------------------------------------------
 

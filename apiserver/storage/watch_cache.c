@@ -525,6 +525,14 @@ bool watch_cache_view(struct watch_cache *cache, int field, struct watch_cache_v
 	return has_data;
 }
 
+int64_t watch_cache_last_change(struct watch_cache *cache)
+{
+	pthread_mutex_lock(&cache->mutex);
+	int64_t revision = cache->has_data ? cache->last_revision : 0;
+	pthread_mutex_unlock(&cache->mutex);
+	return revision;
+}
+
 void watch_cache_view_done(struct watch_cache_view *view)
 {
 	object_tree_done(&view->tree);

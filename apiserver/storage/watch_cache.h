@@ -90,6 +90,7 @@ void watch_cache_view_done(struct watch_cache_view *view);
 // An object, referenced; NULL = none. ret_revision (may be NULL): as in a view.
 struct stored_object *watch_cache_get(struct watch_cache *cache, const char *key, int64_t *ret_revision);
 size_t watch_cache_count(struct watch_cache *cache);
+int64_t watch_cache_last_change(struct watch_cache *cache); // a view's last_change; 0 = never listed
 
 // The watch functions of storage.h work on a cache:
 NODISCARD int watch_cache_watch_open(struct watch_cache *cache, const struct storage_watch_config *config,
