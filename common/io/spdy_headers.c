@@ -246,7 +246,9 @@ static bool read_text(struct reader *reader, struct arena *arena, const char **r
 {
 	if (!read_number(reader, ret_length) || *ret_length > reader->left)
 		return false;
-	*ret_text = arena_strndup(arena, (const char *)reader->at, *ret_length);
+	char *text = ARENA_ARRAY(arena, char, *ret_length + 1); // may hold NULs
+	memcpy(text, reader->at, *ret_length);
+	*ret_text = text;
 	reader->at += *ret_length;
 	reader->left -= *ret_length;
 	return true;
