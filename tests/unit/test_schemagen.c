@@ -54,12 +54,12 @@ static int tear_down(void **state)
 	return result;
 }
 
-// Runs the generator on one file "x.schema" of the text; its messages without the folder's name.
-static int generate(const struct fixture *fixture, const char *text, struct strbuf *messages)
+// Runs the generator on files of which "x.schema" holds the text; its messages without the folder's name.
+static int generate_files(const struct fixture *fixture, const char *text, const char *files, struct strbuf *messages)
 {
 	AUTO_FREE char *path = xasprintf("%s/x.schema", fixture->folder);
 	assert_int_equal(file_write_atomic(path, text, strlen(text), 0600, NULL), 0);
-	AUTO_FREE char *command = xasprintf("cd %s && '%s' out x.schema 2>&1", fixture->folder, fixture->generator);
+	AUTO_FREE char *command = xasprintf("cd %s && '%s' out %s 2>&1", fixture->folder, fixture->generator, files);
 	FILE *pipe = popen(command, "r");
 	assert_non_null(pipe);
 	char buffer[4096];
@@ -68,6 +68,11 @@ static int generate(const struct fixture *fixture, const char *text, struct strb
 	int status = pclose(pipe);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+static int generate(const struct fixture *fixture, const char *text, struct strbuf *messages)
+{
+	return generate_files(fixture, text, "x.schema", messages);
 }
 
 #define HEAD "group example.com v1\npackage com.example.v1\n"
@@ -134,10 +139,58 @@ static void read_output(const struct fixture *fixture, const char *name, struct 
 	assert_int_equal(stat(path, status), 0);
 }
 
+#define KIND "kind A -- An example.\n\tmetadata 1 string -- A name.\n"
+
+static void what_is_not_described_fails_the_build(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *message;
+	} rows[] = {
+	        {HEAD "type A\n\tx 1 string -- A text.\n", "x.schema:3: type A has no documentation\n"},
+	        {HEAD "kind A\n", "x.schema:3: kind A has no documentation\n"},
+	        {HEAD "type A -- An example.\n\n\tx 1 string\n", "x.schema:5: field \"x\" of A has no documentation\n"},
+	        {HEAD "type A -- An example.\n\tx 1 B -- A letter.\nenum B = c | d\n",
+	         "x.schema:5: enum B has no documentation\n"},
+	        {HEAD "resource as A cluster\n\tverbs get\n\tcolumn Name string:name\n\tcolumn Age string\n"
+	              "\tcolumn Size string\n" KIND,
+	         "x.schema:7: column \"Size\" of as has no documentation\n"},
+	        {HEAD "type A -- An example.\n\tx 1 string --\n", "x.schema:4: unknown attribute \"--\"\n"},
+	        {HEAD "\t-- Of what?\n", "x.schema:3: documentation of nothing\n"},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		AUTO_STRBUF struct strbuf messages = STRBUF_INIT(OUTPUT_MAX_BYTES);
+		assert_int_equal(generate(*state, rows[i].text, &messages), 1);
+		AUTO_FREE char *expected =
+		        xasprintf("%sschemagen: 1 mistakes in the schema; nothing was written\n", rows[i].message);
+		assert_string_equal(strbuf_text(&messages), expected);
+	}
+}
+
+// kind, apiVersion, a list's items and the usual columns are described once for all.
+static void common_texts_are_supplied(void **state)
+{
+	static const char text[] = HEAD "resource as A cluster\n\tverbs get\n\tlist AList\n\tcolumn Name string:name\n"
+	                                "\tcolumn Age string\n" KIND "enum E = a | b\n\t| c\n\t-- Some letters.\n"
+	                                "type B -- Another.\n\tinline 1 C\ntype C -- Inlined.\n\te 1 E -- One.\n";
+	static const char meta[] = "group meta v1\npackage com.example.meta\ntype ListMeta -- Of lists.\n";
+	const struct fixture *fixture = *state;
+	AUTO_STRBUF struct strbuf messages = STRBUF_INIT(OUTPUT_MAX_BYTES), tables = STRBUF_INIT(OUTPUT_MAX_BYTES);
+	AUTO_FREE char *other = xasprintf("%s/meta.schema", fixture->folder);
+	assert_int_equal(file_write_atomic(other, meta, strlen(meta), 0600, NULL), 0);
+	struct stat status;
+	assert_int_equal(generate_files(fixture, text, "x.schema meta.schema", &messages), 0);
+	read_output(fixture, "schema_tables.c", &tables, &status);
+	assert_non_null(strstr(strbuf_text(&tables), "\"A list of A objects.\""));
+	assert_non_null(strstr(strbuf_text(&tables), "\"Time since it was created.\""));
+	assert_non_null(strstr(strbuf_text(&tables), "\"One.\""));
+}
+
 static void unchanged_outputs_are_left_alone(void **state)
 {
 	static const char text[] = HEAD "type A -- An example.\n\tpodIPs 1 list<string> -- Its addresses.\n"
-	                                "\tdefault 2 *int32 default=3\n\t$ref - map<A>\n";
+	                                "\tdefault 2 *int32 default=3\n\t\t-- Some number,\n\t\t-- three when unset.\n"
+	                                "\t$ref - map<A>\n\t\t-- Its parts.\n";
 	struct fixture *fixture = *state;
 	AUTO_STRBUF struct strbuf messages = STRBUF_INIT(OUTPUT_MAX_BYTES), header = STRBUF_INIT(OUTPUT_MAX_BYTES);
 	AUTO_STRBUF struct strbuf tables = STRBUF_INIT(OUTPUT_MAX_BYTES), again = STRBUF_INIT(OUTPUT_MAX_BYTES);
@@ -150,6 +203,7 @@ static void unchanged_outputs_are_left_alone(void **state)
 	                                             "\tstruct example_v1_a_map ref;\n"));
 	assert_non_null(strstr(strbuf_text(&tables), "\"com.example.v1.A\""));
 	assert_non_null(strstr(strbuf_text(&tables), "Its addresses."));
+	assert_non_null(strstr(strbuf_text(&tables), "\"Some number, three when unset.\""));
 	assert_int_equal(generate(fixture, text, &messages), 0);
 	read_output(fixture, "api/example_v1.h", &again, &second);
 	assert_int_equal(first.st_ino, second.st_ino);
@@ -161,6 +215,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(mistakes_are_named_with_their_line, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(one_run_shows_all_mistakes, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(what_is_not_described_fails_the_build, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(common_texts_are_supplied, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(unchanged_outputs_are_left_alone, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,9 @@
 // Writes schema_tables.c: for each type its field rows and name index, the
 // anonymous list and map types that fields need (once each), the resources, and
 // the two sorted lists that look-ups search.
+//
+// Documentation goes into one array in a section of its own: only the documents
+// of the API server ever read it, and so no other program has its pages in memory.
 
 #include "common/api/schemagen/schemagen.h"
 
@@ -9,11 +12,17 @@
 #include <string.h>
 
 #include "common/api/schema.h"
+#include "common/base/hashmap.h"
+
+#define TABLES_MAX_BYTES (64u << 20)
 
 struct emitter {
 	struct model *model;
 	struct strbuf *out;
-	const char **anonymous; // symbols of list, map and raw types written already
+	struct strbuf *texts;         // the documentation array's content
+	size_t texts_length;          // in bytes of that content
+	struct hashmap *text_offsets; // of texts in it already, plus one
+	const char **anonymous;       // symbols of list, map and raw types written already
 	size_t anonymous_count;
 };
 
@@ -49,6 +58,28 @@ static void emit_texts(struct strbuf *out, const char *name, char *const *items,
 		strbuf_append_text(out, ", ");
 	}
 	strbuf_append_text(out, "NULL}");
+}
+
+static size_t text_offset(struct emitter *emitter, const char *text)
+{
+	size_t known = (size_t)hashmap_get(emitter->text_offsets, text);
+	if (known > 0)
+		return known - 1;
+	size_t offset = emitter->texts_length;
+	hashmap_put(emitter->text_offsets, text, (void *)(offset + 1));
+	strbuf_append_text(emitter->texts, "\t");
+	emit_string(emitter->texts, text);
+	strbuf_append_text(emitter->texts, " \"\\0\"\n");
+	emitter->texts_length += strlen(text) + 1;
+	return offset;
+}
+
+static void emit_doc(struct emitter *emitter, const char *text)
+{
+	if (text == NULL || text[0] == '\0')
+		strbuf_append_text(emitter->out, ", .doc = \"\"");
+	else
+		strbuf_printf(emitter->out, ", .doc = documentation + %zu", text_offset(emitter, text));
 }
 
 // --- anonymous types --------------------------------------------------------------
@@ -162,7 +193,7 @@ static void emit_field(struct emitter *emitter, const struct type *type, const s
 	const struct enumeration *enumeration = enumeration_of(field->expression);
 	if (enumeration != NULL && !enumeration->open)
 		strbuf_printf(out, ", .enum_values = enum_%s_%s", enumeration->package->short_name, enumeration->name);
-	emit_member(out, "doc", field->doc);
+	emit_doc(emitter, field->doc);
 	strbuf_append_text(out, "},\n");
 }
 
@@ -189,22 +220,23 @@ static size_t emit_name_index(struct emitter *emitter, const struct type *type)
 	return count;
 }
 
-static void emit_type_head(struct strbuf *out, const struct type *type, const char *kind)
+static void emit_type_head(struct emitter *emitter, const struct type *type, const char *kind)
 {
+	struct strbuf *out = emitter->out;
 	strbuf_printf(out, "const struct schema_type schema_type_%s = {.name = ", type->c_name);
 	emit_string(out, type->name);
 	strbuf_printf(out, ", .openapi_name = \"%s.%s\"", type->package->openapi, type->name);
 	emit_member(out, "group", type->package->group);
 	emit_member(out, "version", type->package->version);
 	strbuf_printf(out, ", .kind = %s", kind);
-	emit_member(out, "doc", type->doc);
+	emit_doc(emitter, type->doc);
 }
 
 static void emit_alias(struct emitter *emitter, const struct type *type)
 {
 	struct arena *arena = emitter->model->arena;
 	const struct expression *alias = type->alias;
-	emit_type_head(emitter->out, type, alias->element != NULL ? kind_constant(alias) : "SCHEMA_RAW");
+	emit_type_head(emitter, type, alias->element != NULL ? kind_constant(alias) : "SCHEMA_RAW");
 	if (alias->element != NULL)
 		strbuf_printf(emitter->out, ", .element = &%s", table_symbol(arena, alias->element));
 	strbuf_printf(emitter->out, ", .view_size = sizeof(%s)};\n", value_c_type(arena, alias));
@@ -224,7 +256,7 @@ static void emit_type(struct emitter *emitter, const struct type *type)
 		strbuf_append_text(out, "};\n");
 	}
 	size_t names = emit_name_index(emitter, type);
-	emit_type_head(out, type, "SCHEMA_STRUCT");
+	emit_type_head(emitter, type, "SCHEMA_STRUCT");
 	if (type->flat_count > 0)
 		strbuf_printf(out, ", .fields = fields_%s, .field_count = %zu", type->c_name, type->flat_count);
 	if (names > 0)
@@ -281,8 +313,9 @@ static void emit_subresources(struct strbuf *out, const struct resource *resourc
 	strbuf_append_text(out, "};\n");
 }
 
-static void emit_columns(struct strbuf *out, const struct resource *resource)
+static void emit_columns(struct emitter *emitter, const struct resource *resource)
 {
+	struct strbuf *out = emitter->out;
 	if (resource->column_count == 0)
 		return;
 	strbuf_printf(out, "static const struct schema_column columns_%s[] = {\n", resource->c_name);
@@ -292,7 +325,7 @@ static void emit_columns(struct strbuf *out, const struct resource *resource)
 		emit_string(out, column->name);
 		strbuf_printf(out, ", .type = \"%s\", .format = \"%s\", .priority = %d", column->type, column->format,
 		              column->wide);
-		emit_member(out, "doc", column->doc);
+		emit_doc(emitter, column->doc);
 		strbuf_append_text(out, "},\n");
 	}
 	strbuf_append_text(out, "};\n");
@@ -334,11 +367,12 @@ static void emit_resource_names(struct strbuf *out, const struct resource *resou
 	emit_texts(out, "categories", resource->categories.items, resource->categories.count);
 }
 
-static void emit_resource(struct strbuf *out, const struct resource *resource)
+static void emit_resource(struct emitter *emitter, const struct resource *resource)
 {
+	struct strbuf *out = emitter->out;
 	const char *name = resource->c_name;
 	emit_subresources(out, resource);
-	emit_columns(out, resource);
+	emit_columns(emitter, resource);
 	emit_selectables(out, resource);
 	strbuf_printf(out, "const struct schema_resource schema_resource_%s = {\n\t", name);
 	emit_resource_names(out, resource);
@@ -366,7 +400,7 @@ static void emit_resource(struct strbuf *out, const struct resource *resource)
 	emit_member(out, "storage_version_hash", resource->storage_hash);
 	emit_member(out, "feature_gate", resource->gate);
 	emit_member(out, "deprecation_warning", resource->deprecated);
-	emit_member(out, "doc", resource->doc);
+	emit_doc(emitter, resource->type->doc);
 	strbuf_append_text(out, "};\n");
 }
 
@@ -446,24 +480,36 @@ static void emit_package(struct emitter *emitter, const struct package *package)
 	for (size_t i = 0; i < package->type_count; i++)
 		emit_type(emitter, package->types[i]);
 	for (size_t i = 0; i < package->resource_count; i++)
-		emit_resource(emitter->out, package->resources[i]);
+		emit_resource(emitter, package->resources[i]);
+}
+
+static void emit_bodies(struct emitter *emitter)
+{
+	const struct model *model = emitter->model;
+	for (size_t i = 0; i < model->package_count; i++)
+		for (size_t j = 0; j < model->packages[i]->enum_count; j++)
+			if (!model->packages[i]->enums[j]->open)
+				emit_enumeration(emitter->out, model->packages[i]->enums[j]);
+	for (size_t i = 0; i < model->package_count; i++)
+		emit_package(emitter, model->packages[i]);
+	emit_resource_list(emitter);
+	emit_type_list(emitter);
 }
 
 void emit_tables(struct model *model, struct strbuf *out)
 {
-	struct emitter emitter = {.model = model, .out = out};
+	AUTO_STRBUF struct strbuf bodies = STRBUF_INIT(TABLES_MAX_BYTES), texts = STRBUF_INIT(TABLES_MAX_BYTES);
+	AUTO(hashmap_free) struct hashmap *offsets = hashmap_new(NULL);
+	struct emitter emitter = {.model = model, .out = &bodies, .texts = &texts, .text_offsets = offsets};
+	emit_bodies(&emitter);
 	strbuf_append_text(out, "// SPDX-License-Identifier: Apache-2.0\n"
 	                        "// Generated from common/api/schema/: the tables that schema.h describes.\n\n"
 	                        "#include \"common/api/schema.h\"\n");
 	for (size_t i = 0; i < model->package_count; i++)
 		strbuf_printf(out, "#include \"api/%s.h\"\n", model->packages[i]->short_name);
-	strbuf_append_char(out, '\n');
-	for (size_t i = 0; i < model->package_count; i++)
-		for (size_t j = 0; j < model->packages[i]->enum_count; j++)
-			if (!model->packages[i]->enums[j]->open)
-				emit_enumeration(out, model->packages[i]->enums[j]);
-	for (size_t i = 0; i < model->package_count; i++)
-		emit_package(&emitter, model->packages[i]);
-	emit_resource_list(&emitter);
-	emit_type_list(&emitter);
+	strbuf_append_text(out, "\n__attribute__((section(\".documentation\"), aligned(4096)))\n"
+	                        "static const char documentation[] =\n\t\"\"\n");
+	strbuf_append(out, texts.data, texts.length);
+	strbuf_append_text(out, "\t;\n\n");
+	strbuf_append(out, bodies.data, bodies.length);
 }

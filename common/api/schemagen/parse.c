@@ -458,7 +458,8 @@ static void on_column(struct parser *parser, struct words words)
 		return;
 	}
 	struct words type = split_at(parser, words.items[2], ':');
-	struct column column = {.name = unquote(parser, words.items[1]), .type = type.items[0], .doc = parser->doc};
+	struct column column = {.at = parser->at, .type = type.items[0], .doc = parser->doc};
+	column.name = unquote(parser, words.items[1]);
 	column.format = type.count > 1 ? type.items[1] : "";
 	column.wide = words.count == 4;
 	MODEL_APPEND(parser->model, parser->resource->columns, parser->resource->column_count, column);
@@ -499,8 +500,8 @@ static void on_documentation_line(struct parser *parser, const char *text)
 		return;
 	}
 	const char *before = *parser->doc_of;
-	*parser->doc_of = before[0] == '\0' ? copy(parser, text)
-	                                   : arena_printf(parser->model->arena, "%s %s", before, text);
+	*parser->doc_of =
+	        before[0] == '\0' ? copy(parser, text) : arena_printf(parser->model->arena, "%s %s", before, text);
 }
 
 static void on_indented_line(struct parser *parser, struct words words)

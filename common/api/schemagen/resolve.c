@@ -4,7 +4,8 @@
 // Order: list types of resources are added; every type expression is parsed and
 // bound; inlined structs are flattened into their outer types; then the checks
 // that need the whole: duplicate names and numbers, list and patch keys that
-// exist, by-value recursion. Every finding names the line that caused it.
+// exist, by-value recursion; documentation last, so that a mistake which hides
+// others comes first. Every finding names the line that caused it.
 
 #include "common/api/schemagen/schemagen.h"
 
@@ -303,7 +304,7 @@ static void add_list_type(struct model *model, struct resource *resource)
 		struct field field = fields[i];
 		field.at = resource->at;
 		field.member = member_name(model->arena, field.json_name);
-		field.doc = "";
+		field.doc = strcmp(field.json_name, "items") == 0 ? "The objects." : "";
 		MODEL_APPEND(model, type->fields, type->field_count, field);
 	}
 	MODEL_APPEND(model, package->types, package->type_count, type);
@@ -437,8 +438,11 @@ void resolve(struct model *model)
 	for_each_package(model, check_circles);
 	if (model->errors > 0)
 		return;
+	for_each_package(model, documentation_supply);
 	for_each_package(model, flatten);
 	for_each_package(model, check_types);
 	for_each_package(model, check_enums);
 	for_each_package(model, resolve_resources);
+	if (model->errors == 0)
+		for_each_package(model, documentation_check);
 }

@@ -109,6 +109,7 @@ struct subresource {
 };
 
 struct column {
+	struct location at;
 	const char *name, *type, *format;
 	bool wide;
 	const char *doc;
@@ -186,6 +187,11 @@ bool words_contain(const struct words *words, const char *word);
 
 // resolve.c: references, list types, flattening; errors are counted in the model.
 void resolve(struct model *model);
+
+// documentation.c: the texts that mean the same everywhere, before structs are
+// flattened; and, at the end, what has none.
+void documentation_supply(struct model *model, struct package *package);
+void documentation_check(struct model *model, struct package *package);
 
 // type_names.c: C spellings.
 const char *value_c_type(struct arena *arena, const struct expression *expression);
