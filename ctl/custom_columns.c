@@ -3,8 +3,8 @@
 
 #include <string.h>
 
+#include "common/api/json_path.h"
 #include "common/base/file.h"
-#include "ctl/jsonpath.h"
 #include "ctl/tab_writer.h"
 
 enum {

@@ -3,13 +3,13 @@
 
 #include <string.h>
 
+#include "common/api/json_path.h"
 #include "common/api/object.h"
 #include "common/api/yaml.h"
 #include "common/base/file.h"
 #include "ctl/ctl.h"
 #include "ctl/custom_columns.h"
 #include "ctl/errors.h"
-#include "ctl/jsonpath.h"
 #include "ctl/resources.h"
 
 enum {

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/api/json_path.h"
 #include "common/api/quantity.h"
 #include "ctl/ctl.h"
 #include "ctl/errors.h"
-#include "ctl/jsonpath.h"
 
 struct sortable {
 	struct json *item;

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/api/json_path.h"
 #include "common/base/strbuf.h"
-#include "ctl/jsonpath.h"
 
 static const char *after(const char *text, const char *prefix)
 {

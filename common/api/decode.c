@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "common/api/decode_forms.h"
+#include "common/api/structural.h"
 
 #define ISSUES_MAXIMUM 100
 #define PATH_MAX_BYTES 4096
@@ -191,6 +192,8 @@ int schema_normalize(struct arena *arena, const struct schema_type *type, struct
                      struct decode_issues *issues, struct err *err)
 {
 	const struct normalizer normalizer = {.arena = arena, .issues = issues, .err = err};
+	if (type->structural)
+		return structural_normalize(arena, type->structural, value, false, issues, err);
 	return normalize(&normalizer, type, value, NULL);
 }
 
@@ -219,6 +222,8 @@ static void fill_field(struct arena *arena, const struct schema_field *field, st
 
 void schema_fill_shape(struct arena *arena, const struct schema_type *type, struct json *value)
 {
+	if (type->structural)
+		return; // nothing is written that nobody gave
 	if (type->kind == SCHEMA_LIST || type->kind == SCHEMA_MAP) {
 		fill_elements(arena, type, value);
 		return;

@@ -19,6 +19,7 @@
 #include "common/api/decode.h"
 #include "common/api/decode_forms.h"
 #include "common/api/quantity.h"
+#include "common/api/structural.h"
 
 #define NANO_PER_MILLI ((__int128)1000000)
 
@@ -179,7 +180,9 @@ static void default_elements(struct arena *arena, const struct schema_type *elem
 
 void schema_apply_defaults(struct arena *arena, const struct schema_type *type, struct json *value)
 {
-	if (type->kind == SCHEMA_STRUCT && value->type == JSON_OBJECT)
+	if (type->structural)
+		structural_default(arena, type->structural, value);
+	else if (type->kind == SCHEMA_STRUCT && value->type == JSON_OBJECT)
 		default_struct(arena, type, value);
 	else if (type->kind == SCHEMA_LIST || type->kind == SCHEMA_MAP)
 		default_elements(arena, type->element, value);

@@ -44,6 +44,8 @@ enum schema_field_flags {
 	SCHEMA_INLINED =
 	        1 << 10, // a copy of a member of the inlined struct, whose own row (SCHEMA_INLINE) stands before it
 	SCHEMA_PATCH_REPLACE = 1 << 11, // strategic merge: replaced as a whole, where merging would be the rule
+	SCHEMA_GRANULAR = 1 << 12,      // owned by its members, and published as such
+	SCHEMA_LIST_TYPE = 1 << 13,     // list_type is published; it is atomic, and isn't, where nothing was said
 };
 
 enum schema_list_type {
@@ -52,7 +54,9 @@ enum schema_list_type {
 	SCHEMA_LIST_MAP,
 };
 
+struct jsonpath;
 struct schema_type;
+struct structural;
 
 // An inlined struct appears twice in its outer type's fields: as one row with an
 // empty name (SCHEMA_INLINE: a nested message in protobuf, nothing in JSON), and
@@ -91,6 +95,7 @@ struct schema_type {
 	bool embedded_object;
 	bool atomic; // owned as a whole wherever it stands
 	const char *doc;
+	const struct structural *structural; // of a custom resource's table (structural.h), NULL for built-in types
 };
 
 // The scalar types, for tables made at run time.
@@ -125,6 +130,7 @@ struct schema_column {
 	int priority;       // 0 normal, 1 wide
 	const char *doc;
 	const char *json_path; // custom resources; NULL for built-in kinds, whose cells are functions
+	const struct jsonpath *parsed_path; // the same, parsed
 };
 
 struct schema_selectable_field {

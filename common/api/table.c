@@ -309,6 +309,8 @@ static const struct table_kind *find_kind(const struct schema_resource *resource
 struct json *table_cells(struct arena *arena, const struct schema_resource *resource, const struct json *object,
                          int64_t now_realtime_ns)
 {
+	if (resource->type && resource->type->structural)
+		return table_custom_cells(arena, resource, object, now_realtime_ns);
 	const struct table_kind *kind = find_kind(resource);
 	struct table_row row = {
 	        .arena = arena,

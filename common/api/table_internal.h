@@ -96,3 +96,7 @@ const char *table_access_modes(struct arena *arena, const struct json *modes);
 void table_add_text(struct table_row *row, const char *text);
 void table_add_number(struct table_row *row, int64_t number);
 void table_add_bool(struct table_row *row, bool value);
+
+// Of a custom resource: its name, then what its columns' paths find.
+struct json *table_custom_cells(struct arena *arena, const struct schema_resource *resource, const struct json *object,
+                                int64_t now_realtime_ns);

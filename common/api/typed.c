@@ -16,6 +16,12 @@ enum {
 	ELEMENT_MAX_BYTES = 1 << 20,
 };
 
+// Free JSON of a custom resource, which no schema knows.
+static bool is_free(const struct schema_type *type)
+{
+	return type->kind == SCHEMA_RAW && type->preserve_unknown;
+}
+
 enum typed_shape typed_shape_of(const struct typed_place *place, const struct json *value)
 {
 	static const enum typed_shape lists[] = {
@@ -24,7 +30,7 @@ enum typed_shape typed_shape_of(const struct typed_place *place, const struct js
 	        [SCHEMA_LIST_MAP] = TYPED_MAP_LIST,
 	};
 
-	if (!place->type)
+	if (!place->type || is_free(place->type))
 		return json_is(value, JSON_OBJECT) ? TYPED_MEMBERS : TYPED_LEAF;
 	if (place->atomic || place->type->atomic)
 		return TYPED_LEAF;

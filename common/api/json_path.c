@@ -4,7 +4,7 @@
 // step maps every value to none, one or several. Filters hold two expressions or
 // literals and an operator. Nesting and the number of values are bounded.
 
-#include "ctl/jsonpath.h"
+#include "common/api/json_path.h"
 
 #include <ctype.h>
 #include <stdlib.h>

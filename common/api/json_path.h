@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// kubectl's JSONPath templates: "{range .items[*]}{.metadata.name}{"\n"}{end}" with
+// kubectl's JSONPath templates, also of printer columns: "{range .items[*]}{.metadata.name}{"\n"}{end}" with
 // fields, indices, slices, unions, wildcards, "..", filters and quoted texts.
 
 #include <stdbool.h>
