@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counting requests: in-flight limits (upstream's --max-requests-inflight and
-// --max-mutating-requests-inflight; watches and streams stand outside them), the
+// --max-mutating-requests-inflight; watches and streams stand outside them; where
+// priority and fairness is on, that limits instead, see fairness/), the
 // apiserver_* metrics, and the access log.
 
 #include "apiserver/audit.h"
 
 #include <string.h>
 
+#include "apiserver/fairness/fairness.h"
 #include "apiserver/request.h"
 #include "apiserver/server.h"
 #include "common/base/log.h"
@@ -65,9 +67,11 @@ _Bool audit_request_begin(struct request *request)
 		return true;
 	}
 	request->counted_mutating = is_mutating(request);
-	request->counted = request->counted_mutating
-	                           ? take_slot(&server->in_flight_mutating, config->max_mutating_requests_in_flight)
-	                           : take_slot(&server->in_flight, config->max_requests_in_flight);
+	request->counted =
+	        request->counted_mutating
+	                ? take_slot(&server->in_flight_mutating,
+	                            config->fairness ? 0 : config->max_mutating_requests_in_flight)
+	                : take_slot(&server->in_flight, config->fairness ? 0 : config->max_requests_in_flight);
 	return request->counted;
 }
 
@@ -136,6 +140,7 @@ void audit_request_done(struct request *request, int code)
 {
 	int64_t duration_ns = loop_now_ns(request->loop) - request->started_ns;
 
+	fairness_release(request);
 	give_slot_back(request);
 	count(request, code, (double)duration_ns / 1e9);
 	log_v(3, "HTTP", kv_str("verb", metric_verb(request)), kv_str("path", request->http->path),

@@ -11,6 +11,7 @@
 
 #include "apiserver/audit.h"
 #include "apiserver/encoding/encode_protobuf.h"
+#include "apiserver/fairness/fairness.h"
 #include "apiserver/server.h"
 #include "common/api/protobuf.h"
 #include "common/api/yaml.h"
@@ -107,12 +108,13 @@ struct http_header *request_headers(struct request *request, const char *content
 
 	for (const struct request_warning *warning = request->warnings; warning; warning = warning->next)
 		warnings++;
-	headers = ARENA_ARRAY(request->arena, struct http_header, 4 + warnings + extra);
+	headers = ARENA_ARRAY(request->arena, struct http_header, 4 + FAIRNESS_HEADERS + warnings + extra);
 	uuid_v4(audit_id);
 	headers[count++] = (struct http_header){"audit-id", arena_strdup(request->arena, audit_id)};
 	headers[count++] = (struct http_header){"cache-control", "no-cache, private"};
 	if (content_type)
 		headers[count++] = (struct http_header){"content-type", content_type};
+	count += fairness_headers(request, headers + count);
 	for (const struct request_warning *warning = request->warnings; warning; warning = warning->next)
 		headers[count++] = (struct http_header){"warning", warning->text};
 	*ret_count = count;

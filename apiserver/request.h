@@ -15,6 +15,7 @@
 #include "common/io/http_server.h"
 #include "common/io/loop.h"
 
+struct fairness_ticket;
 struct server;
 struct stored_object;
 
@@ -48,6 +49,9 @@ struct request {
 	bool counted; // against the in-flight limits
 	bool counted_mutating;
 	bool counted_long_running;
+	struct fairness_ticket *ticket; // the seats that it holds or waits for
+	const char *flow_schema_uid;    // NULL: not classified
+	const char *priority_level_uid;
 	size_t next_stage; // of the line in serve.c
 	struct work work;  // see request_run
 	void (*stage)(struct request *request);

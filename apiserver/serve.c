@@ -20,6 +20,7 @@
 #include "apiserver/authorization/reviews.h"
 #include "apiserver/body.h"
 #include "apiserver/connect/connect.h"
+#include "apiserver/fairness/fairness.h"
 #include "apiserver/nonresource.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/registry/subresources.h"
@@ -128,8 +129,8 @@ struct stage {
 void request_next(struct request *request, const struct status *failure)
 {
 	static const struct stage stages[] = {
-	        {.check = parse_options}, {.check = authenticate}, {.check = parse_route}, {.check = limit},
-	        {.check = authorize},     {.check = check_route},  {.check = negotiate},
+	        {.check = parse_options},  {.check = authenticate}, {.check = parse_route}, {.check = limit},
+	        {.start = fairness_admit}, {.check = authorize},    {.check = check_route}, {.check = negotiate},
 	};
 
 	while (!failure && request->next_stage < ARRAY_SIZE(stages)) {

@@ -18,6 +18,7 @@
 #include "apiserver/connect/connect.h"
 #include "apiserver/documents/documents.h"
 #include "apiserver/encoding/encoding_cache.h"
+#include "apiserver/fairness/fairness.h"
 #include "apiserver/nonresource.h"
 #include "apiserver/registry/own_resources.h"
 #include "apiserver/registry/watch_frame.h"
@@ -185,6 +186,8 @@ int server_start(struct server *server, const struct server_config *config, stru
 		r = start_storage(server, err);
 	if (r < 0)
 		return r;
+	if (config->fairness && config->max_requests_in_flight + config->max_mutating_requests_in_flight > 0)
+		server->fairness = fairness_start(server);
 	start_threads(server);
 	server->bootstrap = bootstrap_start(server);
 	return 0;
@@ -247,6 +250,7 @@ void server_done(struct server *server)
 	join_threads(server);
 	server->http = http_server_free(server->http);
 	server->bootstrap = bootstrap_free(server->bootstrap);
+	server->fairness = fairness_free(server->fairness);
 	server->storage = storage_free(server->storage);
 	work_pool_free(server->workers);
 	connect_done(server);

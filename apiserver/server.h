@@ -17,6 +17,7 @@
 
 struct bootstrap;
 struct documents;
+struct fairness;
 struct http_server;
 struct server_thread;
 struct storage;
@@ -57,6 +58,7 @@ struct server_config {
 	int node_port_count;
 
 	bool allow_privileged;
+	bool fairness;                           // priority and fairness; else plain limits
 	int64_t max_requests_in_flight;          // 0 = no limit
 	int64_t max_mutating_requests_in_flight; // 0 = no limit
 	int64_t encoding_cache_mib;              // memory for second encodings kept beside stored objects
@@ -87,6 +89,7 @@ struct server {
 	struct bootstrap *bootstrap;
 	struct watch_frames *watch_frames;
 	struct documents *documents; // discovery and OpenAPI
+	struct fairness *fairness;   // NULL: switched off
 	int port;                    // where it listens
 	SSL_CTX *kubelet_tls;        // client context for tunnels; NULL: no kubelet certificate given
 	struct health_check *checks;

@@ -13,17 +13,12 @@
 #include "common/api/object.h"
 #include "common/base/encode.h"
 
-struct blob *bootstrap_encode(struct arena *arena, const struct schema_resource *resource, const char *text,
-                              int64_t now_realtime_ns)
+struct blob *bootstrap_encode_tree(struct arena *arena, const struct schema_resource *resource, struct json *object,
+                                   int64_t now_realtime_ns)
 {
-	struct err err = ERR_INIT;
-	struct json *object, *metadata;
+	struct json *metadata = json_ensure_object(arena, object, "metadata");
 	char uid[37], now[API_TIME_BYTES];
-	int r = json_parse(arena, text, strlen(text), NULL, &object, &err);
 
-	assert(r == 0);
-	(void)r;
-	metadata = json_ensure_object(arena, object, "metadata");
 	uuid_v4(uid);
 	api_time_format(now_realtime_ns, now);
 	json_set_text(arena, metadata, "uid", uid);
@@ -32,6 +27,17 @@ struct blob *bootstrap_encode(struct arena *arena, const struct schema_resource 
 		json_set_integer(arena, metadata, "generation", 1);
 	object_complete(arena, resource->type, object);
 	return object_store(arena, resource, object);
+}
+
+struct blob *bootstrap_encode(struct arena *arena, const struct schema_resource *resource, const char *text,
+                              int64_t now_realtime_ns)
+{
+	struct json *object = NULL;
+	int r = json_parse(arena, text, strlen(text), NULL, &object, NULL);
+
+	assert(r == 0);
+	(void)r;
+	return bootstrap_encode_tree(arena, resource, object, now_realtime_ns);
 }
 
 static const char *namespace_text(struct server *server, struct arena *arena, const char *name)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/base/arena.h"
+#include "common/api/json.h"
 #include "common/base/blob.h"
 
 struct schema_resource;
@@ -22,6 +23,9 @@ struct bootstrap_object {
 bool bootstrap_object_at(struct server *server, struct arena *arena, size_t index, int64_t now_realtime_ns,
                          struct bootstrap_object *ret_object);
 
+// A tree as a new object: completed with uid, creation time and defaults.
+struct blob *bootstrap_encode_tree(struct arena *arena, const struct schema_resource *resource, struct json *object,
+                                   int64_t now_realtime_ns);
 // A text of JSON as a new object: completed with uid, creation time and defaults.
 struct blob *bootstrap_encode(struct arena *arena, const struct schema_resource *resource, const char *text,
                               int64_t now_realtime_ns);

@@ -167,6 +167,15 @@ int storage_watch_open(struct storage *storage, const struct storage_watch_confi
 	return outcome;
 }
 
+size_t storage_count(struct storage *storage, const struct schema_resource *resource)
+{
+	struct watch_cache *cache = storage_find_cache(storage, resource);
+	size_t count = cache ? watch_cache_count(cache) : 0;
+
+	watch_cache_unref(cache);
+	return count;
+}
+
 struct stored_object *storage_peek(struct storage *storage, const struct schema_resource *resource,
                                    const char *namespace_name, const char *name)
 {

@@ -111,6 +111,9 @@ size_t storage_peek_all(struct storage *storage, const struct schema_resource *r
 // them (snapshots of configuration) is as good as new while this is the same. Thread-safe.
 int64_t storage_peek_change(struct storage *storage, const struct schema_resource *resource);
 
+// How many objects the cache has now. Thread-safe.
+size_t storage_count(struct storage *storage, const struct schema_resource *resource);
+
 // --- writes ----------------------------------------------------------------------
 
 enum storage_write_type {
