@@ -88,6 +88,12 @@ $(GENERATED_STAMP): $(B)/bin/schemagen $(SCHEMAS)
 	@touch $@
 $(GENERATED_SOURCE): $(GENERATED_STAMP) ;
 
+# The bootstrap roles of the apiserver, as a table.
+$(B)/generated/bootstrap_policy.inc: apiserver/bootstrap/rbac.policy apiserver/bootstrap/bootstrap_policy.awk
+	@mkdir -p $(@D)
+	$(Q)awk -f apiserver/bootstrap/bootstrap_policy.awk $< > $@.$$$$ && mv -f $@.$$$$ $@
+$(B)/obj/apiserver/bootstrap/policy.o: $(B)/generated/bootstrap_policy.inc
+
 # --- objects --------------------------------------------------------------------
 # Everything but the base layer and the generator may include generated headers.
 # Outputs are made beside their place and moved there, so that several makes may

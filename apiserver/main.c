@@ -46,11 +46,11 @@ static struct server_config arg_config = {
         .shutdown_grace_ns = 10 * NSEC_PER_SEC,
         .default_not_ready_toleration_seconds = 300,
         .default_unreachable_toleration_seconds = 300,
+        .authorization = AUTHORIZATION_FLAGS_INIT,
 };
 static const char *arg_service_cluster_ip_range = "10.0.0.0/24";
 static const char *arg_service_node_port_range = "30000-32767";
 static const char *arg_tls_min_version = "";
-static struct string_list arg_authorization_mode;
 static struct string_list arg_enable_admission;
 static struct string_list arg_service_account_key_files;
 static const char *arg_service_account_signing_key_file = "";
@@ -114,7 +114,7 @@ static const struct option options[] = {
         {"service-account-issuer", 0, OPTION_STRINGS, &arg_service_account_issuers, "Authentication", "urls",
          "issuers of service account tokens"},
 
-        {"authorization-mode", 0, OPTION_STRINGS, &arg_authorization_mode, "Authorization", "modes",
+        {"authorization-mode", 0, OPTION_STRINGS, &arg_config.authorization.modes, "Authorization", "modes",
          "AlwaysAllow, AlwaysDeny, ABAC, Webhook, RBAC, Node"},
 
         {"enable-admission-plugins", 0, OPTION_STRINGS, &arg_enable_admission, "Admission", "names",
@@ -333,7 +333,7 @@ static int check_admission(const struct string_list *list, const char *flag, str
 static int check_modes(struct err *err)
 {
 	static const char *const modes[] = {"AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node", NULL};
-	int r = check_names(&arg_authorization_mode, modes, "--authorization-mode", err);
+	int r = check_names(&arg_config.authorization.modes, modes, "--authorization-mode", err);
 
 	if (r == 0)
 		r = check_admission(&arg_enable_admission, "--enable-admission-plugins", err);
@@ -446,7 +446,6 @@ static void log_start(const struct server *server)
 {
 	log_info("Serving securely", kv_str("version", CARAVEL_VERSION), kv_str("address", arg_config.bind_address),
 	         kv_int("port", server->port), kv_str("advertiseAddress", arg_config.advertise_address));
-	log_warning("Authorization allows everything to every authenticated user: RBAC is not enforced yet");
 }
 
 static int run(struct program *program, struct err *err)

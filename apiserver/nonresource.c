@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "apiserver/authorization/authorization.h"
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/documents/discovery_serve.h"
 #include "apiserver/server.h"
@@ -62,6 +63,20 @@ static bool is_bootstrapped(void *context)
 	return atomic_load(&server->bootstrapped);
 }
 
+static bool has_bootstrap_roles(void *context)
+{
+	struct server *server = context;
+
+	return !authorization_rbac(server->authorization) || atomic_load(&server->policy_reconciled);
+}
+
+static bool authorizers_are_synced(void *context)
+{
+	struct server *server = context;
+
+	return authorization_is_ready(server->authorization);
+}
+
 static bool is_not_stopping(void *context)
 {
 	struct server *server = context;
@@ -83,6 +98,8 @@ struct health_check *nonresource_health_checks(struct server *server)
 	        {"poststarthook/start-system-namespaces-controller", ALL, is_bootstrapped, server},
 	        {"poststarthook/start-service-ip-repair-controllers", ALL, is_bootstrapped, server},
 	        {"poststarthook/start-kubernetes-service-cidr-controller", ALL, is_bootstrapped, server},
+	        {"poststarthook/rbac/bootstrap-roles", ALL, has_bootstrap_roles, server},
+	        {"authorizer-sync", HEALTH_READYZ, authorizers_are_synced, server},
 	        {"poststarthook/scheduling/bootstrap-system-priority-classes", ALL, is_bootstrapped, server},
 	        {"poststarthook/bootstrap-controller", ALL, is_bootstrapped, server},
 	        {"shutdown", HEALTH_READYZ, is_not_stopping, server},

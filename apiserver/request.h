@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "apiserver/authentication/user.h"
 #include "apiserver/encoding/negotiate.h"
 #include "apiserver/query.h"
 #include "apiserver/route.h"
@@ -18,13 +19,6 @@
 struct fairness_ticket;
 struct server;
 struct stored_object;
-
-struct user {
-	const char *name;
-	const char *const *groups;
-	size_t group_count;
-	bool anonymous;
-};
 
 struct request_warning {
 	struct request_warning *next;

@@ -130,7 +130,7 @@ void request_next(struct request *request, const struct status *failure)
 {
 	static const struct stage stages[] = {
 	        {.check = parse_options},  {.check = authenticate}, {.check = parse_route}, {.check = limit},
-	        {.start = fairness_admit}, {.check = authorize},    {.check = check_route}, {.check = negotiate},
+	        {.start = fairness_admit}, {.start = authorize},    {.check = check_route}, {.check = negotiate},
 	};
 
 	while (!failure && request->next_stage < ARRAY_SIZE(stages)) {

@@ -15,6 +15,7 @@
 
 #include "apiserver/audit.h"
 #include "apiserver/bootstrap/bootstrap.h"
+#include "apiserver/bootstrap/policy_reconcile.h"
 #include "apiserver/connect/connect.h"
 #include "apiserver/documents/documents.h"
 #include "apiserver/encoding/encoding_cache.h"
@@ -176,7 +177,9 @@ int server_start(struct server *server, const struct server_config *config, stru
 	server->checks = nonresource_health_checks(server);
 	audit_register(server);
 	server->workers = work_pool_new(SERVER_WORKERS);
-	r = start_loops(server, err);
+	r = authorization_new(server, &config->authorization, &server->authorization, err);
+	if (r == 0)
+		r = start_loops(server, err);
 	if (r == 0)
 		r = connect_init(server, err);
 	// The port before etcd: a second server on this port ends here and touches nothing.
@@ -190,6 +193,9 @@ int server_start(struct server *server, const struct server_config *config, stru
 		server->fairness = fairness_start(server);
 	start_threads(server);
 	server->bootstrap = bootstrap_start(server);
+	authorization_start(server->authorization);
+	if (authorization_rbac(server->authorization))
+		server->policy_reconcile = policy_reconcile_start(server);
 	return 0;
 }
 
@@ -250,6 +256,8 @@ void server_done(struct server *server)
 	join_threads(server);
 	server->http = http_server_free(server->http);
 	server->bootstrap = bootstrap_free(server->bootstrap);
+	server->policy_reconcile = policy_reconcile_free(server->policy_reconcile);
+	authorization_stop(server->authorization);
 	server->fairness = fairness_free(server->fairness);
 	server->storage = storage_free(server->storage);
 	work_pool_free(server->workers);
@@ -258,6 +266,7 @@ void server_done(struct server *server)
 		loop_free(server->loops[i].loop);
 	watch_frames_free(server->watch_frames);
 	documents_free(server->documents);
+	server->authorization = authorization_free(server->authorization);
 	free(server->checks);
 	metrics_registry_free(server->metrics);
 }

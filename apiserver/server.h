@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "apiserver/authorization/authorization.h"
 #include "apiserver/services/ip_range.h"
 #include "common/base/err.h"
 #include "common/base/list.h"
@@ -16,6 +17,7 @@
 #include "common/io/plain_server.h"
 
 struct bootstrap;
+struct policy_reconcile;
 struct documents;
 struct fairness;
 struct http_server;
@@ -68,6 +70,7 @@ struct server_config {
 	int64_t default_not_ready_toleration_seconds;
 	int64_t default_unreachable_toleration_seconds;
 	struct string_list disabled_admission;
+	struct authorization_flags authorization;
 };
 
 // One of the connection loops with what belongs to it alone.
@@ -87,6 +90,8 @@ struct server {
 	struct http_server *http;
 	struct metrics_registry *metrics;
 	struct bootstrap *bootstrap;
+	struct policy_reconcile *policy_reconcile;
+	struct authorization *authorization;
 	struct watch_frames *watch_frames;
 	struct documents *documents; // discovery and OpenAPI
 	struct fairness *fairness;   // NULL: switched off
@@ -99,6 +104,7 @@ struct server {
 	atomic_int long_running;
 	atomic_bool stopping;
 	atomic_bool bootstrapped;
+	atomic_bool policy_reconciled; // the bootstrap roles are in place
 };
 
 // The server_loop that an exchange's loop belongs to.

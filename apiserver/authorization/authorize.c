@@ -1,53 +1,143 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every authenticated user may do everything, and anonymous ones may read health
-// and version; main.c says so in the log at start. RBAC takes this place.
+// The stage, and the words of its refusals. Who may do what is the authorizers'
+// matter (authorization.c).
 
 #include "apiserver/authorization/authorize.h"
 
 #include <string.h>
 
-static bool is_public(const struct route *route)
+#include "apiserver/authorization/authorizer.h"
+#include "common/api/selector.h"
+#include "common/base/text.h"
+
+// --- what is asked for --------------------------------------------------------------------
+
+void authorization_parse_field_selector(struct arena *arena, const char *text,
+                                        struct authorization_attributes *attributes)
 {
-	static const char *const paths[] = {"/healthz", "/livez", "/readyz", "/version"};
+	struct field_selector selector = {0};
+	struct authorization_requirement *rows;
 
-	if (route->is_resource || strcmp(route->verb, "get"))
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		size_t length = strlen(paths[i]);
+	if (text_is_empty(text) || field_selector_parse(arena, text, &selector, NULL) < 0)
+		return;
+	rows = ARENA_ARRAY(arena, struct authorization_requirement, selector.count + 1);
+	for (size_t i = 0; i < selector.count; i++) {
+		const char **value = ARENA_ARRAY(arena, const char *, 1);
 
-		if (!strncmp(route->path, paths[i], length) && (!route->path[length] || route->path[length] == '/'))
-			return true;
+		value[0] = selector.requirements[i].value;
+		rows[i] = (struct authorization_requirement){
+		        .key = selector.requirements[i].field,
+		        .operator= selector.requirements[i].negated ? "NotIn" : "In",
+		        .values = value,
+		        .value_count = 1,
+		};
 	}
-	return false;
+	attributes->field_requirements = rows;
+	attributes->field_requirement_count = selector.count;
 }
 
-static const struct status *forbid_path(const struct request *request)
-{
-	return status_new(request->arena, ERR_FORBIDDEN, "forbidden: User \"%s\" cannot %s path \"%s\"",
-	                  request->user.name, request->route.verb, request->route.path);
-}
-
-static const struct status *forbid_resource(struct request *request)
+void authorization_attributes_of(struct request *request, const char *verb,
+                                 struct authorization_attributes *ret_attributes)
 {
 	const struct route *route = &request->route;
-	const char *resource = route->subresource_name[0] ? arena_printf(request->arena, "%s/%s", route->resource_name,
-	                                                                 route->subresource_name)
-	                                                  : route->resource_name;
-	const char *scope = route->namespace_name[0]
-	                            ? arena_printf(request->arena, "in the namespace \"%s\"", route->namespace_name)
-	                            : "at the cluster scope";
-	struct schema_resource named = {.group = route->group, .plural = route->resource_name};
-	const struct schema_resource *copy = memcpy(arena_alloc(request->arena, sizeof(named)), &named, sizeof(named));
 
-	return status_forbidden(request->arena, copy, route->name,
-	                        arena_printf(request->arena,
-	                                     "User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s",
-	                                     request->user.name, route->verb, resource, route->group, scope));
+	*ret_attributes = (struct authorization_attributes){
+	        .verb = verb ? verb : route->verb,
+	        .is_resource = route->is_resource,
+	        .path = route->path,
+	        .group = text_or_empty(route->group),
+	        .version = text_or_empty(route->version),
+	        .resource = text_or_empty(route->resource_name),
+	        .subresource = text_or_empty(route->subresource_name),
+	        .namespace_name = text_or_empty(route->namespace_name),
+	        .name = text_or_empty(route->name),
+	};
+	if (!route->is_resource ||
+	    (strcmp(route->verb, "list") && strcmp(route->verb, "watch") && strcmp(route->verb, "deletecollection")))
+		return;
+	authorization_parse_field_selector(request->arena, query_get(&request->query, "fieldSelector"), ret_attributes);
+	authorization_parse_label_selector(request->arena, query_get(&request->query, "labelSelector"), ret_attributes);
 }
 
-const struct status *authorize(struct request *request)
+// --- refusals -------------------------------------------------------------------------------
+
+static const char *describe(struct arena *arena, const struct user *user,
+                            const struct authorization_attributes *attributes)
 {
-	if (!request->user.anonymous || is_public(&request->route))
-		return NULL;
-	return request->route.is_resource ? forbid_resource(request) : forbid_path(request);
+	const char *resource = attributes->resource, *scope = "at the cluster scope";
+
+	if (!attributes->is_resource)
+		return arena_printf(arena, "User \"%s\" cannot %s path \"%s\"", user->name, attributes->verb,
+		                    attributes->path);
+	if (attributes->subresource[0])
+		resource = arena_printf(arena, "%s/%s", resource, attributes->subresource);
+	if (attributes->namespace_name[0])
+		scope = arena_printf(arena, "in the namespace \"%s\"", attributes->namespace_name);
+	return arena_printf(arena, "User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s", user->name,
+	                    attributes->verb, resource, attributes->group, scope);
+}
+
+const char *authorization_refusal(struct arena *arena, const struct user *user,
+                                  const struct authorization_attributes *attributes, const char *reason)
+{
+	const char *text = describe(arena, user, attributes);
+
+	return text_is_empty(reason) ? text : arena_printf(arena, "%s: %s", text, reason);
+}
+
+const struct status *authorize_refuse(struct request *request, const struct user *user,
+                                      const struct authorization_attributes *attributes,
+                                      const struct authorization_answer *answer)
+{
+	const char *text = authorization_refusal(request->arena, user, attributes, answer->reason);
+	struct schema_resource named = {.group = attributes->group, .plural = attributes->resource};
+
+	if (answer->decision != AUTHORIZATION_DENIED && answer->error && text_is_empty(answer->reason))
+		return status_internal(request->arena, "%s", answer->error);
+	if (!attributes->is_resource)
+		return status_new(request->arena, ERR_FORBIDDEN, "forbidden: %s", text);
+	return status_forbidden(request->arena,
+	                        memcpy(ARENA_NEW(request->arena, struct schema_resource), &named, sizeof(named)),
+	                        attributes->name, text);
+}
+
+// --- the stage --------------------------------------------------------------------------------
+
+struct authorize_op {
+	struct request *request;
+	struct authorization_ask ask;
+	struct authorization_attributes attributes;
+	void (*done)(struct request *request, const struct status *failure);
+};
+
+static void on_answer(struct authorization_ask *ask, const struct authorization_answer *answer)
+{
+	struct authorize_op *op = container_of(ask, struct authorize_op, ask);
+	struct request *request = op->request;
+
+	op->done(request, authorization_allows(answer)
+	                          ? NULL
+	                          : authorize_refuse(request, &request->user, &op->attributes, answer));
+}
+
+void authorize_verb(struct request *request, const char *verb,
+                    void (*done)(struct request *request, const struct status *failure))
+{
+	struct authorize_op *op = ARENA_NEW(request->arena, struct authorize_op);
+
+	op->request = request;
+	op->done = done;
+	authorization_attributes_of(request, verb, &op->attributes);
+	op->ask = (struct authorization_ask){.server = request->server,
+	                                     .loop = request->loop,
+	                                     .arena = request->arena,
+	                                     .user = &request->user,
+	                                     .attributes = &op->attributes,
+	                                     .done = on_answer};
+	authorization_ask(&op->ask);
+}
+
+void authorize(struct request *request)
+{
+	authorize_verb(request, NULL, request_next);
 }
