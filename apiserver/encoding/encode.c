@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "apiserver/encoding/answer.h"
 #include "apiserver/encoding/convert.h"
 #include "apiserver/encoding/encode_protobuf.h"
 #include "apiserver/object_io.h"
@@ -114,7 +115,7 @@ void encode_finish_object(struct request *request, int code, struct stored_objec
 	struct json *tree;
 
 	if (encode_is_plain(request)) {
-		request_finish_blob(request, code, "application/json", object->json);
+		answer_send_blob(request, code, "application/json", object->json);
 		return;
 	}
 	if (request->output.format == OUTPUT_PROTOBUF) {
@@ -194,33 +195,24 @@ static void send_plain_list(struct request *request, const struct list_answer *a
 	struct strbuf head = STRBUF_INIT(1 << 20);
 	AUTO(blob_unref) struct blob *comma = blob_new(",", 1);
 	AUTO(blob_unref) struct blob *tail = blob_new("]}\n", 3);
-	size_t length = tail->length + (answer->count ? answer->count - 1 : 0);
-	size_t header_count;
-	struct http_header *headers = request_headers(request, "application/json", 1, &header_count);
+	struct answer_body body = ANSWER_BODY_INIT;
+	size_t length;
 
 	write_list_head(request, answer, &head);
-	for (size_t i = 0; i < answer->count; i++)
-		length += answer->objects[i]->json->length;
-	headers[header_count++] =
-	        (struct http_header){"content-length", arena_printf(request->arena, "%zu", length + head.length)};
+	char *text = strbuf_take(&head, &length);
+	AUTO(blob_unref) struct blob *head_blob = blob_new_take(text, length);
 
-	size_t head_length;
-	char *head_text = strbuf_take(&head, &head_length);
-	AUTO(blob_unref) struct blob *head_blob = blob_new_take(head_text, head_length);
-
-	http_exchange_start(request->exchange, 200, headers, header_count);
-	http_exchange_write(request->exchange, head_blob, 0, head_blob->length);
+	answer_body_add(&body, head_blob, 0, head_blob->length);
 	for (size_t i = 0; i < answer->count; i++) {
 		struct blob *json = answer->objects[i]->json;
 
 		if (i)
-			http_exchange_write(request->exchange, comma, 0, 1);
-		http_exchange_write(request->exchange, json, 0, json->length);
+			answer_body_add(&body, comma, 0, 1);
+		answer_body_add(&body, json, 0, json->length);
 	}
-	http_exchange_write(request->exchange, tail, 0, tail->length);
-	http_exchange_end(request->exchange);
+	answer_body_add(&body, tail, 0, tail->length);
 	drop_objects(answer);
-	request_finish_sent(request, 200);
+	answer_send(request, 200, "application/json", &body);
 }
 
 static struct json *list_item(struct arena *arena, const struct request *request, const struct stored_object *object)
@@ -292,10 +284,12 @@ static void send_built_list(struct request *request)
 	struct list_encoding *encoding = request->stage_context;
 	size_t length;
 	char *data = strbuf_take(&encoding->text, &length);
-	AUTO(blob_unref) struct blob *body = blob_new_take(data, length);
+	AUTO(blob_unref) struct blob *blob = blob_new_take(data, length);
+	struct answer_body body = ANSWER_BODY_INIT;
 
 	drop_objects(&encoding->answer);
-	request_finish_blob(request, 200, request->output.content_type, body);
+	answer_body_add(&body, blob, 0, blob->length);
+	answer_send(request, 200, request->output.content_type, &body);
 }
 
 void encode_finish_list(struct request *request, const struct list_answer *answer)

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/encoding/answer.h"
 #include "apiserver/encoding/convert.h"
 #include "apiserver/encoding/encode.h"
 #include "apiserver/encoding/encoding_cache.h"
@@ -94,7 +95,7 @@ void encode_protobuf_finish_object(struct request *request, int code, struct sto
 	AUTO(blob_unref) struct blob *blob = encode_protobuf_stored(request, object, request->arena, &err);
 
 	if (blob)
-		request_finish_blob(request, code, PROTOBUF_MEDIA_TYPE, blob);
+		answer_send_blob(request, code, PROTOBUF_MEDIA_TYPE, blob);
 	else
 		request_finish_status(request, status_internal(request->arena, "%s", err.message));
 }
@@ -113,7 +114,6 @@ struct list_encoding {
 	struct list_item *items;
 	struct blob *head;  // up to the first item
 	struct blob *heads; // of all items, one after another
-	size_t total_bytes;
 	struct err err;
 };
 
@@ -165,7 +165,6 @@ static int encode_head(struct request *request, struct list_encoding *encoding, 
 	strbuf_append(&text, field.data, field.length);
 	strbuf_done(&field);
 	encoding->head = take_blob(&text);
-	encoding->total_bytes = encoding->head->length + items_bytes + PROTOBUF_ENVELOPE_TAIL_BYTES;
 	return 0;
 }
 
@@ -181,26 +180,22 @@ static void build_list(struct request *request)
 	encoding->heads = take_blob(&heads);
 }
 
-static void write_list(struct request *request, const struct list_encoding *encoding)
+static struct answer_body list_body(const struct list_encoding *encoding)
 {
 	AUTO(blob_unref) struct blob *tail = blob_new(PROTOBUF_ENVELOPE_TAIL, PROTOBUF_ENVELOPE_TAIL_BYTES);
-	size_t count, at = 0;
-	struct http_header *headers = request_headers(request, PROTOBUF_MEDIA_TYPE, 1, &count);
+	struct answer_body body = ANSWER_BODY_INIT;
+	size_t at = 0;
 
-	headers[count++] =
-	        (struct http_header){"content-length", arena_printf(request->arena, "%zu", encoding->total_bytes)};
-	http_exchange_start(request->exchange, 200, headers, count);
-	http_exchange_write(request->exchange, encoding->head, 0, encoding->head->length);
+	answer_body_add(&body, encoding->head, 0, encoding->head->length);
 	for (size_t i = 0; i < encoding->answer.count; i++) {
 		const struct list_item *item = &encoding->items[i];
 
-		http_exchange_write(request->exchange, encoding->heads, at, item->head_length);
-		if (item->length)
-			http_exchange_write(request->exchange, item->envelope, item->offset, item->length);
+		answer_body_add(&body, encoding->heads, at, item->head_length);
+		answer_body_add(&body, item->envelope, item->offset, item->length);
 		at += item->head_length;
 	}
-	http_exchange_write(request->exchange, tail, 0, tail->length);
-	http_exchange_end(request->exchange);
+	answer_body_add(&body, tail, 0, tail->length);
+	return body;
 }
 
 static void drop_list(struct list_encoding *encoding)
@@ -224,9 +219,10 @@ static void send_list(struct request *request)
 		request_finish_status(request, status_internal(request->arena, "%s", encoding->err.message));
 		return;
 	}
-	write_list(request, encoding);
+	struct answer_body body = list_body(encoding);
+
 	drop_list(encoding);
-	request_finish_sent(request, 200);
+	answer_send(request, 200, PROTOBUF_MEDIA_TYPE, &body);
 }
 
 void encode_protobuf_finish_list(struct request *request, const struct list_answer *answer)

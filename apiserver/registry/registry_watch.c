@@ -19,7 +19,6 @@
 
 #include <string.h>
 
-#include "apiserver/fairness/fairness.h"
 #include "apiserver/registry/read_options.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/registry/selection.h"
@@ -34,12 +33,12 @@
 
 enum {
 	WATCH_HIGH_WATER_BYTES = 2 << 20,
-	WATCH_LOW_WATER_BYTES = 256 << 10,
 };
 
 struct watcher {
 	struct list node; // server_loop.watches
 	struct request *request;
+	struct watch_sink sink;
 	struct storage_read initial;
 	bool wants_initial_events;
 	bool wants_initial_bookmark;
@@ -72,15 +71,13 @@ static void watcher_end(struct watcher *watcher)
 	loop_timer_stop(&watcher->deadline);
 	loop_timer_stop(&watcher->bookmark);
 	storage_watch_close(watcher->watch);
-	http_exchange_on_gone(request->exchange, NULL, NULL);
-	http_exchange_on_drain(request->exchange, 0, NULL, NULL);
-	http_exchange_end(request->exchange);
+	watch_sink_close(&watcher->sink);
 	request_finish_sent(request, 200);
 }
 
 static void watcher_fail(struct watcher *watcher, const struct status *status)
 {
-	watch_frame_send_error(watcher->request, frames_of(watcher), status);
+	watch_frame_send_error(&watcher->sink, frames_of(watcher), status);
 	watcher_end(watcher);
 }
 
@@ -97,7 +94,7 @@ static const struct status *expired(struct watcher *watcher, const struct err *e
 static void send_event(struct watcher *watcher, enum watch_event_type type, struct stored_object *object,
                        int64_t at_revision)
 {
-	watch_frame_send(watcher->request, frames_of(watcher), type, object, at_revision, !watcher->columns_sent);
+	watch_frame_send(&watcher->sink, frames_of(watcher), type, object, at_revision, !watcher->columns_sent);
 	watcher->columns_sent = true;
 }
 
@@ -143,7 +140,7 @@ static void pump(struct watcher *watcher)
 			return;
 		}
 		on_event(watcher, &event);
-		watcher->blocked = http_exchange_pending_bytes(watcher->request->exchange) > WATCH_HIGH_WATER_BYTES;
+		watcher->blocked = watch_sink_pending_bytes(&watcher->sink) > WATCH_HIGH_WATER_BYTES;
 	}
 }
 
@@ -173,7 +170,7 @@ static void send_bookmark(struct watcher *watcher)
 {
 	if (watcher->seen_revision <= watcher->bookmarked_revision || watcher->blocked)
 		return;
-	watch_frame_send_bookmark(watcher->request, frames_of(watcher), watcher->seen_revision, false);
+	watch_frame_send_bookmark(&watcher->sink, frames_of(watcher), watcher->seen_revision, false);
 	watcher->bookmarked_revision = watcher->seen_revision;
 }
 
@@ -227,7 +224,6 @@ static void open_watch(struct watcher *watcher, int64_t after_revision)
 	};
 	struct err err = ERR_INIT;
 
-	fairness_release(request); // what follows costs next to nothing
 	watcher->seen_revision = after_revision;
 	watcher->bookmarked_revision = after_revision;
 	if (storage_watch_open(request->server->storage, &config, &watcher->watch, &err) < 0)
@@ -240,7 +236,7 @@ static void send_initial(struct watcher *watcher, const struct storage_list *lis
 		if (selection_matches(&watcher->selection, list->objects[i]))
 			send_event(watcher, WATCH_ADDED, list->objects[i], 0);
 	if (watcher->wants_initial_bookmark)
-		watch_frame_send_bookmark(watcher->request, frames_of(watcher), list->revision, true);
+		watch_frame_send_bookmark(&watcher->sink, frames_of(watcher), list->revision, true);
 }
 
 static void on_initial(void *context, const struct storage_list *list, const struct err *err)
@@ -261,18 +257,18 @@ static void on_initial(void *context, const struct storage_list *list, const str
 	open_watch(watcher, list->revision);
 }
 
-static void start_stream(struct watcher *watcher)
+static const struct status *start_stream(struct watcher *watcher)
 {
 	struct request *request = watcher->request;
-	size_t count;
-	struct http_header *headers = request_headers(request, request->output.content_type, 0, &count);
-	struct server_loop *home = server_loop_of(request->server, request->loop);
+	const struct status *status;
 
-	list_append(&home->watches, &watcher->node);
-	http_exchange_on_gone(request->exchange, on_gone, watcher);
-	http_exchange_on_drain(request->exchange, WATCH_LOW_WATER_BYTES, on_drain, watcher);
-	http_exchange_start(request->exchange, 200, headers, count);
+	watcher->sink = (struct watch_sink){.on_drain = on_drain, .on_gone = on_gone, .context = watcher};
+	status = watch_sink_open(&watcher->sink, request);
+	if (status)
+		return status;
+	list_append(&server_loop_of(request->server, request->loop)->watches, &watcher->node);
 	start_timers(watcher);
+	return NULL;
 }
 
 static const struct status *invalid(const struct request *request, const char *field, const char *message)
@@ -351,11 +347,12 @@ void registry_watch(struct request *request)
 	watcher->request = request;
 	list_init(&watcher->node);
 	status = parse(watcher, &revision);
+	if (!status)
+		status = start_stream(watcher);
 	if (status) {
 		request_finish_status(request, status);
 		return;
 	}
-	start_stream(watcher);
 	if (plan_initial(watcher, revision)) {
 		watcher->opening = true;
 		storage_list(request->server->storage, &watcher->initial, request->loop, on_initial, watcher);

@@ -54,47 +54,45 @@ struct watch_frames *watch_frames_free(struct watch_frames *frames)
 	return NULL;
 }
 
-static void send_blob(const struct request *request, const struct watch_frames *frames, enum watch_event_type type,
+static void send_blob(struct watch_sink *sink, const struct watch_frames *frames, enum watch_event_type type,
                       struct blob *json)
 {
-	struct blob *head = frames->heads[type];
+	struct blob *pieces[] = {frames->heads[type], json, frames->tail};
 
-	http_exchange_write(request->exchange, head, 0, head->length);
-	http_exchange_write(request->exchange, json, 0, json->length);
-	http_exchange_write(request->exchange, frames->tail, 0, frames->tail->length);
+	watch_sink_write(sink, pieces, ARRAY_SIZE(pieces));
 }
 
-static void send_envelope(const struct request *request, enum watch_event_type type, struct blob *envelope)
+static void send_envelope(struct watch_sink *sink, enum watch_event_type type, struct blob *envelope)
 {
 	AUTO(blob_unref) struct blob *head = encode_protobuf_frame_head(type_names[type], envelope->length);
 
-	http_exchange_write(request->exchange, head, 0, head->length);
-	http_exchange_write(request->exchange, envelope, 0, envelope->length);
+	struct blob *pieces[] = {head, envelope};
+
+	watch_sink_write(sink, pieces, ARRAY_SIZE(pieces));
 }
 
 // Everything that a protobuf watch sends has a protobuf form.
-static void send_protobuf_tree(const struct request *request, enum watch_event_type type, const struct json *tree)
+static void send_protobuf_tree(struct watch_sink *sink, enum watch_event_type type, const struct json *tree)
 {
 	AUTO(blob_unref) struct blob *envelope = encode_protobuf_tree(tree);
 
 	if (envelope)
-		send_envelope(request, type, envelope);
+		send_envelope(sink, type, envelope);
 }
 
-static void send_protobuf_object(const struct request *request, enum watch_event_type type,
-                                 struct stored_object *object)
+static void send_protobuf_object(struct watch_sink *sink, enum watch_event_type type, struct stored_object *object)
 {
-	AUTO(blob_unref) struct blob *envelope = encode_protobuf_stored(request, object, NULL, NULL);
+	AUTO(blob_unref) struct blob *envelope = encode_protobuf_stored(sink->request, object, NULL, NULL);
 
 	if (envelope)
-		send_envelope(request, type, envelope);
+		send_envelope(sink, type, envelope);
 }
 
-static void send_tree(const struct request *request, const struct watch_frames *frames, enum watch_event_type type,
+static void send_tree(struct watch_sink *sink, const struct watch_frames *frames, enum watch_event_type type,
                       const struct json *tree)
 {
-	if (request->output.format == OUTPUT_PROTOBUF) {
-		send_protobuf_tree(request, type, tree);
+	if (sink->request->output.format == OUTPUT_PROTOBUF) {
+		send_protobuf_tree(sink, type, tree);
 		return;
 	}
 
@@ -106,7 +104,7 @@ static void send_tree(const struct request *request, const struct watch_frames *
 	data = strbuf_take(&text, &length);
 	AUTO(blob_unref) struct blob *blob = blob_new_take(data, length);
 
-	send_blob(request, frames, type, blob);
+	send_blob(sink, frames, type, blob);
 }
 
 static void set_revision(struct arena *arena, struct json *tree, int64_t revision)
@@ -115,18 +113,19 @@ static void set_revision(struct arena *arena, struct json *tree, int64_t revisio
 	              arena_printf(arena, "%lld", (long long)revision));
 }
 
-void watch_frame_send(const struct request *request, const struct watch_frames *frames, enum watch_event_type type,
+void watch_frame_send(struct watch_sink *sink, const struct watch_frames *frames, enum watch_event_type type,
                       struct stored_object *object, int64_t at_revision, bool with_columns)
 {
+	const struct request *request = sink->request;
 	AUTO(arena_free) struct arena *scratch = NULL;
 	struct json *tree;
 
 	if (!at_revision && encode_is_plain(request)) {
-		send_blob(request, frames, type, object->json);
+		send_blob(sink, frames, type, object->json);
 		return;
 	}
 	if (!at_revision && request->output.format == OUTPUT_PROTOBUF) {
-		send_protobuf_object(request, type, object);
+		send_protobuf_object(sink, type, object);
 		return;
 	}
 	scratch = arena_new(0);
@@ -135,13 +134,14 @@ void watch_frame_send(const struct request *request, const struct watch_frames *
 		return;
 	if (at_revision)
 		set_revision(scratch, tree, at_revision);
-	send_tree(request, frames, type,
+	send_tree(sink, frames, type,
 	          encode_shape(scratch, request, tree, with_columns, loop_realtime_ns(request->loop)));
 }
 
-void watch_frame_send_bookmark(const struct request *request, const struct watch_frames *frames, int64_t revision,
+void watch_frame_send_bookmark(struct watch_sink *sink, const struct watch_frames *frames, int64_t revision,
                                bool ends_initial_events)
 {
+	const struct request *request = sink->request;
 	AUTO(arena_free) struct arena *scratch = arena_new(0);
 	const struct schema_resource *resource = request_resource(request);
 	struct json *tree = json_object(scratch);
@@ -155,14 +155,13 @@ void watch_frame_send_bookmark(const struct request *request, const struct watch
 	if (ends_initial_events)
 		json_set_text(scratch, json_ensure_object(scratch, json_get(tree, "metadata"), "annotations"),
 		              "k8s.io/initial-events-end", "true");
-	send_tree(request, frames, WATCH_BOOKMARK,
+	send_tree(sink, frames, WATCH_BOOKMARK,
 	          encode_shape(scratch, request, tree, false, loop_realtime_ns(request->loop)));
 }
 
-void watch_frame_send_error(const struct request *request, const struct watch_frames *frames,
-                            const struct status *status)
+void watch_frame_send_error(struct watch_sink *sink, const struct watch_frames *frames, const struct status *status)
 {
 	AUTO(arena_free) struct arena *scratch = arena_new(0);
 
-	send_tree(request, frames, WATCH_ERROR, status_to_json(scratch, status));
+	send_tree(sink, frames, WATCH_ERROR, status_to_json(scratch, status));
 }

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "apiserver/request.h"
+#include "apiserver/registry/watch_sink.h"
 
 struct stored_object;
 struct watch_frames;
@@ -24,9 +24,8 @@ struct watch_frames *watch_frames_new(void);
 struct watch_frames *watch_frames_free(struct watch_frames *frames);
 
 // `at_revision` > 0: the object with this resourceVersion instead of its own.
-void watch_frame_send(const struct request *request, const struct watch_frames *frames, enum watch_event_type type,
+void watch_frame_send(struct watch_sink *sink, const struct watch_frames *frames, enum watch_event_type type,
                       struct stored_object *object, int64_t at_revision, bool with_columns);
-void watch_frame_send_bookmark(const struct request *request, const struct watch_frames *frames, int64_t revision,
+void watch_frame_send_bookmark(struct watch_sink *sink, const struct watch_frames *frames, int64_t revision,
                                bool ends_initial_events);
-void watch_frame_send_error(const struct request *request, const struct watch_frames *frames,
-                            const struct status *status);
+void watch_frame_send_error(struct watch_sink *sink, const struct watch_frames *frames, const struct status *status);

@@ -7,7 +7,7 @@
 //        │ else, on the storage thread:                                              ^
 //        ├─ consistent ──> next_question ──> asked ──(etcd is at R)──> waiting ──────┤
 //        ├─ any, not older ───────────────────────────────────────────> waiting ─────┤
-//        └─ exact, not in the cache ──> exact (a Range at that revision) ────────────┘
+//        └─ exact ──> exact (a Range at that revision) ──────────────────────────────┘
 //
 // 1. A question about etcd's revision answers for the readers that came before it
 //    was asked. Those that come while one is open share the next one.
@@ -16,7 +16,9 @@
 //    cache, without a lock and without references of their own: the version lives
 //    until the callback returns.
 // 4. An exact revision is served from the cache when nothing of the resource has
-//    changed since: the later pages of a list of a quiet resource.
+//    changed since: the later pages of a list of a quiet resource. etcd is asked all
+//    the same, for nothing but whether it still has that revision: a compacted one has
+//    expired for every client, however little has changed (a continue token ends).
 #include "apiserver/storage/storage_internal.h"
 
 #include <assert.h>
@@ -333,16 +335,21 @@ static struct stored_object *object_of(struct read_op *op, const struct etcd_key
 	return object;
 }
 
+static void fail_exact(struct read_op *op, const struct err *err)
+{
+	bool expired = err->code == ERR_EXPIRED;
+	(void)err_set(&op->err, err->code, "%s",
+	              expired ? "The resourceVersion for the provided list is too old." : err->message);
+	hand_back(op);
+}
+
 static void on_exact(void *context, const void *response, const struct err *err)
 {
 	struct read_op *op = context;
 	const struct etcd_range_response *range = response;
 	list_remove(&op->node);
 	if (err) {
-		bool expired = err->code == ERR_EXPIRED;
-		(void)err_set(&op->err, err->code, "%s",
-		              expired ? "The resourceVersion for the provided list is too old." : err->message);
-		hand_back(op);
+		fail_exact(op, err);
 		return;
 	}
 	const struct etcd_key_value *kvs = range->kvs.items;
@@ -393,6 +400,28 @@ static void read_exact(struct read_op *op)
 	          watch_cache_resource(op->cache), on_exact, op);
 }
 
+static void on_kept(void *context, const void *response, const struct err *err)
+{
+	struct read_op *op = context;
+	(void)response;
+	list_remove(&op->node);
+	if (err)
+		fail_exact(op, err);
+	else
+		hand_back(op);
+}
+
+// The cache's version will do, if etcd still keeps the revision.
+static void check_kept(struct read_op *op)
+{
+	struct storage *storage = op->storage;
+	AUTO_FREE char *key = xasprintf("%shealth", storage->prefix);
+	struct etcd_range_request request = {.key = ETCD_TEXT(key), .count_only = true, .revision = op->revision};
+	list_append(&storage->reads.exact, &op->node);
+	etcd_call(storage->etcd, ETCD_RANGE, &request, STORAGE_CALL_TIMEOUT_NS, "get", watch_cache_resource(op->cache),
+	          on_kept, op);
+}
+
 // --- entering -------------------------------------------------------------------------
 
 static void on_enter(struct loop_task *task)
@@ -404,7 +433,10 @@ static void on_enter(struct loop_task *task)
 		return;
 	}
 	if (op->freshness == STORAGE_EXACT) {
-		read_exact(op);
+		if (take_view(op))
+			check_kept(op);
+		else
+			read_exact(op);
 	} else if (op->freshness == STORAGE_CONSISTENT) {
 		list_append(&storage->reads.next_question, &op->node);
 		if (!storage->reads.question_open)
@@ -444,7 +476,7 @@ static void start(struct read_op *op, const struct storage_read *read)
 		fail(op, ERR_NOT_FOUND, "the server could not find the requested resource");
 	else if (read->field_label && op->field < 0)
 		fail(op, ERR_BAD_REQUEST, "field label not supported");
-	else if (op->freshness != STORAGE_CONSISTENT && take_view(op))
+	else if (op->freshness != STORAGE_CONSISTENT && op->freshness != STORAGE_EXACT && take_view(op))
 		hand_back(op);
 	else
 		loop_post(op->storage->loop, &op->task, on_enter);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists: versions, selectors, chunks, and the shapes of answers."""
 
+import gzip
 import json
 import unittest
 
@@ -167,3 +168,35 @@ class Lists(unittest.TestCase):
         self.assertEqual(json.loads(pretty), self.client.get(path).json)
         listed = self.client.get(self.maps, headers={"Accept": "application/yaml"})
         self.assertIn(b"kind: ConfigMapList", listed.body)
+
+    def test_gzip(self):
+        """Long answers are compressed for clients that take it, short ones never."""
+        self.make_maps(1)
+        for i in range(6):
+            self.client.post(self.maps, config_map(f"big{i}", {"k": f"{i}" * 60000}))
+        plain = self.client.get(self.maps)
+        self.assertIsNone(plain.header("Content-Encoding"))
+        for accept in ({}, {"Accept": TABLE}, {"Accept": "application/vnd.kubernetes.protobuf"}, {"Accept": "application/yaml"}):
+            whole = "?includeObject=Object" if accept.get("Accept") == TABLE else ""
+            short = self.client.get(f"{self.maps}/m000{whole}", headers={"Accept-Encoding": "gzip", **accept})
+            self.assertIsNone(short.header("Content-Encoding"))
+            expected = self.client.get(self.maps + whole, headers=accept)
+            self.assertIsNone(expected.header("Content-Encoding"))
+            packed = self.client.get(self.maps + whole, headers={"Accept-Encoding": "deflate, gzip", **accept})
+            self.assertEqual((packed.header("Content-Encoding"), packed.header("Vary")), ("gzip", "Accept-Encoding"))
+            self.assertEqual(packed.header("Content-Type"), expected.header("Content-Type"))
+            self.assertLess(len(packed.body), len(expected.body) // 20)
+            self.assertEqual(gzip.decompress(packed.body), expected.body)
+        refused = self.client.get(self.maps, headers={"Accept-Encoding": "gzip;q=0"})
+        self.assertEqual(refused.body, plain.body)
+
+    def test_gzip_for_a_client_that_leaves(self):
+        for i in range(40):
+            self.client.post(self.maps, config_map(f"big{i}", {"k": json.dumps([i * j * 7919 for j in range(20000)])}))
+        for _ in range(5):
+            connection = self.client.connect()
+            connection.request("GET", self.maps, headers={"Accept-Encoding": "gzip"})
+            connection.getresponse().read(1000)
+            connection.close()
+        packed = self.client.get(self.maps, headers={"Accept-Encoding": "gzip"})
+        self.assertEqual(len(json.loads(gzip.decompress(packed.body))["items"]), 40)

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Watches: order, selectors, initial state, bookmarks, ends."""
 
+import base64
 import json
+import os
+import socket
+import struct
 import unittest
 
 from harness import await_true, config_map, new_namespace, pod, shared
@@ -11,6 +15,38 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 def brief(events):
     return [(event["type"], event["object"]["metadata"].get("name")) for event in events]
+
+
+class WebSocket:
+    """A watch over WebSocket, by hand."""
+
+    def __init__(self, client, path, headers=()):
+        self.socket = client.context.wrap_socket(socket.create_connection(("127.0.0.1", client.server.port), 15),
+                                                 server_hostname="127.0.0.1")
+        self.stream = self.socket.makefile("rb")
+        key = base64.b64encode(os.urandom(16)).decode()
+        lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: Upgrade", "Upgrade: websocket",
+                 "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}", *headers, "", ""]
+        self.socket.sendall("\r\n".join(lines).encode())
+        self.status = int(self.stream.readline().split()[1])
+        self.headers = dict(line.decode().strip().lower().split(": ", 1) for line in iter(self.stream.readline, b"\r\n"))
+
+    def next(self):
+        """(opcode, payload)"""
+        head = self.stream.read(2)
+        length = head[1] & 0x7f
+        if length > 125:
+            length = struct.unpack(">H" if length == 126 else ">Q", self.stream.read(2 if length == 126 else 8))[0]
+        return head[0] & 0xf, self.stream.read(length)
+
+    def send(self, opcode, payload):
+        mask = os.urandom(4)
+        self.socket.sendall(bytes([0x80 | opcode, 0x80 | len(payload)]) + mask +
+                            bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload)))
+
+    def close(self):
+        self.stream.close()
+        self.socket.close()
 
 
 class Watches(unittest.TestCase):
@@ -163,3 +199,42 @@ class Watches(unittest.TestCase):
         full = [json.dumps(event) for event in watches[0].take(15)]
         for i, watch in enumerate(watches[1:-1], start=1):
             self.assertEqual([json.dumps(event) for event in watch.take(15 - i)], full[i:])
+
+    def test_over_websocket(self):
+        path = f"{self.maps}?watch=true&resourceVersion={self.version()}"
+        watch = WebSocket(self.client, path)
+        self.addCleanup(watch.close)
+        self.assertEqual(watch.status, 101)
+        self.assertNotIn("sec-websocket-protocol", watch.headers)
+        item = self.create("a", {"k": "x" * 70000})
+        opcode, message = watch.next()
+        self.assertEqual((opcode, json.loads(message)), (1, {"type": "ADDED", "object": item}))
+        watch.send(9, b"are you there")
+        self.assertEqual(watch.next(), (10, b"are you there"))
+        self.client.delete(self.maps + "/a")
+        self.assertEqual(json.loads(watch.next()[1])["type"], "DELETED")
+        watch.send(8, struct.pack(">H", 1000))
+        self.assertEqual(watch.next()[0], 8)
+        self.assertEqual(watch.stream.read(1), b"")
+
+    def test_websocket_protocols(self):
+        path = f"{self.maps}?watch=true&resourceVersion={self.version()}&timeoutSeconds=1"
+        token = base64.urlsafe_b64encode(b"token").decode().rstrip("=")
+        watch = WebSocket(self.client, path, [
+            f"Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.{token}, base64.binary.k8s.io"])
+        self.addCleanup(watch.close)
+        self.assertEqual((watch.status, watch.headers["sec-websocket-protocol"]), (101, "base64.binary.k8s.io"))
+        self.assertEqual(watch.next(), (8, struct.pack(">H", 1000)))  # its time is over
+
+    def test_websocket_tells_errors(self):
+        bad = WebSocket(self.client, f"{self.maps}?watch=true&labelSelector=a%3D%3D%3Db")
+        self.addCleanup(bad.close)
+        self.assertEqual(bad.status, 400)
+
+    def test_websocket_clients_that_vanish(self):
+        version = self.version()
+        for _ in range(20):
+            WebSocket(self.client, f"{self.maps}?watch=true&resourceVersion={version}").close()
+        self.create("a")
+        with self.client.watch(f"{self.maps}?watch=true&resourceVersion={version}") as watch:
+            self.assertEqual(brief([watch.next()]), [("ADDED", "a")])
