@@ -1,56 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// A relay between a client's exchange and a kubelet (or a pod).
+// exec, attach, port-forward, logs and proxies:
 //
-//   admission → find the target → connect → send the request → HEAD ─ 101 ──► tunnel, bytes both ways
-//                                                       └ other ► answer, bytes one way
-//
-// Back-pressure: each side is read only while what waits for the other side is
-// below a mark; it is resumed when that side has drained. A client that leaves
-// ends the stream, a server that closes ends the answer or the tunnel. The relay
-// lives on the exchange's loop, in the request's arena; relay_end is the one way
-// out of it.
+//   admission → find the target → relay
 
 #include "apiserver/connect/connect.h"
 
 #include <openssl/ssl.h>
 #include <string.h>
-#include <strings.h>
 
 #include "apiserver/admission/admission.h"
-#include "apiserver/connect/connect_head.h"
 #include "apiserver/connect/connect_target.h"
+#include "apiserver/connect/relay.h"
 #include "apiserver/server.h"
 #include "common/base/blob.h"
-#include "common/io/stream.h"
 
-enum {
-	RELAY_HIGH_WATER_BYTES = 256 << 10,
-	RELAY_LOW_WATER_BYTES = 64 << 10,
-	RELAY_MAX_HEAD_BYTES = 64 << 10,
-};
-
-enum relay_state {
-	RELAY_CONNECTING,
-	RELAY_HEAD,   // the request is out, its answer's head is awaited
-	RELAY_BODY,   // an ordinary answer
-	RELAY_TUNNEL, // an upgraded connection
-	RELAY_ENDED,
-};
-
-struct relay {
+// A connection that is to be opened. Nothing changes: the change is what admission speaks of.
+struct connection {
 	struct request *request;
-	struct change change; // nothing changes: what admission speaks of
+	struct change change;
 	struct admission_wait wait;
-	struct connect_target target;
-	struct stream *stream;
-	struct http_tunnel *tunnel;
-	enum relay_state state;
-	struct strbuf head_text; // as it comes, until the head is whole
-	struct connect_head head;
-	struct chunk_reader chunks;
-	int64_t left; // of a body with a length
-	bool body_is_done;
-	int code;
 };
 
 int connect_init(struct server *server, struct err *err)
@@ -69,299 +37,6 @@ int connect_init(struct server *server, struct err *err)
 void connect_done(struct server *server)
 {
 	SSL_CTX_free(server->kubelet_tls);
-}
-
-// --- the end ------------------------------------------------------------------------------------
-
-static void relay_release(struct relay *relay)
-{
-	relay->state = RELAY_ENDED;
-	relay->stream = stream_free(relay->stream);
-	strbuf_done(&relay->head_text);
-	http_exchange_on_gone(relay->request->exchange, NULL, NULL);
-	http_exchange_on_drain(relay->request->exchange, 0, NULL, NULL);
-}
-
-// Before anything was answered.
-static void relay_fail(struct relay *relay, const struct status *status)
-{
-	relay_release(relay);
-	request_finish_status(relay->request, status);
-}
-
-static void relay_end(struct relay *relay, bool complete)
-{
-	struct request *request = relay->request;
-	int code = relay->code;
-
-	if (relay->state == RELAY_TUNNEL && relay->tunnel)
-		http_tunnel_close(relay->tunnel);
-	else if (relay->state == RELAY_BODY && complete)
-		http_exchange_end(request->exchange);
-	else if (relay->state == RELAY_BODY)
-		http_exchange_abort(request->exchange);
-	relay_release(relay);
-	request_finish_sent(request, code);
-}
-
-static void on_client_gone(void *context)
-{
-	struct relay *relay = context;
-
-	relay->code = relay->code ? relay->code : 499;
-	relay_release(relay);
-	request_finish_sent(relay->request, relay->code);
-}
-
-// --- the tunnel -----------------------------------------------------------------------------------
-
-static size_t on_tunnel_data(void *context, const void *data, size_t length)
-{
-	struct relay *relay = context;
-
-	if (!relay->stream)
-		return length;
-	if (stream_pending_bytes(relay->stream) > RELAY_HIGH_WATER_BYTES)
-		return 0;
-	stream_write(relay->stream, data, length);
-	return length;
-}
-
-static void on_tunnel_drain(void *context)
-{
-	struct relay *relay = context;
-
-	if (relay->stream)
-		stream_resume(relay->stream);
-}
-
-static void on_tunnel_close(void *context)
-{
-	struct relay *relay = context;
-
-	relay->tunnel = NULL;
-	relay_end(relay, true);
-}
-
-static void start_tunnel(struct relay *relay)
-{
-	static const struct http_tunnel_callbacks callbacks = {on_tunnel_data, on_tunnel_drain, on_tunnel_close};
-	struct request *request = relay->request;
-
-	http_exchange_on_gone(request->exchange, NULL, NULL);
-	http_exchange_on_drain(request->exchange, 0, NULL, NULL);
-	relay->state = RELAY_TUNNEL;
-	relay->tunnel = http_exchange_upgrade(request->exchange, relay->head.headers, relay->head.header_count,
-	                                      &callbacks, relay);
-}
-
-// --- an ordinary answer ---------------------------------------------------------------------------
-
-static void on_exchange_drain(void *context)
-{
-	struct relay *relay = context;
-
-	if (relay->stream && relay->state == RELAY_BODY)
-		stream_resume(relay->stream);
-}
-
-static void start_body(struct relay *relay)
-{
-	struct request *request = relay->request;
-	size_t count = relay->head.header_count;
-	struct http_header *headers = ARENA_ARRAY(request->arena, struct http_header, count + 2);
-
-	memcpy(headers, relay->head.headers, count * sizeof(*headers));
-	if (relay->head.content_length >= 0 && !relay->head.chunked)
-		headers[count++] = (struct http_header){
-		        "content-length", arena_printf(request->arena, "%lld", (long long)relay->head.content_length)};
-	relay->state = RELAY_BODY;
-	relay->left = relay->head.chunked ? -1 : relay->head.content_length;
-	relay->body_is_done = !relay->left || !strcmp(request->http->method, "HEAD");
-	http_exchange_start(request->exchange, relay->head.status, headers, count);
-	http_exchange_on_drain(request->exchange, RELAY_LOW_WATER_BYTES, on_exchange_drain, relay);
-}
-
-static void pass_piece(struct relay *relay, const char *data, size_t length)
-{
-	AUTO(blob_unref) struct blob *piece = blob_new(data, length);
-
-	http_exchange_write(relay->request->exchange, piece, 0, length);
-}
-
-static void pass_chunks(struct relay *relay, const char *data, size_t length)
-{
-	size_t used = 0;
-
-	while (used < length && relay->chunks.state != CHUNK_DONE) {
-		const char *piece = NULL;
-		size_t piece_length = 0;
-		ssize_t step = chunk_reader_next(&relay->chunks, data + used, length - used, &piece, &piece_length);
-
-		if (step < 0) {
-			relay->left = -2;
-			return;
-		}
-		if (piece_length)
-			pass_piece(relay, piece, piece_length);
-		used += (size_t)step;
-	}
-	relay->body_is_done = relay->chunks.state == CHUNK_DONE;
-}
-
-static void pass_body(struct relay *relay, const char *data, size_t length)
-{
-	size_t piece = length;
-
-	if (relay->head.chunked) {
-		pass_chunks(relay, data, length);
-		return;
-	}
-	if (relay->left >= 0 && (uint64_t)relay->left < piece)
-		piece = (size_t)relay->left;
-	if (piece)
-		pass_piece(relay, data, piece);
-	if (relay->left >= 0)
-		relay->left -= (int64_t)piece;
-	relay->body_is_done = relay->left == 0;
-}
-
-// --- what comes back ------------------------------------------------------------------------------
-
-// The state after a whole head; the rest of what came with it is at `ret_rest`. False: not yet, or ended.
-static bool take_head(struct relay *relay, const char *data, size_t length, size_t *ret_rest)
-{
-	struct request *request = relay->request;
-	size_t used = 0;
-	int found;
-
-	strbuf_append(&relay->head_text, data, length);
-	found = connect_head_parse(request->arena, relay->head_text.data, relay->head_text.length, &relay->head, &used);
-	if (found < 0 || (!found && relay->head_text.length > RELAY_MAX_HEAD_BYTES)) {
-		relay_fail(relay, status_new(request->arena, ERR_UNAVAILABLE,
-		                             "error trying to reach service: malformed HTTP response"));
-		return false;
-	}
-	if (!found)
-		return false;
-	if (relay->head.status == 100) {
-		strbuf_consume(&relay->head_text, used);
-		return take_head(relay, "", 0, ret_rest);
-	}
-	relay->code = relay->head.status;
-	if (relay->head.status == 101)
-		start_tunnel(relay);
-	else
-		start_body(relay);
-	*ret_rest = used;
-	return true;
-}
-
-static void deliver(struct relay *relay, const char *data, size_t length)
-{
-	if (relay->state == RELAY_TUNNEL) {
-		http_tunnel_write(relay->tunnel, data, length);
-		return;
-	}
-	if (!relay->body_is_done)
-		pass_body(relay, data, length);
-	if (relay->left == -2)
-		relay_end(relay, false);
-	else if (relay->body_is_done)
-		relay_end(relay, true);
-}
-
-static bool is_backed_up(const struct relay *relay)
-{
-	size_t pending = relay->state == RELAY_TUNNEL ? http_tunnel_pending_bytes(relay->tunnel)
-	                                              : http_exchange_pending_bytes(relay->request->exchange);
-
-	return pending > RELAY_HIGH_WATER_BYTES;
-}
-
-static size_t on_stream_data(void *context, const void *data, size_t length)
-{
-	struct relay *relay = context;
-	size_t rest = 0;
-
-	if (relay->state == RELAY_HEAD) {
-		if (take_head(relay, data, length, &rest))
-			deliver(relay, relay->head_text.data + rest, relay->head_text.length - rest);
-		return length;
-	}
-	if (is_backed_up(relay))
-		return 0; // offered again once the client's side has drained
-	deliver(relay, data, length);
-	return length;
-}
-
-static void on_stream_drain(void *context)
-{
-	struct relay *relay = context;
-
-	if (relay->tunnel)
-		http_tunnel_resume(relay->tunnel);
-}
-
-static void on_stream_close(void *context, const struct err *err)
-{
-	struct relay *relay = context;
-	struct request *request = relay->request;
-	bool until_end = relay->state == RELAY_BODY && !relay->head.chunked && relay->head.content_length < 0;
-
-	if (relay->state == RELAY_CONNECTING || relay->state == RELAY_HEAD)
-		relay_fail(relay, status_new(request->arena, ERR_INTERNAL, "error dialing backend: %s",
-		                             err ? err->message : "the connection was closed"));
-	else
-		relay_end(relay, until_end && !err);
-}
-
-// --- the request ------------------------------------------------------------------------------------
-
-static bool is_passed_on(const char *name)
-{
-	static const char *const dropped[] = {
-	        "host",       "authorization",    "connection",        "content-length",  "te",    "upgrade",
-	        "keep-alive", "proxy-connection", "transfer-encoding", "accept-encoding", "expect"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(dropped); i++)
-		if (!strcasecmp(name, dropped[i]))
-			return false;
-	return name[0] != ':';
-}
-
-static void write_headers(const struct relay *relay, struct strbuf *out)
-{
-	const struct http_request *http = relay->request->http;
-	const char *upgrade = http_request_header(http, "upgrade");
-
-	for (size_t i = 0; i < http->header_count; i++)
-		if (is_passed_on(http->headers[i].name))
-			strbuf_printf(out, "%s: %s\r\n", http->headers[i].name, http->headers[i].value);
-	if (upgrade && !http->is_http2)
-		strbuf_printf(out, "Connection: Upgrade\r\nUpgrade: %s\r\n", upgrade);
-	else
-		strbuf_append_text(out, "Connection: close\r\n");
-	if (http->body_length || !strcmp(http->method, "POST") || !strcmp(http->method, "PUT"))
-		strbuf_printf(out, "Content-Length: %zu\r\n", http->body_length);
-}
-
-static void on_stream_connect(void *context)
-{
-	struct relay *relay = context;
-	const struct http_request *http = relay->request->http;
-	struct strbuf head = STRBUF_INIT(1 << 20);
-	bool v6 = strchr(relay->target.host, ':') != NULL;
-
-	strbuf_printf(&head, "%s %s HTTP/1.1\r\nHost: %s%s%s:%d\r\n", http->method, relay->target.path, v6 ? "[" : "",
-	              relay->target.host, v6 ? "]" : "", relay->target.port);
-	write_headers(relay, &head);
-	strbuf_append_text(&head, "\r\n");
-	stream_write(relay->stream, head.data, head.length);
-	strbuf_done(&head);
-	if (http->body_length)
-		stream_write(relay->stream, http->body, http->body_length);
-	relay->state = RELAY_HEAD;
 }
 
 static const struct status *check(struct request *request)
@@ -390,61 +65,56 @@ static void finish_empty(struct request *request)
 	request_finish_blob(request, 200, "text/plain", nothing);
 }
 
-static void open_relay(struct relay *relay)
+static void open_connection(struct connection *connection)
 {
-	struct request *request = relay->request;
-	struct stream_config config = {
+	struct request *request = connection->request;
+	struct connect_target *found = ARENA_NEW(request->arena, struct connect_target);
+	const struct status *status = connect_target_find(request, found);
+	struct relay_target target = {
+	        .host = found->host,
+	        .port = found->port,
+	        .tls = found->tls ? request->server->kubelet_tls : NULL,
 	        .connect_timeout_ns = request->server->config->kubelet_timeout_ns,
-	        .callbacks = {on_stream_connect, on_stream_data, on_stream_drain, on_stream_close},
-	        .context = relay,
+	        .path = found->path,
 	};
-	const struct status *status = connect_target_find(request, &relay->target);
 
-	if (status) {
+	if (status)
 		request_finish_status(request, status);
-		return;
-	}
-	if (relay->target.empty) {
+	else if (found->empty)
 		finish_empty(request);
-		return;
-	}
-	config.host = relay->target.host;
-	config.port = relay->target.port;
-	config.tls = relay->target.tls ? request->server->kubelet_tls : NULL;
-	http_exchange_on_gone(request->exchange, on_client_gone, relay);
-	relay->stream = stream_connect(request->loop, &config);
+	else
+		relay_start(request, &target);
 }
 
 static void on_judged_by_others(void *context, const struct status *failure)
 {
-	struct relay *relay = context;
+	struct connection *connection = context;
 
 	if (failure)
-		request_finish_status(relay->request, failure);
+		request_finish_status(connection->request, failure);
 	else
-		open_relay(relay);
+		open_connection(connection);
 }
 
 static void on_seen_by_others(void *context, const struct status *failure)
 {
-	struct relay *relay = context;
+	struct connection *connection = context;
 
 	if (failure)
-		request_finish_status(relay->request, failure);
+		request_finish_status(connection->request, failure);
 	else
-		admission_wait(&relay->wait, &relay->change, ADMISSION_CONNECT, ADMISSION_VALIDATE, on_judged_by_others,
-		               relay);
+		admission_wait(&connection->wait, &connection->change, ADMISSION_CONNECT, ADMISSION_VALIDATE,
+		               on_judged_by_others, connection);
 }
 
 void connect_serve(struct request *request)
 {
-	struct relay *relay = ARENA_NEW(request->arena, struct relay);
+	struct connection *connection = ARENA_NEW(request->arena, struct connection);
 	const struct schema_resource *resource = request_resource(request);
 	const struct status *status = check(request);
 
-	relay->request = request;
-	relay->head_text = STRBUF_INIT(2 * RELAY_MAX_HEAD_BYTES + (1 << 20));
-	relay->change = (struct change){
+	connection->request = request;
+	connection->change = (struct change){
 	        .request = request,
 	        .server = request->server,
 	        .arena = request->arena,
@@ -454,12 +124,12 @@ void connect_serve(struct request *request)
 	        .namespace_name = resource->namespaced ? request->route.namespace_name : "",
 	};
 	if (!status)
-		status = admission_mutate(&relay->change, ADMISSION_CONNECT);
+		status = admission_mutate(&connection->change, ADMISSION_CONNECT);
 	if (!status)
-		status = admission_validate(&relay->change, ADMISSION_CONNECT);
+		status = admission_validate(&connection->change, ADMISSION_CONNECT);
 	if (status)
 		request_finish_status(request, status);
 	else
-		admission_wait(&relay->wait, &relay->change, ADMISSION_CONNECT, ADMISSION_MUTATE, on_seen_by_others,
-		               relay);
+		admission_wait(&connection->wait, &connection->change, ADMISSION_CONNECT, ADMISSION_MUTATE,
+		               on_seen_by_others, connection);
 }
