@@ -31,8 +31,14 @@ enum structural_additional {
 	STRUCTURAL_ADDITIONAL_SCHEMA, // of this schema
 };
 
-struct structural_pattern;
 struct structural;
+
+// Regular expressions of RE2's syntax are another library's matter.
+struct structural_patterns {
+	// Into the arena; NULL with the compiler's words.
+	const void *(*compile)(struct arena *arena, const char *text, struct err *err);
+	bool (*matches)(const void *pattern, const char *text, size_t length);
+};
 
 struct structural_property {
 	const char *name;
@@ -67,7 +73,8 @@ struct structural_rules {
 	const struct structural_format *format; // NULL: none, or one that is not checked
 	const char *format_name;                // as the schema spells it
 	const char *pattern_text;
-	const struct structural_pattern *pattern;
+	const void *pattern; // compiled, NULL = none
+	const struct structural_patterns *patterns;
 	const struct json *enumeration; // array, NULL = none
 	const char *const *required;    // NULL-terminated, NULL = none
 	struct structural_nodes all_of, any_of, one_of;
@@ -101,9 +108,8 @@ struct structural {
 // Builds the nodes of a schema (the JSON of openAPIV3Schema) that has passed validation;
 // what it can't use it leaves out. `schema` isn't kept. The root's type name, group and
 // version are the caller's to set.
-struct structural *structural_build(struct arena *arena, const struct json *schema);
-// Frees what isn't memory of the arena (compiled patterns); before the arena itself.
-void structural_done(struct structural *root);
+struct structural *structural_build(struct arena *arena, const struct json *schema,
+                                    const struct structural_patterns *patterns);
 
 const struct structural *structural_property(const struct structural *node, const char *name, size_t length);
 // The node of an object's member: its property or the additional properties' node. NULL = none.
@@ -158,11 +164,6 @@ const struct json *structural_old_item(const struct structural *list, const stru
 // NULL when the format isn't checked.
 const struct structural_format *structural_format_find(const char *name);
 bool structural_format_matches(const struct structural_format *format, const char *text, size_t length);
-
-// -ERR_INVALID with the compiler's words.
-NODISCARD int structural_pattern_new(const char *text, struct structural_pattern **ret_pattern, struct err *err);
-struct structural_pattern *structural_pattern_free(struct structural_pattern *pattern);
-bool structural_pattern_matches(const struct structural_pattern *pattern, const char *text, size_t length);
 
 // As Go prints values of unstructured documents with %#v: map[string]interface {}{"a":1}.
 void structural_write_go(struct strbuf *out, const struct json *value);

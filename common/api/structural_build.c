@@ -22,7 +22,12 @@ enum {
 	DEFAULT_MAX_BYTES = 1 << 20,
 };
 
-static struct structural *build(struct arena *arena, const struct json *schema, bool root);
+struct builder {
+	struct arena *arena;
+	const struct structural_patterns *patterns;
+};
+
+static struct structural *build(const struct builder *builder, const struct json *schema, bool root);
 
 // --- rules ---------------------------------------------------------------------------
 
@@ -82,22 +87,22 @@ static const char *const *read_texts(struct arena *arena, const struct json *lis
 	return texts;
 }
 
-static struct structural_nodes read_alternatives(struct arena *arena, const struct json *list)
+static struct structural_nodes read_alternatives(const struct builder *builder, const struct json *list)
 {
 	struct structural_nodes nodes = {0};
 
 	if (!json_is(list, JSON_ARRAY) || !list->length)
 		return nodes;
-	nodes.items = ARENA_ARRAY(arena, const struct structural *, list->length);
+	nodes.items = ARENA_ARRAY(builder->arena, const struct structural *, list->length);
 	json_for_each_item (item, list)
-		nodes.items[nodes.count++] = build(arena, item, false);
+		nodes.items[nodes.count++] = build(builder, item, false);
 	return nodes;
 }
 
-static void read_texts_rules(struct arena *arena, const struct json *schema, struct structural_rules *rules)
+static void read_text_rules(const struct builder *builder, const struct json *schema, struct structural_rules *rules)
 {
+	struct arena *arena = builder->arena;
 	const char *format = json_get_text(schema, "format"), *pattern = json_get_text(schema, "pattern");
-	struct structural_pattern *compiled = NULL;
 
 	if (format && format[0]) {
 		rules->format = structural_format_find(format);
@@ -106,26 +111,27 @@ static void read_texts_rules(struct arena *arena, const struct json *schema, str
 	if (!pattern || !pattern[0])
 		return;
 	rules->pattern_text = arena_strdup(arena, pattern);
-	if (structural_pattern_new(pattern, &compiled, NULL) == 0)
-		rules->pattern = compiled;
+	rules->patterns = builder->patterns;
+	rules->pattern = builder->patterns->compile(arena, pattern, NULL);
 }
 
-static const struct structural_rules *read_rules(struct arena *arena, const struct json *schema)
+static const struct structural_rules *read_rules(const struct builder *builder, const struct json *schema)
 {
+	struct arena *arena = builder->arena;
 	struct structural_rules rules = {0};
 	const struct json *enumeration = json_get(schema, "enum"), *none = json_get(schema, "not");
 	struct structural_rules *kept;
 
 	read_bounds(schema, &rules);
-	read_texts_rules(arena, schema, &rules);
+	read_text_rules(builder, schema, &rules);
 	rules.required = read_texts(arena, json_get(schema, "required"));
 	if (json_is(enumeration, JSON_ARRAY) && enumeration->length)
 		rules.enumeration = json_clone(arena, enumeration);
-	rules.all_of = read_alternatives(arena, json_get(schema, "allOf"));
-	rules.any_of = read_alternatives(arena, json_get(schema, "anyOf"));
-	rules.one_of = read_alternatives(arena, json_get(schema, "oneOf"));
+	rules.all_of = read_alternatives(builder, json_get(schema, "allOf"));
+	rules.any_of = read_alternatives(builder, json_get(schema, "anyOf"));
+	rules.one_of = read_alternatives(builder, json_get(schema, "oneOf"));
 	if (json_is(none, JSON_OBJECT))
-		rules.none_of = build(arena, none, false);
+		rules.none_of = build(builder, none, false);
 	if (!rules.bounds && !rules.format && !rules.pattern_text && !rules.required && !rules.enumeration &&
 	    !rules.all_of.count && !rules.any_of.count && !rules.one_of.count && !rules.none_of)
 		return NULL;
@@ -278,15 +284,16 @@ static void note_below(struct structural *node, const struct structural *child)
 	node->has_expressions |= child->has_expressions;
 }
 
-static void read_properties(struct arena *arena, const struct json *schema, struct structural *node)
+static void read_properties(const struct builder *builder, const struct json *schema, struct structural *node)
 {
+	struct arena *arena = builder->arena;
 	const struct json *properties = json_get(schema, "properties");
 
 	if (!json_is(properties, JSON_OBJECT) || !properties->length)
 		return;
 	node->properties = ARENA_ARRAY(arena, struct structural_property, properties->length);
 	json_for_each_member (member, properties) {
-		struct structural *child = build(arena, member->value, false);
+		struct structural *child = build(builder, member->value, false);
 
 		node->properties[node->property_count++] = (struct structural_property){
 		        arena_strndup(arena, member->key, member->key_length), member->key_length, child};
@@ -295,17 +302,17 @@ static void read_properties(struct arena *arena, const struct json *schema, stru
 	qsort(node->properties, node->property_count, sizeof(*node->properties), compare_properties);
 }
 
-static void read_elements(struct arena *arena, const struct json *schema, struct structural *node)
+static void read_elements(const struct builder *builder, const struct json *schema, struct structural *node)
 {
 	const struct json *items = json_get(schema, "items"), *additional = json_get(schema, "additionalProperties");
 
 	if (json_is(items, JSON_OBJECT)) {
-		node->items = build(arena, items, false);
+		node->items = build(builder, items, false);
 		note_below(node, node->items);
 	}
 	if (json_is(additional, JSON_OBJECT)) {
 		node->additional = STRUCTURAL_ADDITIONAL_SCHEMA;
-		node->element = build(arena, additional, false);
+		node->element = build(builder, additional, false);
 		note_below(node, node->element);
 	} else if (json_is(additional, JSON_BOOL) && additional->boolean) {
 		node->additional = STRUCTURAL_ADDITIONAL_ANY;
@@ -338,8 +345,9 @@ static void read_extensions(struct arena *arena, const struct json *schema, stru
 	}
 }
 
-static struct structural *build(struct arena *arena, const struct json *schema, bool root)
+static struct structural *build(const struct builder *builder, const struct json *schema, bool root)
 {
+	struct arena *arena = builder->arena;
 	struct structural *node = ARENA_NEW(arena, struct structural);
 	const struct json *value = json_get(schema, "default");
 
@@ -351,16 +359,19 @@ static struct structural *build(struct arena *arena, const struct json *schema, 
 		node->has_defaults = true;
 	}
 	read_extensions(arena, schema, node);
-	read_properties(arena, schema, node);
-	read_elements(arena, schema, node);
-	node->rules = read_rules(arena, schema);
+	read_properties(builder, schema, node);
+	read_elements(builder, schema, node);
+	node->rules = read_rules(builder, schema);
 	make_table(arena, node);
 	return node;
 }
 
-struct structural *structural_build(struct arena *arena, const struct json *schema)
+struct structural *structural_build(struct arena *arena, const struct json *schema,
+                                    const struct structural_patterns *patterns)
 {
-	return build(arena, schema, true);
+	struct builder builder = {arena, patterns};
+
+	return build(&builder, schema, true);
 }
 
 // --- looking ---------------------------------------------------------------------------
@@ -390,33 +401,4 @@ const struct structural *structural_member(const struct structural *node, const 
 	const struct structural *property = structural_property(node, name, length);
 
 	return property ? property : node->element;
-}
-
-// --- the end ---------------------------------------------------------------------------
-
-static void done_all(const struct structural_nodes *nodes)
-{
-	for (uint32_t i = 0; i < nodes->count; i++)
-		structural_done((struct structural *)nodes->items[i]);
-}
-
-static void done_rules(const struct structural_rules *rules)
-{
-	structural_pattern_free((struct structural_pattern *)rules->pattern);
-	done_all(&rules->all_of);
-	done_all(&rules->any_of);
-	done_all(&rules->one_of);
-	structural_done((struct structural *)rules->none_of);
-}
-
-void structural_done(struct structural *node)
-{
-	if (!node)
-		return;
-	for (uint32_t i = 0; i < node->property_count; i++)
-		structural_done(node->properties[i].node);
-	structural_done((struct structural *)node->items);
-	structural_done((struct structural *)node->element);
-	if (node->rules)
-		done_rules(node->rules);
 }

@@ -246,7 +246,7 @@ static void check_text(const struct place *place, struct outcome *outcome)
 	else if ((rules->bounds & STRUCTURAL_MIN_LENGTH) && length < rules->min_length)
 		invalid(place, outcome, shown(arena, value),
 		        arena_printf(arena, "should be at least %" PRId64 " chars long", rules->min_length));
-	else if (rules->pattern && !structural_pattern_matches(rules->pattern, value->text, value->length))
+	else if (rules->pattern && !rules->patterns->matches(rules->pattern, value->text, value->length))
 		invalid(place, outcome, shown(arena, value),
 		        arena_printf(arena, "should match '%s'", rules->pattern_text));
 }

@@ -13,6 +13,21 @@
 #include "common/api/structural.h"
 #include "common/api/typed.h"
 #include "common/base/macros.h"
+#include "common/cel/regex.h"
+
+static const void *compile(struct arena *arena, const char *text, struct err *err)
+{
+	const struct cel_regex *regex = NULL;
+
+	return cel_regex_compile(arena, text, strlen(text), &regex, err) == 0 ? regex : NULL;
+}
+
+static bool matches(const void *pattern, const char *text, size_t length)
+{
+	return cel_regex_matches(pattern, text, length);
+}
+
+static const struct structural_patterns patterns = {compile, matches};
 
 static struct json *parse(struct arena *arena, const char *text)
 {
@@ -81,7 +96,7 @@ static void test_decoding(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(decode_cases); i++) {
 		AUTO(arena_free) struct arena *arena = arena_new(0);
-		struct structural *root = structural_build(arena, parse(arena, decode_cases[i].schema));
+		struct structural *root = structural_build(arena, parse(arena, decode_cases[i].schema), &patterns);
 		struct json *value = parse(arena, decode_cases[i].document);
 		struct decode_issues issues = {0};
 		struct err err = ERR_INIT;
@@ -99,14 +114,13 @@ static void test_decoding(void **state)
 			strbuf_printf(&notes, "%s%s", j ? "; " : "", issues.texts[j]);
 		assert_string_equal(strbuf_text(&notes), decode_cases[i].notes);
 		strbuf_done(&notes);
-		structural_done(root);
 	}
 }
 
 static void test_bad_metadata(void **state)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(0);
-	struct structural *root = structural_build(arena, parse(arena, "{\"type\":\"object\"}"));
+	struct structural *root = structural_build(arena, parse(arena, "{\"type\":\"object\"}"), &patterns);
 	struct json *value = parse(arena, "{\"metadata\":{\"name\":\"x\",\"labels\":5,\"finalizers\":[\"a/b\"]}}");
 	struct err err = ERR_INIT;
 
@@ -147,7 +161,7 @@ static void test_defaults(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(default_cases); i++) {
 		AUTO(arena_free) struct arena *arena = arena_new(0);
-		struct structural *root = structural_build(arena, parse(arena, default_cases[i].schema));
+		struct structural *root = structural_build(arena, parse(arena, default_cases[i].schema), &patterns);
 		struct json *value = parse(arena, default_cases[i].document);
 
 		for (int pass = 0; pass < 2; pass++) {
@@ -236,13 +250,12 @@ static void test_rules(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rule_cases); i++) {
 		AUTO(arena_free) struct arena *arena = arena_new(0);
 		const char *schema = arena_printf(arena, ROOT("\"f\":%s"), rule_cases[i].schema);
-		struct structural *root = structural_build(arena, parse(arena, schema));
+		struct structural *root = structural_build(arena, parse(arena, schema), &patterns);
 		struct structural_errors errors = {0};
 
 		structural_validate(arena, root, parse(arena, arena_printf(arena, "{\"f\":%s}", rule_cases[i].value)),
 		                    NULL, &errors);
 		assert_string_equal(errors_text(arena, &errors), rule_cases[i].want);
-		structural_done(root);
 	}
 }
 
@@ -256,7 +269,8 @@ static void test_ratcheting(void **state)
 	                   "\"array\",\"x-kubernetes-list-type\":\"map\",\"x-kubernetes-list-map-keys\":[\"n\"],"
 	                   "\"items\":{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"string\"},\"v\":{"
 	                   "\"type\":\"integer\",\"maximum\":5}}}},\"p\":{\"type\":\"array\",\"items\":{\"type\":"
-	                   "\"integer\",\"maximum\":5}}")));
+	                   "\"integer\",\"maximum\":5}}")),
+	        &patterns);
 	static const struct {
 		const char *old, *now, *want;
 	} cases[] = {
@@ -289,7 +303,8 @@ static void test_lists(void **state)
 	        parse(arena, ROOT("\"s\":{\"type\":\"array\",\"x-kubernetes-list-type\":\"set\",\"items\":{\"type\":"
 	                          "\"string\"}},\"m\":{\"type\":\"array\",\"x-kubernetes-list-type\":\"map\","
 	                          "\"x-kubernetes-list-map-keys\":[\"a\",\"b\"],\"items\":{\"type\":\"object\","
-	                          "\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"integer\"}}}}")));
+	                          "\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"integer\"}}}}")),
+	        &patterns);
 	struct structural_errors errors = {0};
 
 	(void)state;
@@ -313,7 +328,8 @@ static void test_table(void **state)
 	              ROOT("\"spec\":{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\"},\"free\":{"
 	                   "\"x-kubernetes-preserve-unknown-fields\":true},\"t\":{\"type\":\"object\","
 	                   "\"x-kubernetes-embedded-resource\":true,\"properties\":{\"spec\":{\"type\":"
-	                   "\"object\"}}}}}")));
+	                   "\"object\"}}}}}")),
+	        &patterns);
 
 	(void)state;
 	assert_null(
