@@ -46,12 +46,12 @@ static struct server_config arg_config = {
         .shutdown_grace_ns = 10 * NSEC_PER_SEC,
         .default_not_ready_toleration_seconds = 300,
         .default_unreachable_toleration_seconds = 300,
+        .admission_config_file = "",
         .authorization = AUTHORIZATION_FLAGS_INIT,
 };
 static const char *arg_service_cluster_ip_range = "10.0.0.0/24";
 static const char *arg_service_node_port_range = "30000-32767";
 static const char *arg_tls_min_version = "";
-static struct string_list arg_enable_admission;
 static struct string_list arg_service_account_key_files;
 static const char *arg_service_account_signing_key_file = "";
 static struct string_list arg_service_account_issuers;
@@ -117,10 +117,12 @@ static const struct option options[] = {
         {"authorization-mode", 0, OPTION_STRINGS, &arg_config.authorization.modes, "Authorization", "modes",
          "AlwaysAllow, AlwaysDeny, ABAC, Webhook, RBAC, Node"},
 
-        {"enable-admission-plugins", 0, OPTION_STRINGS, &arg_enable_admission, "Admission", "names",
+        {"enable-admission-plugins", 0, OPTION_STRINGS, &arg_config.enabled_admission, "Admission", "names",
          "admission plug-ins to run besides the default ones"},
         {"disable-admission-plugins", 0, OPTION_STRINGS, &arg_config.disabled_admission, "Admission", "names",
          "admission plug-ins not to run"},
+        {"admission-control-config-file", 0, OPTION_STRING, &arg_config.admission_config_file, "Admission", "file",
+         "configuration of admission plug-ins (an AdmissionConfiguration)"},
         {"default-not-ready-toleration-seconds", 0, OPTION_INT, &arg_config.default_not_ready_toleration_seconds,
          "Admission", "seconds", "how long a pod stays on a node that is not ready"},
         {"default-unreachable-toleration-seconds", 0, OPTION_INT, &arg_config.default_unreachable_toleration_seconds,
@@ -144,7 +146,6 @@ static const struct option options[] = {
         {"kubelet-timeout", 0, OPTION_DURATION, &arg_config.kubelet_timeout_ns, "Kubelets", "duration",
          "how long connecting to a kubelet may take"},
 
-        IGNORED("admission-control-config-file", "Compatibility", "file"),
         IGNORED("api-audiences", "Compatibility", "names"),
         IGNORED("apiserver-count", "Compatibility", "number"),
         IGNORED("audit-log-format", "Compatibility", "format"),
@@ -322,23 +323,13 @@ static int check_names(const struct string_list *list, const char *const *known,
 	return 0;
 }
 
-static int check_admission(const struct string_list *list, const char *flag, struct err *err)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (!admission_is_known(list->items[i]))
-			return err_set(err, ERR_BAD_REQUEST, "%s plugin \"%.100s\" is unknown", flag, list->items[i]);
-	return 0;
-}
-
 static int check_modes(struct err *err)
 {
 	static const char *const modes[] = {"AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node", NULL};
 	int r = check_names(&arg_config.authorization.modes, modes, "--authorization-mode", err);
 
 	if (r == 0)
-		r = check_admission(&arg_enable_admission, "--enable-admission-plugins", err);
-	if (r == 0)
-		r = check_admission(&arg_config.disabled_admission, "--disable-admission-plugins", err);
+		r = admission_check_flags(&arg_config.enabled_admission, &arg_config.disabled_admission, err);
 	return r;
 }
 

@@ -38,6 +38,7 @@ struct request {
 	struct output output;
 	struct request_warning *warnings;
 	struct request_warning **last_warning;
+	struct json *audit_annotations; // what authorization and admission note for the audit log; NULL = nothing
 	int64_t started_ns;
 	int64_t received_realtime_ns;
 	bool counted; // against the in-flight limits

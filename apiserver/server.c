@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/admission/admission.h"
 #include "apiserver/audit.h"
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/bootstrap/policy_reconcile.h"
@@ -187,6 +188,8 @@ int server_start(struct server *server, const struct server_config *config, stru
 		r = start_listener(server, err);
 	if (r == 0)
 		r = start_storage(server, err);
+	if (r == 0)
+		r = admission_start(server, err);
 	if (r < 0)
 		return r;
 	if (config->fairness && config->max_requests_in_flight + config->max_mutating_requests_in_flight > 0)
@@ -259,6 +262,7 @@ void server_done(struct server *server)
 	server->policy_reconcile = policy_reconcile_free(server->policy_reconcile);
 	authorization_stop(server->authorization);
 	server->fairness = fairness_free(server->fairness);
+	server->admission = admission_free(server->admission);
 	server->storage = storage_free(server->storage);
 	work_pool_free(server->workers);
 	connect_done(server);

@@ -16,6 +16,7 @@
 #include "common/io/loop.h"
 #include "common/io/plain_server.h"
 
+struct admission;
 struct bootstrap;
 struct policy_reconcile;
 struct documents;
@@ -69,7 +70,9 @@ struct server_config {
 	int64_t shutdown_grace_ns;
 	int64_t default_not_ready_toleration_seconds;
 	int64_t default_unreachable_toleration_seconds;
+	struct string_list enabled_admission;
 	struct string_list disabled_admission;
+	const char *admission_config_file; // "" = none
 	struct authorization_flags authorization;
 };
 
@@ -90,6 +93,7 @@ struct server {
 	struct http_server *http;
 	struct metrics_registry *metrics;
 	struct bootstrap *bootstrap;
+	struct admission *admission;
 	struct policy_reconcile *policy_reconcile;
 	struct authorization *authorization;
 	struct watch_frames *watch_frames;

@@ -2,15 +2,19 @@
 #pragma once
 // Admission: checks and changes that look beyond the object itself. One file or
 // one function each, in upstream's order; which are on is --enable- and
-// --disable-admission-plugins' matter.
+// --disable-admission-plugins' matter, and some read a part of
+// --admission-control-config-file.
 
 #include "apiserver/registry/change.h"
+
+struct string_list;
 
 enum admission_operation {
 	ADMISSION_CREATE = 1,
 	ADMISSION_UPDATE = 2,
 	ADMISSION_DELETE = 4,
 	ADMISSION_CONNECT = 8,
+	ADMISSION_ALL = 15,
 };
 
 enum admission_phase {
@@ -31,6 +35,7 @@ struct admission_wait {
 
 struct admission_plugin {
 	const char *name;
+	bool by_default;
 	unsigned operations; // of enum admission_operation
 	// The instant parts; each may be NULL. Returns the refusal, NULL to go on. Safe on a worker.
 	const struct status *(*mutate)(struct change *change, enum admission_operation operation);
@@ -43,6 +48,23 @@ struct admission_plugin {
 	void (*start)(struct admission_wait *wait);
 };
 
+// --- the chain as a whole -----------------------------------------------------------------
+
+struct admission; // which plug-ins run, their configuration and what they keep: server->admission
+
+// Reads the configuration and makes what plug-ins keep. Before any request.
+NODISCARD int admission_start(struct server *server, struct err *err);
+struct admission *admission_free(struct admission *admission);
+
+// True for the name of a plug-in of upstream's.
+bool admission_is_known(const char *name);
+// Unknown names, and names that are both enabled and disabled.
+NODISCARD int admission_check_flags(const struct string_list *enabled, const struct string_list *disabled,
+                                    struct err *err);
+// The "configuration" that --admission-control-config-file has for a plug-in; NULL = none.
+const struct json *admission_configuration(const struct server *server, const char *plugin);
+
+// A deletion's mutate part is included in its validate part: it has nothing to change.
 const struct status *admission_mutate(struct change *change, enum admission_operation operation);
 const struct status *admission_validate(struct change *change, enum admission_operation operation);
 
@@ -56,15 +78,18 @@ void admission_wait(struct admission_wait *wait, struct change *change, enum adm
 // The plug-in whose turn it was has decided.
 void admission_wait_next(struct admission_wait *wait, const struct status *failure);
 
-// True for the name of a plug-in of upstream's, ours or not yet.
-bool admission_is_known(const char *name);
+// --- what plug-ins share ------------------------------------------------------------------
 
-// --- the plug-ins -------------------------------------------------------------------
-const struct status *admission_namespace_lifecycle(struct change *change, enum admission_operation operation);
-const struct status *admission_service_account(struct change *change, enum admission_operation operation);
-const struct status *admission_priority(struct change *change, enum admission_operation operation);
-const struct status *admission_default_tolerations(struct change *change, enum admission_operation operation);
-const struct status *admission_taint_nodes(struct change *change, enum admission_operation operation);
-const struct status *admission_storage_protection(struct change *change, enum admission_operation operation);
-const struct status *admission_default_storage_class(struct change *change, enum admission_operation operation);
-const struct status *admission_default_ingress_class(struct change *change, enum admission_operation operation);
+// `pods "x" is forbidden: why`.
+const struct status *admission_forbid(const struct change *change, const char *format, ...) PRINTF_LIKE(2, 3);
+// "CREATE", "UPDATE", …
+const char *admission_operation_name(enum admission_operation operation);
+// The request's user has this verb on a thing that is no stored object ("signers" and the like).
+bool admission_user_may(const struct change *change, const char *verb, const char *group, const char *resource,
+                        const char *subresource, const char *namespace_name, const char *name);
+// A stored object as the cache has it, plain; NULL = none.
+struct json *admission_peek(const struct change *change, const struct schema_resource *resource,
+                            const char *namespace_name, const char *name);
+// All of a namespace ("" = all), in the arena.
+struct json **admission_peek_all(const struct change *change, const struct schema_resource *resource,
+                                 const char *namespace_name, size_t *ret_count);

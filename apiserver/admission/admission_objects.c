@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "apiserver/admission/admission.h"
+#include "apiserver/admission/plugins.h"
 #include "apiserver/object_io.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/server.h"

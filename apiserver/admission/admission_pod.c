@@ -1,36 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The plug-ins that complete a pod: its service account, its priority, and the
-// tolerations that keep it for a while on a node that went away.
+// The plug-ins that complete a pod: its priority, and the tolerations that keep it
+// for a while on a node that went away.
 
 #include <string.h>
 
-#include "apiserver/admission/admission.h"
+#include "apiserver/admission/plugins.h"
 #include "apiserver/object_io.h"
-#include "apiserver/registry/metadata.h"
 #include "apiserver/server.h"
 #include "apiserver/storage/storage.h"
 #include "apiserver/validation/validation.h"
 #include "common/base/memory.h"
 
-#define MIRROR_ANNOTATION "kubernetes.io/config.mirror"
-
 static bool is_new_pod(const struct change *change)
 {
 	return change_is_for(change, "", "pods") && !change->subresource[0];
-}
-
-const struct status *admission_service_account(struct change *change, enum admission_operation operation)
-{
-	struct json *spec;
-
-	(void)operation;
-	if (!is_new_pod(change) || metadata_annotation(change->object, MIRROR_ANNOTATION))
-		return NULL;
-	spec = json_ensure_object(change->arena, change->object, "spec");
-	if (!text_of(spec, "serviceAccountName")[0])
-		json_set_text(change->arena, spec, "serviceAccountName",
-		              text_of(spec, "serviceAccount")[0] ? text_of(spec, "serviceAccount") : "default");
-	return NULL;
 }
 
 // --- priority ------------------------------------------------------------------------------

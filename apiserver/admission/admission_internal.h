@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What the chain and its plug-ins keep between requests: server->admission.
+
+#include "apiserver/admission/admission.h"
+
+enum {
+	ADMISSION_MAX_PLUGINS = 40,
+};
+
+struct event_rate_limits;
+struct pod_security_settings;
+
+struct admission {
+	bool runs[ADMISSION_MAX_PLUGINS];                   // by row of the table
+	struct arena *arena;                                // of the configuration
+	struct json *configurations[ADMISSION_MAX_PLUGINS]; // likewise by row
+	struct event_rate_limits *event_rate_limits;        // NULL: no limits
+	struct pod_security_settings *pod_security;         // in the arena
+};

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What plug-ins keep: made when the server starts, from the configuration file.
+
+#include <stdlib.h>
+
+#include "apiserver/admission/admission_internal.h"
+#include "apiserver/admission/event_rate_limit.h"
+#include "apiserver/admission/plugins.h"
+#include "apiserver/admission/pod_security.h"
+#include "apiserver/server.h"
+
+int admission_plugins_start(struct server *server, struct err *err)
+{
+	struct admission *admission = server->admission;
+	const struct json *limits = admission_configuration(server, "EventRateLimit");
+	int r = 0;
+
+	if (limits)
+		r = event_rate_limits_new(limits, &admission->event_rate_limits, err);
+	if (r == 0)
+		r = pod_security_configure(admission->arena, admission_configuration(server, "PodSecurity"),
+		                           &admission->pod_security, err);
+	return r;
+}
+
+void admission_plugins_stop(struct admission *admission)
+{
+	event_rate_limits_free(admission->event_rate_limits);
+}
