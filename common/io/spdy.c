@@ -23,8 +23,8 @@
 // may be below zero. Receiving: consumed bytes are given back by half windows; a peer
 // that sends beyond is not punished but, by the owner, not read.
 //
-// A session freed by a callback tells so through `gone`; a stream closed by one is
-// looked up again by its id.
+// A session freed by a callback stays as an empty shell until the feeding is over; a
+// stream closed by one is looked up again by its id.
 #include "common/io/spdy.h"
 
 #include <assert.h>
@@ -101,7 +101,8 @@ struct spdy_session {
 	int64_t window; // of all streams together
 	size_t unconsumed;
 	size_t owed;
-	bool *gone; // set by spdy_session_free while a callback runs
+	bool feeding;
+	bool freed; // by a callback: the memory goes when feeding is over
 };
 
 // --- output ---------------------------------------------------------------------------
@@ -302,33 +303,22 @@ size_t spdy_stream_pending_bytes(const struct spdy_stream *stream)
 	return stream->queue.length;
 }
 
-// False when the session is gone.
-static bool flush_stream(struct spdy_session *session, struct spdy_stream *stream)
+static void flush_stream(struct spdy_session *session, struct spdy_stream *stream)
 {
-	bool gone = false;
-	bool *outer = session->gone;
 	if (!stream->queue.length || stream->reset)
-		return true;
+		return;
 	strbuf_consume(&stream->queue, send_allowed(stream, stream->queue.data, stream->queue.length));
 	if (stream->queue.length)
-		return true;
+		return;
 	strbuf_done(&stream->queue);
 	if (stream->finished && !stream->fin_sent)
 		send_data(stream, NULL, 0, true);
-	session->gone = &gone;
 	if (session->callbacks.on_drain)
 		session->callbacks.on_drain(session->context, stream);
-	if (gone) {
-		if (outer)
-			*outer = true;
-		return false;
-	}
-	session->gone = outer;
-	return true;
 }
 
 // Streams that the callbacks close vanish from the buckets, which are therefore read anew.
-static bool flush_all(struct spdy_session *session)
+static void flush_all(struct spdy_session *session)
 {
 	for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
 		uint32_t done = 0;
@@ -341,11 +331,9 @@ static bool flush_all(struct spdy_session *session)
 			if (!next)
 				break;
 			done = next->id;
-			if (!flush_stream(session, next))
-				return false;
+			flush_stream(session, next);
 		}
 	}
-	return true;
 }
 
 // --- consuming ------------------------------------------------------------------------
@@ -429,9 +417,8 @@ static bool on_syn_stream(struct spdy_session *session, const struct frame *fram
 	struct spdy_stream *stream = stream_new(session, id, false);
 	stream->fin_sent = stream->finished = frame->flags & FLAG_UNIDIRECTIONAL;
 	stream->peer_finished = frame->flags & FLAG_FIN;
-	bool *gone = session->gone;
 	session->callbacks.on_stream(session->context, stream, headers, count);
-	if (*gone || !(frame->flags & FLAG_FIN))
+	if (session->freed || !(frame->flags & FLAG_FIN))
 		return true;
 	stream = find_stream(session, id);
 	if (stream)
@@ -461,13 +448,12 @@ static bool on_headers(struct spdy_session *session, const struct frame *frame, 
 			session->callbacks.on_reset(session->context, stream, SPDY_STREAM_IN_USE);
 		return true;
 	}
-	bool *gone = session->gone;
 	if (is_reply) {
 		stream->accepted = true;
 		if (session->callbacks.on_accepted)
 			session->callbacks.on_accepted(session->context, stream);
 	}
-	if (*gone || !(frame->flags & FLAG_FIN))
+	if (session->freed || !(frame->flags & FLAG_FIN))
 		return true;
 	stream = find_stream(session, id);
 	if (stream && !stream->peer_finished)
@@ -523,7 +509,7 @@ static bool on_settings(struct spdy_session *session, const struct frame *frame)
 		session->initial_window = value;
 		session->heeds_windows = true;
 	}
-	(void)flush_all(session);
+	flush_all(session);
 	return true;
 }
 
@@ -557,7 +543,7 @@ static bool on_window_update(struct spdy_session *session, const struct frame *f
 		session->window += delta;
 		if (!delta || session->window > INT32_MAX)
 			return fail(session);
-		(void)flush_all(session);
+		flush_all(session);
 		return true;
 	}
 	if (!stream || stream->reset)
@@ -569,7 +555,7 @@ static bool on_window_update(struct spdy_session *session, const struct frame *f
 		stream_was_reset(session, stream, (uint32_t)status);
 		return true;
 	}
-	(void)flush_stream(session, stream);
+	flush_stream(session, stream);
 	return true;
 }
 
@@ -623,7 +609,6 @@ static bool take_data(struct spdy_session *session, const uint8_t *data, size_t 
 	uint32_t id = get_number(session->head) & INT32_MAX;
 	bool fin = last && (session->head[4] & FLAG_FIN);
 	struct spdy_stream *stream = find_stream(session, id);
-	bool *gone = session->gone;
 	if (!stream || stream->reset || stream->peer_finished) { // counts for the session all the same
 		session->owed += length;
 		give_back(session, 0, &session->owed);
@@ -642,7 +627,7 @@ static bool take_data(struct spdy_session *session, const uint8_t *data, size_t 
 		session->unconsumed += length;
 		session->callbacks.on_data(session->context, stream, data, length);
 	}
-	if (*gone || !fin)
+	if (session->freed || !fin)
 		return true;
 	stream = find_stream(session, id);
 	if (stream && !stream->reset)
@@ -671,10 +656,9 @@ static size_t take_payload(struct spdy_session *session, const uint8_t *data, si
 bool spdy_feed(struct spdy_session *session, const void *data, size_t length)
 {
 	const uint8_t *at = data;
-	bool gone = false;
 	bool fine = !session->failed;
-	assert(!session->gone && "fed from its own callback");
-	session->gone = &gone;
+	assert(!session->feeding && "fed from its own callback");
+	session->feeding = true;
 	while (fine && length) {
 		size_t used = 1;
 		if (session->head_length < HEAD_BYTES) {
@@ -687,12 +671,14 @@ bool spdy_feed(struct spdy_session *session, const void *data, size_t length)
 		} else {
 			used = take_payload(session, at, length, &fine);
 		}
-		if (gone)
+		if (session->freed) {
+			free(session);
 			return true;
+		}
 		at += used;
 		length -= used;
 	}
-	session->gone = NULL;
+	session->feeding = false;
 	return fine;
 }
 
@@ -722,8 +708,6 @@ struct spdy_session *spdy_session_free(struct spdy_session *session)
 {
 	if (!session)
 		return NULL;
-	if (session->gone)
-		*session->gone = true;
 	for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
 		struct spdy_stream *stream;
 		list_for_each (stream, &session->buckets[bucket], node)
@@ -732,7 +716,9 @@ struct spdy_session *spdy_session_free(struct spdy_session *session)
 	spdy_packer_free(session->packer);
 	spdy_unpacker_free(session->unpacker);
 	strbuf_done(&session->control);
-	free(session);
+	session->freed = true;
+	if (!session->feeding)
+		free(session);
 	return NULL;
 }
 

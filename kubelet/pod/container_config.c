@@ -283,6 +283,7 @@ int container_config_build(struct arena *arena, const struct container_inputs *i
 	ret_config->working_directory = container->spec->working_dir;
 	ret_config->tty = container->spec->tty;
 	ret_config->stdin_open = container->spec->stdin;
+	ret_config->stdin_once = container->spec->stdin_once;
 	ret_config->log_path = inputs->log_path;
 	build_namespaces(&build);
 	build_security(&build);

@@ -17,7 +17,7 @@
 #include "common/base/memory.h"
 #include "common/io/loop.h"
 
-enum { MAX_ARGUMENTS = 48 };
+enum { MAX_ARGUMENTS = 48, MAX_PREFIX = 20 };
 
 static const unsigned lane_limit[CTR_LANE_COUNT_] = {
         [CTR_LANE_QUICK] = 8,
@@ -31,6 +31,7 @@ struct ctr_command {
 	enum ctr_lane lane;
 	int64_t timeout_ns;
 	int64_t began_ns;
+	char *prefix[MAX_PREFIX];
 	char *arguments[MAX_ARGUMENTS];
 	struct process *process;
 	struct loop_task failed_task;
@@ -56,6 +57,8 @@ void ctr_init(struct ctr *ctr, struct loop *loop, const char *address, const cha
 static void command_free(struct ctr_command *command)
 {
 	list_remove(&command->node);
+	for (char **argument = command->prefix; *argument; argument++)
+		free(*argument);
 	for (char **argument = command->arguments; *argument; argument++)
 		free(*argument);
 	free(command);
@@ -132,10 +135,16 @@ static void on_start_failed(struct loop_task *task)
 
 static void command_start(struct ctr_command *command)
 {
-	const char *argv[MAX_ARGUMENTS + 6] = {
-	        "ctr", "--address", command->ctr->address, "--namespace", command->ctr->namespace_name,
-	};
-	memcpy(argv + 5, command->arguments, sizeof(command->arguments));
+	const char *argv[MAX_PREFIX + MAX_ARGUMENTS + 6];
+	const char *const program[] = {"ctr", "--address", command->ctr->address, "--namespace",
+	                               command->ctr->namespace_name};
+	size_t count = 0;
+	while (command->prefix[count]) {
+		argv[count] = command->prefix[count];
+		count++;
+	}
+	memcpy(argv + count, program, sizeof(program));
+	memcpy(argv + count + ARRAY_SIZE(program), command->arguments, sizeof(command->arguments));
 	struct process_config config = {
 	        .argv = argv,
 	        .timeout_ns = command->timeout_ns,
@@ -161,17 +170,25 @@ static void lane_advance(struct ctr *ctr, enum ctr_lane lane)
 	}
 }
 
-void ctr_run(struct ctr *ctr, enum ctr_lane lane, int64_t timeout_ns, const char *const *arguments, ctr_done_fn *done,
-             void *context)
+void ctr_run_by(struct ctr *ctr, enum ctr_lane lane, int64_t timeout_ns, const char *const *prefix,
+                const char *const *arguments, ctr_done_fn *done, void *context)
 {
 	struct ctr_command *command = NEW(struct ctr_command);
 	*command = (struct ctr_command){
 	        .ctr = ctr, .lane = lane, .timeout_ns = timeout_ns, .done = done, .context = context};
 	list_init(&command->node);
+	for (size_t index = 0; prefix && index < MAX_PREFIX - 1 && prefix[index]; index++)
+		command->prefix[index] = xstrdup(prefix[index]);
 	for (size_t index = 0; index < MAX_ARGUMENTS - 1 && arguments[index]; index++)
 		command->arguments[index] = xstrdup(arguments[index]);
 	list_append(&ctr->waiting[lane], &command->node);
 	lane_advance(ctr, lane);
+}
+
+void ctr_run(struct ctr *ctr, enum ctr_lane lane, int64_t timeout_ns, const char *const *arguments, ctr_done_fn *done,
+             void *context)
+{
+	ctr_run_by(ctr, lane, timeout_ns, NULL, arguments, done, context);
 }
 
 // ctr prints "ctr: message"; warnings of its logger may stand above it.

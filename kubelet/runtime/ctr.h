@@ -48,6 +48,9 @@ typedef void ctr_done_fn(void *context, const struct process_result *result);
 // `arguments`: after "ctr --address A --namespace N", NULL-terminated, copied. `done` comes exactly once.
 void ctr_run(struct ctr *ctr, enum ctr_lane lane, int64_t timeout_ns, const char *const *arguments, ctr_done_fn *done,
              void *context);
+// The same through another program: "PREFIX… ctr --address A …". `prefix` is NULL-terminated, copied.
+void ctr_run_by(struct ctr *ctr, enum ctr_lane lane, int64_t timeout_ns, const char *const *prefix,
+                const char *const *arguments, ctr_done_fn *done, void *context);
 #define CTR_RUN(ctr, lane, timeout_ns, done, context, ...) \
 	ctr_run((ctr), (lane), (timeout_ns), (const char *const[]){__VA_ARGS__, NULL}, (done), (context))
 

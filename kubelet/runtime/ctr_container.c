@@ -98,6 +98,32 @@ static void on_started(void *context, const struct process_result *result)
 	start_op_finish(op);
 }
 
+// Containers that one can attach to have their streams held by a process of our own.
+static void start_by_console(struct start_op *op)
+{
+	const struct runtime_container_config *config = op->config;
+	const struct ctr_runtime *driver = op->driver;
+	const char *prefix[20] = {driver->logger_path, "console", "folder", config->directory};
+	size_t count = 4;
+	if (config->log_path) {
+		const char *const rows[] = {
+		        "log",       config->log_path,
+		        "max-bytes", arena_printf(op->arena, "%lld", (long long)driver->log_max_bytes),
+		        "max-files", arena_printf(op->arena, "%lld", (long long)driver->log_max_files)};
+		memcpy(prefix + count, rows, sizeof(rows));
+		count += ARRAY_SIZE(rows);
+	}
+	if (config->tty)
+		prefix[count++] = "tty";
+	if (config->stdin_open)
+		prefix[count++] = "stdin";
+	if (config->stdin_once)
+		prefix[count++] = "stdin-once";
+	prefix[count] = "--";
+	const char *const arguments[] = {"tasks", "start", "--pid-file", below(op, "pid"), config->id, NULL};
+	ctr_run_by(&op->driver->ctr, CTR_LANE_START, START_TIMEOUT_NS, prefix, arguments, on_started, op);
+}
+
 static void on_created(void *context, const struct process_result *result)
 {
 	struct start_op *op = context;
@@ -108,6 +134,10 @@ static void on_created(void *context, const struct process_result *result)
 		return;
 	}
 	ctr_task_begin(op->driver, op->config->id);
+	if (op->config->tty || op->config->stdin_open) {
+		start_by_console(op);
+		return;
+	}
 	const char *uri =
 	        op->config->log_path
 	                ? arena_printf(op->arena, "binary://%s?log=%s&max-bytes=%lld&max-files=%lld",

@@ -107,5 +107,14 @@ struct runtime_exec *ctr_exec_start(struct runtime *runtime, const struct runtim
                                     void (*done)(void *context, int exit_code, const char *error_text), void *context);
 void ctr_exec_kill(struct runtime_exec *exec);
 void ctr_exec_resized(struct runtime_exec *exec);
+
+// ctr_attach.c
+struct runtime_attach *ctr_attach_start(struct runtime *runtime, const struct runtime_attach_config *config);
+void ctr_attach_write(struct runtime_attach *attach, const void *data, size_t length);
+void ctr_attach_end_input(struct runtime_attach *attach);
+void ctr_attach_resize(struct runtime_attach *attach, unsigned columns, unsigned rows);
+void ctr_attach_pause(struct runtime_attach *attach, bool pause);
+size_t ctr_attach_pending_bytes(const struct runtime_attach *attach);
+void ctr_attach_close(struct runtime_attach *attach);
 // Kills every command and tells its owner.
 void ctr_exec_close_all(struct ctr_runtime *driver);

@@ -131,6 +131,13 @@ static const struct runtime_operations ctr_operations = {
         .exec_start = ctr_exec_start,
         .exec_kill = ctr_exec_kill,
         .exec_resized = ctr_exec_resized,
+        .attach_start = ctr_attach_start,
+        .attach_write = ctr_attach_write,
+        .attach_end_input = ctr_attach_end_input,
+        .attach_resize = ctr_attach_resize,
+        .attach_pause = ctr_attach_pause,
+        .attach_pending_bytes = ctr_attach_pending_bytes,
+        .attach_close = ctr_attach_close,
 };
 
 struct runtime *ctr_runtime_new(struct loop *loop, const struct ctr_runtime_config *config)

@@ -81,6 +81,7 @@ struct runtime_container_config {
 	const char *working_directory;  // NULL: the image's
 	bool tty;
 	bool stdin_open;
+	bool stdin_once; // ended when the first who gave input has ended it
 
 	const struct runtime_mount *mounts;
 	size_t mount_count;
@@ -150,6 +151,18 @@ struct runtime_exec_config {
 struct runtime_exec;
 enum { RUNTIME_EXEC_CLOSED = -2 };
 
+// Joining the streams of a container that has a terminal or an open standard input.
+struct runtime_attach_config {
+	const char *container_id;
+	const char *directory; // as it was given at the start
+	void (*on_output)(void *context, bool is_error, const void *data, size_t length);
+	void (*on_drain)(void *context); // of what was written
+	// Once: the container has ended, or `err` says why it can't be joined. The owner still closes.
+	void (*on_end)(void *context, const struct err *err);
+	void *context;
+};
+struct runtime_attach;
+
 // What happened to a container: delivered by the driver as it hears of it.
 struct runtime_listener {
 	void (*on_exit)(void *context, const char *container_id, int exit_code, int64_t exited_at_ns);
@@ -208,6 +221,15 @@ struct runtime_operations {
 	                                   void *context);
 	void (*exec_kill)(struct runtime_exec *exec);    // done still comes
 	void (*exec_resized)(struct runtime_exec *exec); // the terminal has another size
+
+	// Never fails at once.
+	struct runtime_attach *(*attach_start)(struct runtime *runtime, const struct runtime_attach_config *config);
+	void (*attach_write)(struct runtime_attach *attach, const void *data, size_t length);
+	void (*attach_end_input)(struct runtime_attach *attach);
+	void (*attach_resize)(struct runtime_attach *attach, unsigned columns, unsigned rows);
+	void (*attach_pause)(struct runtime_attach *attach, bool pause);
+	size_t (*attach_pending_bytes)(const struct runtime_attach *attach);
+	void (*attach_close)(struct runtime_attach *attach); // no callback follows; accepts NULL
 };
 
 // The driver for containerd by its command line tool.

@@ -55,18 +55,6 @@ const char *server_container_name(const struct server_request *request)
 	return request->parts[request->part_count - 1];
 }
 
-// What only a terminal multiplexer of the runtime could do: the driver gives a container's streams to its log.
-static void handle_attach(struct server_request *request)
-{
-	server_respond_error(request->exchange, 501,
-	                     "attach is not supported by this container runtime driver, use logs or exec\n");
-}
-
-static void handle_port_forward(struct server_request *request)
-{
-	server_respond_error(request->exchange, 501, "port forwarding is not supported by this kubelet\n");
-}
-
 // --- routes --------------------------------------------------------------------------
 
 enum { METHOD_GET = 1, METHOD_POST = 2, METHOD_STREAM = METHOD_GET | METHOD_POST };
@@ -77,8 +65,8 @@ static const struct route {
 	bool long_running;
 	void (*handle)(struct server_request *request);
 } routes[] = {
-        {"/attach/*/*/*", METHOD_STREAM, true, handle_attach},
-        {"/attach/*/*/*/*", METHOD_STREAM, true, handle_attach},
+        {"/attach/*/*/*", METHOD_STREAM, true, server_handle_attach},
+        {"/attach/*/*/*/*", METHOD_STREAM, true, server_handle_attach},
         {"/configz", METHOD_GET, false, server_handle_configz},
         {"/containerLogs/*/*/*", METHOD_GET, true, server_handle_logs},
         {"/exec/*/*/*", METHOD_STREAM, true, server_handle_exec},
@@ -87,8 +75,8 @@ static const struct route {
         {"/healthz/*", METHOD_GET, false, server_handle_health},
         {"/metrics", METHOD_GET, false, server_handle_metrics},
         {"/pods", METHOD_GET, false, server_handle_pods},
-        {"/portForward/*/*", METHOD_STREAM, true, handle_port_forward},
-        {"/portForward/*/*/*", METHOD_STREAM, true, handle_port_forward},
+        {"/portForward/*/*", METHOD_STREAM, true, server_handle_port_forward},
+        {"/portForward/*/*/*", METHOD_STREAM, true, server_handle_port_forward},
         {"/runningpods", METHOD_GET, false, server_handle_running_pods},
 };
 

@@ -53,6 +53,8 @@ const char *server_container_name(const struct server_request *request);
 
 // exec_handler.c
 void server_handle_exec(struct server_request *request);
+void server_handle_attach(struct server_request *request);
+void server_handle_port_forward(struct server_request *request);
 // At the server's end, when every connection is closed: commands that still run forget it.
 void exec_sessions_detach(struct kubelet_server *server);
 

@@ -228,9 +228,8 @@ static void refusals(void **state)
 	assert_reply(fixture, "/exec/default/web/side?command=id&output=1", 500, "container not found (\"side\")");
 	assert_reply(fixture, "/exec/default/web/main?output=1", 400,
 	             "you must specify at least one command for the container");
-	assert_reply(
-	        fixture, "/exec/default/web/main?output=1&command=id", 400,
-	        "unable to upgrade: exec needs a WebSocket with subprotocol v5.channel.k8s.io or v4.channel.k8s.io");
+	assert_reply(fixture, "/exec/default/web/main?output=1&command=id", 400,
+	             "unable to upgrade: missing upgrade headers in request");
 	fixture_end_main(fixture);
 	assert_reply(fixture, "/exec/default/web/main?output=1&command=id", 500,
 	             "container is in CONTAINER_EXITED state");
