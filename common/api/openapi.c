@@ -43,6 +43,14 @@ void openapi_select_resources(struct openapi_builder *builder, const struct sche
 	select_resources(builder, resources, count, NULL, NULL);
 }
 
+// Whether the i-th of the sorted resources is the first of its group and version.
+static bool starts_group_version(const struct openapi_builder *builder, size_t i)
+{
+	const struct schema_resource *const *resources = builder->resources;
+	return i == 0 || strcmp(resources[i - 1]->group, resources[i]->group) != 0 ||
+	       strcmp(resources[i - 1]->version, resources[i]->version) != 0;
+}
+
 static struct json *info(struct arena *arena)
 {
 	struct json *object = json_object(arena);
@@ -63,14 +71,27 @@ static struct json *security_schemes(struct arena *arena)
 	return schemes;
 }
 
-// Paths and then definitions.
-static struct json *build_paths(struct openapi_builder *builder)
+// Adds the paths that list the resources of each group and version.
+static void add_group_versions(struct openapi_builder *builder, struct json *paths)
+{
+	for (size_t i = 0; i < builder->resource_count; i++)
+		if (starts_group_version(builder, i))
+			openapi_add_group_version(builder, builder->resources[i], paths);
+}
+
+// Paths (of all resources, or of one fixed document) and then definitions.
+static struct json *build_paths(struct openapi_builder *builder, const char *document)
 {
 	struct json *paths = json_object(builder->arena);
 	builder->definitions = json_object(builder->arena);
 	builder->known = hashmap_new(NULL);
-	for (size_t i = 0; i < builder->resource_count; i++)
-		openapi_add_paths(builder, builder->resources[i], paths);
+	if (document || !builder->version_3)
+		openapi_add_fixed_paths(builder, document, paths);
+	if (!document) {
+		add_group_versions(builder, paths);
+		for (size_t i = 0; i < builder->resource_count; i++)
+			openapi_add_paths(builder, builder->resources[i], paths);
+	}
 	openapi_define_all(builder);
 	builder->known = hashmap_free(builder->known);
 	return paths;
@@ -80,23 +101,30 @@ struct json *openapi_build_v2(struct openapi_builder *builder)
 {
 	struct arena *arena = builder->arena;
 	struct json *document = json_object(arena);
+	builder->shared_parameters = json_object(arena);
 	json_set_text(arena, document, "swagger", "2.0");
 	json_set(arena, document, "info", info(arena));
-	json_set(arena, document, "paths", build_paths(builder));
+	json_set(arena, document, "paths", build_paths(builder, NULL));
 	json_set(arena, document, "definitions", builder->definitions);
+	json_set(arena, document, "parameters", builder->shared_parameters);
+	json_sort_keys(builder->shared_parameters);
 	json_set(arena, document, "securityDefinitions", security_schemes(arena));
+	struct json *token = json_object(arena);
+	(void)json_ensure_array(arena, token, "BearerToken");
+	json_append(arena, json_ensure_array(arena, document, "security"), token);
 	return document;
 }
 
-static struct json *build_v3(struct openapi_builder *builder)
+static struct json *build_v3(struct openapi_builder *builder, const char *fixed_document)
 {
 	struct arena *arena = builder->arena;
 	struct json *document = json_object(arena);
 	json_set_text(arena, document, "openapi", "3.0.0");
 	json_set(arena, document, "info", info(arena));
-	json_set(arena, document, "paths", build_paths(builder));
+	json_set(arena, document, "paths", build_paths(builder, fixed_document));
 	struct json *components = json_ensure_object(arena, document, "components");
-	json_set(arena, components, "schemas", builder->definitions);
+	if (builder->definitions->length)
+		json_set(arena, components, "schemas", builder->definitions);
 	json_set(arena, components, "securitySchemes", security_schemes(arena));
 	return document;
 }
@@ -117,22 +145,56 @@ bool openapi_write_v3(struct strbuf *out, const struct schema_resource *const *r
 	select_resources(&builder, resources, count, group, version);
 	if (!builder.resource_count)
 		return false;
-	json_write(out, build_v3(&builder));
+	json_write(out, build_v3(&builder, NULL));
 	return true;
 }
 
-// Adds one group and version to the index.
-static void index_document(struct arena *arena, struct json *paths, const struct schema_resource *const *resources,
-                           size_t count, const char *group, const char *version)
+bool openapi_write_v3_fixed(struct strbuf *out, const struct schema_resource *const *resources, size_t count,
+                            const char *document)
 {
-	AUTO_STRBUF struct strbuf text = STRBUF_INIT(SIZE_MAX / 2);
-	const char *name =
-	        *group ? arena_printf(arena, "apis/%s/%s", group, version) : arena_printf(arena, "api/%s", version);
-	(void)openapi_write_v3(&text, resources, count, group, version);
-	unsigned long long hash = fnv64a(text.data, text.length);
-	struct json *entry = json_ensure_object(arena, paths, name);
+	AUTO(arena_free) struct arena *arena = arena_new(16 * 1024);
+	struct openapi_builder builder = {.arena = arena, .version_3 = true};
+	select_resources(&builder, resources, count, NULL, NULL);
+	struct json *tree = build_v3(&builder, document);
+	if (!json_get(tree, "paths")->length)
+		return false;
+	json_write(out, tree);
+	return true;
+}
+
+// The index that is being made.
+struct index {
+	struct openapi_builder *all;
+	struct json *paths;
+	const struct schema_resource *const *resources;
+	size_t count;
+};
+
+static void add_to_index(struct index *index, const char *name, const struct strbuf *text)
+{
+	struct arena *arena = index->all->arena;
+	unsigned long long hash = fnv64a(text->data, text->length);
+	struct json *entry = json_ensure_object(arena, index->paths, name);
 	json_set_text(arena, entry, "serverRelativeURL",
 	              arena_printf(arena, "/openapi/v3/%s?hash=%016llX", name, hash));
+}
+
+static void index_fixed(void *context, const char *document)
+{
+	struct index *index = context;
+	AUTO_STRBUF struct strbuf text = STRBUF_INIT(SIZE_MAX / 2);
+	if (openapi_write_v3_fixed(&text, index->resources, index->count, document))
+		add_to_index(index, document, &text);
+}
+
+static void index_group_version(struct index *index, const struct schema_resource *resource)
+{
+	AUTO_STRBUF struct strbuf text = STRBUF_INIT(SIZE_MAX / 2);
+	struct arena *arena = index->all->arena;
+	const char *name = *resource->group ? arena_printf(arena, "apis/%s/%s", resource->group, resource->version)
+	                                    : arena_printf(arena, "api/%s", resource->version);
+	if (openapi_write_v3(&text, index->resources, index->count, resource->group, resource->version))
+		add_to_index(index, name, &text);
 }
 
 void openapi_write_v3_index(struct strbuf *out, const struct schema_resource *const *resources, size_t count)
@@ -140,14 +202,12 @@ void openapi_write_v3_index(struct strbuf *out, const struct schema_resource *co
 	AUTO(arena_free) struct arena *arena = arena_new(16 * 1024);
 	struct openapi_builder all = {.arena = arena};
 	struct json *document = json_object(arena);
-	struct json *paths = json_ensure_object(arena, document, "paths");
+	struct index index = {&all, json_ensure_object(arena, document, "paths"), resources, count};
 	select_resources(&all, resources, count, NULL, NULL);
-	for (size_t i = 0; i < all.resource_count; i++) {
-		const struct schema_resource *resource = all.resources[i];
-		bool first = i == 0 || strcmp(all.resources[i - 1]->group, resource->group) != 0 ||
-		             strcmp(all.resources[i - 1]->version, resource->version) != 0;
-		if (first)
-			index_document(arena, paths, resources, count, resource->group, resource->version);
-	}
+	openapi_each_fixed_document(&all, index_fixed, &index);
+	for (size_t i = 0; i < all.resource_count; i++)
+		if (starts_group_version(&all, i))
+			index_group_version(&index, all.resources[i]);
+	json_sort_keys(index.paths);
 	json_write(out, document);
 }

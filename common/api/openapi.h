@@ -4,7 +4,9 @@
 // everything, in JSON and in protobuf) and version 3 (an index, and one document
 // for each group and version). As with discovery the caller gives the list of
 // resources, so that custom resources join. The documents are large and change
-// only with that list: make them once and keep them.
+// only with that list: make them once and keep them. Types made at run time are
+// walked like the others: their texts come from the doc members of type, field and
+// column, and a list's type is published when the field has SCHEMA_LIST_TYPE.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,3 +29,9 @@ void openapi_write_v3_index(struct strbuf *out, const struct schema_resource *co
 // /openapi/v3/api/v1 and /openapi/v3/apis/GROUP/VERSION; false when no resource is in it.
 bool openapi_write_v3(struct strbuf *out, const struct schema_resource *const *resources, size_t count,
                       const char *group, const char *version);
+
+// The documents beside these: "api", "apis", "apis/GROUP", "version",
+// ".well-known/openid-configuration" and "openid/v1/jwks", below /openapi/v3/;
+// false for any other name. The index has them too.
+bool openapi_write_v3_fixed(struct strbuf *out, const struct schema_resource *const *resources, size_t count,
+                            const char *document);

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The paths of a resource: its collection (in all namespaces, and in one), its
-// items, and their subresources. An operation is a row: what it does, its
-// method, the words of its id, and which parameters, body and answers it has.
-// Clients read the ids and actions (generated ones), the kinds and the dryRun
-// and fieldValidation parameters (kubectl).
+// items, their subresources, and the old paths below /watch. An operation is a
+// row: what it does, its method, the words of its id, and which parameters, body
+// and answers it has. Clients read the ids and actions (generated ones), the kinds
+// and the dryRun and fieldValidation parameters (kubectl).
 #include <string.h>
 
 #include "common/api/openapi_internal.h"
-
-enum parameter_set {
-	PARAMETERS_LIST = 1 << 0,
-	PARAMETERS_WRITE = 1 << 1, // dryRun, fieldManager, fieldValidation
-	PARAMETERS_FORCE = 1 << 2,
-	PARAMETERS_DELETE = 1 << 3,
-};
 
 enum body {
 	BODY_NONE,
@@ -27,7 +20,10 @@ enum answer {
 	ANSWER_OBJECT,
 	ANSWER_LIST,
 	ANSWER_STATUS,
-	ANSWER_TEXT,
+	ANSWER_DELETED, // a Status, or the object of some kinds
+	ANSWER_EVENTS,
+	ANSWER_LOG,
+	ANSWER_STREAM,
 };
 
 struct operation_row {
@@ -41,71 +37,66 @@ struct operation_row {
 	const char *more_codes[2]; // besides 200
 };
 
+enum {
+	LIST = OPENAPI_PARAMETERS_LIST,
+	WATCH = OPENAPI_PARAMETERS_WATCH,
+	WRITE = OPENAPI_PARAMETERS_WRITE,
+	APPLY = OPENAPI_PARAMETERS_APPLY,
+	DELETE = OPENAPI_PARAMETERS_DELETE,
+	PRETTY = OPENAPI_PARAMETERS_PRETTY,
+};
+
+// clang-format off
 static const struct operation_row collection_operations[] = {
-        {VERB_DELETE_COLLECTION,
-         "delete",
-         "deletecollection",
-         "delete",
-         PARAMETERS_LIST | PARAMETERS_DELETE,
-         BODY_DELETE_OPTIONS,
-         ANSWER_STATUS,
-         {0}},
-        {VERB_LIST, "get", "list", "list", PARAMETERS_LIST, BODY_NONE, ANSWER_LIST, {0}},
-        {VERB_CREATE, "post", "post", "create", PARAMETERS_WRITE, BODY_OBJECT, ANSWER_OBJECT, {"201", "202"}},
+        {VERB_DELETE_COLLECTION, "delete", "deletecollection", "delete", LIST | DELETE | PRETTY, BODY_DELETE_OPTIONS, ANSWER_STATUS, {0}},
+        {VERB_LIST,              "get",    "list",             "list",   LIST | WATCH | PRETTY,  BODY_NONE,           ANSWER_LIST,   {0}},
+        {VERB_CREATE,            "post",   "post",             "create", WRITE | PRETTY,         BODY_OBJECT,         ANSWER_OBJECT, {"201", "202"}},
 };
 
 static const struct operation_row item_operations[] = {
-        {VERB_DELETE, "delete", "delete", "delete", PARAMETERS_DELETE, BODY_DELETE_OPTIONS, ANSWER_STATUS, {"202"}},
-        {VERB_GET, "get", "get", "read", 0, BODY_NONE, ANSWER_OBJECT, {0}},
-        {VERB_PATCH,
-         "patch",
-         "patch",
-         "patch",
-         PARAMETERS_WRITE | PARAMETERS_FORCE,
-         BODY_PATCH,
-         ANSWER_OBJECT,
-         {"201"}},
-        {VERB_UPDATE, "put", "put", "replace", PARAMETERS_WRITE, BODY_OBJECT, ANSWER_OBJECT, {"201"}},
+        {VERB_DELETE, "delete", "delete", "delete",  DELETE | PRETTY, BODY_DELETE_OPTIONS, ANSWER_DELETED, {"202"}},
+        {VERB_GET,    "get",    "get",    "read",    PRETTY,          BODY_NONE,           ANSWER_OBJECT,  {0}},
+        {VERB_PATCH,  "patch",  "patch",  "patch",   APPLY | PRETTY,  BODY_PATCH,          ANSWER_OBJECT,  {"201"}},
+        {VERB_UPDATE, "put",    "put",    "replace", WRITE | PRETTY,  BODY_OBJECT,         ANSWER_OBJECT,  {"201"}},
 };
 
-static const struct operation_row create_subresource = {VERB_CREATE,      "post",      "post",        "create",
-                                                        PARAMETERS_WRITE, BODY_OBJECT, ANSWER_OBJECT, {"201", "202"}};
-static const struct operation_row read_text = {VERB_GET, "get", "get", "read", 0, BODY_NONE, ANSWER_TEXT, {0}};
+static const struct operation_row watch_list = {VERB_WATCH, "get", "watchlist", "watch", LIST | WATCH | PRETTY, BODY_NONE, ANSWER_EVENTS, {0}};
+static const struct operation_row watch_item = {VERB_WATCH, "get", "watch", "watch", LIST | WATCH | PRETTY, BODY_NONE, ANSWER_EVENTS, {0}};
+static const struct operation_row create_subresource = {VERB_CREATE, "post", "post", "create", WRITE | PRETTY, BODY_OBJECT, ANSWER_OBJECT, {"201", "202"}};
+static const struct operation_row read_log = {VERB_GET, "get", "get", "read", PRETTY, BODY_NONE, ANSWER_LOG, {0}};
+
 static const struct operation_row connect_operations[] = {
-        {VERB_DELETE, "delete", "connect", "connectDelete", 0, BODY_NONE, ANSWER_TEXT, {0}},
-        {VERB_GET, "get", "connect", "connectGet", 0, BODY_NONE, ANSWER_TEXT, {0}},
-        {VERB_PATCH, "patch", "connect", "connectPatch", 0, BODY_NONE, ANSWER_TEXT, {0}},
-        {VERB_CREATE, "post", "connect", "connectPost", 0, BODY_NONE, ANSWER_TEXT, {0}},
-        {VERB_UPDATE, "put", "connect", "connectPut", 0, BODY_NONE, ANSWER_TEXT, {0}},
+        {VERB_DELETE, "delete",  "connect", "connectDelete",  0, BODY_NONE, ANSWER_STREAM, {0}},
+        {VERB_GET,    "get",     "connect", "connectGet",     0, BODY_NONE, ANSWER_STREAM, {0}},
+        {VERB_PATCH,  "patch",   "connect", "connectPatch",   0, BODY_NONE, ANSWER_STREAM, {0}},
+        {VERB_CREATE, "post",    "connect", "connectPost",    0, BODY_NONE, ANSWER_STREAM, {0}},
+        {VERB_UPDATE, "put",     "connect", "connectPut",     0, BODY_NONE, ANSWER_STREAM, {0}},
 };
-
-struct parameter_row {
-	unsigned set;
-	const char *name;
-	const char *type;
-	const char *description;
+// What a proxy takes beside the methods that are verbs.
+static const struct operation_row proxy_operations[] = {
+        {VERB_GET,    "head",    "connect", "connectHead",    0, BODY_NONE, ANSWER_STREAM, {0}},
+        {VERB_GET,    "options", "connect", "connectOptions", 0, BODY_NONE, ANSWER_STREAM, {0}},
 };
+// clang-format on
 
-static const struct parameter_row query_parameters[] = {
-        {PARAMETERS_LIST, "allowWatchBookmarks", "boolean", "Whether a watch may send events of type BOOKMARK."},
-        {PARAMETERS_LIST, "continue", "string", "The token that an earlier, incomplete list answer gave."},
-        {PARAMETERS_LIST, "fieldSelector", "string", "Only objects whose fields match."},
-        {PARAMETERS_LIST, "labelSelector", "string", "Only objects whose labels match."},
-        {PARAMETERS_LIST, "limit", "integer", "The largest number of items in the answer."},
-        {PARAMETERS_LIST, "resourceVersion", "string", "The version that the answer is to be of, or to begin at."},
-        {PARAMETERS_LIST, "resourceVersionMatch", "string", "How resourceVersion is meant."},
-        {PARAMETERS_LIST, "sendInitialEvents", "boolean", "Whether a watch begins with the objects that are there."},
-        {PARAMETERS_LIST, "timeoutSeconds", "integer", "How long the call may last."},
-        {PARAMETERS_LIST, "watch", "boolean", "Whether to stream changes instead of a list."},
-        {PARAMETERS_WRITE | PARAMETERS_DELETE, "dryRun", "string", "All: do everything but store the result."},
-        {PARAMETERS_WRITE, "fieldManager", "string", "The name of the one who changes the fields."},
-        {PARAMETERS_WRITE, "fieldValidation", "string",
-         "Ignore, Warn or Strict: what becomes of unknown and duplicate fields."},
-        {PARAMETERS_FORCE, "force", "boolean", "Whether an apply takes fields over from other managers."},
-        {PARAMETERS_DELETE, "gracePeriodSeconds", "integer", "How long the object may take to end."},
-        {PARAMETERS_DELETE, "orphanDependents", "boolean",
-         "Whether dependents stay. Deprecated, use propagationPolicy."},
-        {PARAMETERS_DELETE, "propagationPolicy", "string", "Orphan, Background or Foreground."},
+// Kinds whose deletion answers with the object.
+static const struct {
+	const char *group;
+	const char *plural; // NULL = all of the group
+} deletion_answers_object[] = {
+        {"", "persistentvolumeclaims"},
+        {"", "persistentvolumes"},
+        {"", "pods"},
+        {"", "podtemplates"},
+        {"", "resourcequotas"},
+        {"", "serviceaccounts"},
+        {"", "services"},
+        {"resource.k8s.io", NULL},
+        {"storage.k8s.io", "csidrivers"},
+        {"storage.k8s.io", "csinodes"},
+        {"storage.k8s.io", "storageclasses"},
+        {"storage.k8s.io", "volumeattachments"},
+        {"storage.k8s.io", "volumeattributesclasses"},
 };
 
 // One path: of which resource, for which subresource (NULL: none).
@@ -113,8 +104,10 @@ struct path_context {
 	struct openapi_builder *builder;
 	const struct schema_resource *resource;
 	const struct schema_subresource *subresource;
-	const char *scope;  // "Namespaced" or "" in operation ids
-	const char *suffix; // "ForAllNamespaces" or ""
+	const char *prefix;  // "/apis/apps/v1"
+	const char *scope;   // "Namespaced" or "" in operation ids
+	const char *suffix;  // "ForAllNamespaces" or ""
+	unsigned parameters; // of the path itself
 	struct json *item;
 };
 
@@ -126,7 +119,7 @@ static char upper(char character)
 }
 
 // "rbac.authorization.k8s.io" to "RbacAuthorization", "" to "Core".
-static const char *group_title(struct arena *arena, const char *group)
+const char *openapi_group_title(struct arena *arena, const char *group)
 {
 	const char *suffix = strstr(group, ".k8s.io");
 	size_t length = suffix && !suffix[strlen(".k8s.io")] ? (size_t)(suffix - group) : strlen(group);
@@ -155,118 +148,50 @@ static const char *operation_id(const struct path_context *context, const struct
 	struct arena *arena = context->builder->arena;
 	const struct schema_resource *resource = context->resource;
 	bool connects = strncmp(row->id_verb, "connect", 7) == 0;
-	const char *group =
-	        arena_printf(arena, "%s%s", group_title(arena, resource->group), capitalized(arena, resource->version));
-	return arena_printf(
-	        arena, "%s%s%s%s%s%s%s%s", connects ? "connect" : row->id_verb, group, connects ? row->id_verb + 7 : "",
-	        strcmp(row->action, "deletecollection") == 0 ? "Collection" : "", context->scope, resource->kind,
-	        context->subresource ? capitalized(arena, context->subresource->name) : "", context->suffix);
+	return arena_printf(arena, "%s%s%s%s%s%s%s%s%s%s", connects ? "connect" : row->id_verb,
+	                    openapi_group_title(arena, resource->group), capitalized(arena, resource->version),
+	                    connects ? row->id_verb + 7 : "",
+	                    strcmp(row->action, "deletecollection") == 0 ? "Collection" : "", context->scope,
+	                    resource->kind, context->subresource ? capitalized(arena, context->subresource->name) : "",
+	                    strcmp(row->action, "watchlist") == 0 ? "List" : "", context->suffix);
 }
 
-// "rbacAuthorization_v1"
-static const char *tag(struct arena *arena, const struct schema_resource *resource)
+const char *openapi_group_tag(struct arena *arena, const char *group)
 {
-	char *title = arena_printf(arena, "%s_%s", group_title(arena, resource->group), resource->version);
+	char *title = arena_strdup(arena, openapi_group_title(arena, group));
 	if (title[0] >= 'A' && title[0] <= 'Z')
 		title[0] = (char)(title[0] - 'A' + 'a');
 	return title;
 }
 
-// --- parameters -----------------------------------------------------------------------------
-
-static struct json *parameter(struct openapi_builder *builder, const char *where, const char *name, const char *type,
-                              const char *description)
+// exec, log, proxy, …: no object goes either way.
+static bool is_stream(const struct schema_subresource *subresource)
 {
-	struct arena *arena = builder->arena;
-	struct json *object = json_object(arena);
-	json_set_text(arena, object, "name", name);
-	json_set_text(arena, object, "in", where);
-	if (*description)
-		json_set_text(arena, object, "description", description);
-	if (strcmp(where, "path") == 0)
-		json_set_bool(arena, object, "required", true);
-	struct json *form = builder->version_3 ? json_ensure_object(arena, object, "schema") : object;
-	json_set_text(arena, form, "type", type);
-	json_set_bool(arena, form, "uniqueItems", true);
-	return object;
-}
-
-static const char *parameter_type(const struct schema_type *type)
-{
-	switch (type->kind) {
-	case SCHEMA_BOOL:
-		return "boolean";
-	case SCHEMA_INT32:
-	case SCHEMA_INT64:
-		return "integer";
-	case SCHEMA_STRING:
-	case SCHEMA_TIME:
-		return "string";
-	default:
-		return NULL;
-	}
-}
-
-// Streams take their options as parameters, by the names of the options type's fields.
-static void add_stream_parameters(const struct path_context *context, struct json *parameters)
-{
-	struct openapi_builder *builder = context->builder;
-	const struct schema_subresource *subresource = context->subresource;
-	if (!subresource || subresource->body_type)
-		return;
-	bool is_log = strcmp(subresource->name, "log") == 0;
-	const char *kind = is_log ? "PodLogOptions" : subresource->body_kind;
-	const struct schema_type *type = schema_find_type(arena_printf(builder->arena, "io.k8s.api.core.v1.%s", kind));
-	for (size_t i = 0; type && i < type->name_count; i++) {
-		const struct schema_field *field = &type->fields[type->fields_by_name[i]];
-		const struct schema_type *value = field->type->kind == SCHEMA_LIST ? field->type->element : field->type;
-		const char *form = parameter_type(value);
-		if (form && strcmp(field->json_name, "kind") != 0 && strcmp(field->json_name, "apiVersion") != 0)
-			json_append(builder->arena, parameters,
-			            parameter(builder, "query", field->json_name, form, field->doc ? field->doc : ""));
-	}
-}
-
-static struct json *operation_parameters(const struct path_context *context, const struct operation_row *row)
-{
-	struct openapi_builder *builder = context->builder;
-	struct json *parameters = json_array(builder->arena);
-	for (size_t i = 0; i < ARRAY_SIZE(query_parameters); i++)
-		if (query_parameters[i].set & row->parameters)
-			json_append(builder->arena, parameters,
-			            parameter(builder, "query", query_parameters[i].name, query_parameters[i].type,
-			                      query_parameters[i].description));
-	add_stream_parameters(context, parameters);
-	return parameters;
-}
-
-static void add_path_parameters(struct openapi_builder *builder, struct json *item, bool has_name, bool has_namespace,
-                                bool has_tail)
-{
-	struct json *parameters = json_ensure_array(builder->arena, item, "parameters");
-	if (has_name)
-		json_append(builder->arena, parameters,
-		            parameter(builder, "path", "name", "string", "The name of the object."));
-	if (has_namespace)
-		json_append(builder->arena, parameters,
-		            parameter(builder, "path", "namespace", "string", "The namespace of the object."));
-	if (has_tail)
-		json_append(builder->arena, parameters,
-		            parameter(builder, "path", "path", "string", "The path behind the proxy."));
-	json_append(builder->arena, parameters,
-	            parameter(builder, "query", "pretty", "string", "Whether the answer is indented."));
+	return !subresource->body_type;
 }
 
 // --- bodies and answers ------------------------------------------------------------------------
 
-static const char *const object_types[] = {"application/json", "application/yaml", NULL};
+static const char *const object_types[] = {"application/json", "application/yaml",
+                                           "application/vnd.kubernetes.protobuf", NULL};
+static const char *const list_types[] = {"application/json",
+                                         "application/yaml",
+                                         "application/vnd.kubernetes.protobuf",
+                                         "application/json;stream=watch",
+                                         "application/vnd.kubernetes.protobuf;stream=watch",
+                                         NULL};
+// Custom resources have no protobuf.
+static const char *const custom_types[] = {"application/json", "application/yaml", NULL};
+static const char *const log_types[] = {"text/plain", "application/json", "application/yaml",
+                                        "application/vnd.kubernetes.protobuf", NULL};
 static const char *const any_types[] = {"*/*", NULL};
-static const char *const text_types[] = {"*/*", NULL};
 static const char *const patch_types[] = {"application/json-patch+json", "application/merge-patch+json",
-                                          "application/strategic-merge-patch+json", NULL};
-static const char *const custom_patch_types[] = {"application/json-patch+json", "application/merge-patch+json", NULL};
+                                          "application/strategic-merge-patch+json", "application/apply-patch+yaml",
+                                          NULL};
+static const char *const custom_patch_types[] = {"application/json-patch+json", "application/merge-patch+json",
+                                                 "application/apply-patch+yaml", NULL};
 
-static struct json *text_list(struct arena *arena, const char *const *texts)
+struct json *openapi_text_list(struct arena *arena, const char *const *texts)
 {
 	struct json *list = json_array(arena);
 	for (; *texts; texts++)
@@ -291,7 +216,7 @@ static const struct schema_type *object_type(const struct path_context *context)
 	return context->subresource ? context->subresource->body_type : context->resource->type;
 }
 
-static struct json *plain_schema(struct arena *arena, const char *type)
+struct json *openapi_plain(struct arena *arena, const char *type)
 {
 	struct json *schema = json_object(arena);
 	json_set_text(arena, schema, "type", type);
@@ -300,7 +225,7 @@ static struct json *plain_schema(struct arena *arena, const char *type)
 
 static struct json *type_or_object(struct openapi_builder *builder, const struct schema_type *type)
 {
-	return type ? openapi_type(builder, type) : plain_schema(builder->arena, "object");
+	return type ? openapi_type(builder, type) : openapi_plain(builder->arena, "object");
 }
 
 static bool is_custom(const struct schema_resource *resource)
@@ -316,92 +241,134 @@ static void add_body(const struct path_context *context, const struct operation_
 	struct arena *arena = builder->arena;
 	const char *const *types = any_types;
 	const struct schema_type *type = object_type(context);
-	if (row->body == BODY_NONE)
-		return;
 	if (row->body == BODY_PATCH) {
 		types = is_custom(context->resource) ? custom_patch_types : patch_types;
 		type = openapi_meta_type("Patch");
 	} else if (row->body == BODY_DELETE_OPTIONS) {
 		type = openapi_meta_type("DeleteOptions");
 	}
-	struct json *schema = type_or_object(builder, type);
-	bool required = row->body != BODY_DELETE_OPTIONS;
-	if (builder->version_3) {
-		struct json *body = json_ensure_object(arena, operation, "requestBody");
-		json_set(arena, body, "content", content(arena, types, schema));
-		if (required)
-			json_set_bool(arena, body, "required", true);
+	if (!builder->version_3)
+		json_set(arena, operation, "consumes", openapi_text_list(arena, types));
+	if (row->body == BODY_NONE)
 		return;
+	struct json *body =
+	        builder->version_3 ? json_ensure_object(arena, operation, "requestBody") : json_object(arena);
+	struct json *schema = type_or_object(builder, type);
+	if (builder->version_3) {
+		json_set(arena, body, "content", content(arena, types, schema));
+	} else {
+		json_set_text(arena, body, "in", "body");
+		json_set_text(arena, body, "name", "body");
+		json_set(arena, body, "schema", schema);
+		json_append(arena, parameters, body);
 	}
-	json_set(arena, operation, "consumes", text_list(arena, types));
-	struct json *body = json_object(arena);
-	json_set_text(arena, body, "in", "body");
-	json_set_text(arena, body, "name", "body");
-	if (required)
+	if (row->body != BODY_DELETE_OPTIONS)
 		json_set_bool(arena, body, "required", true);
-	json_set(arena, body, "schema", schema);
-	json_append(arena, parameters, body);
+}
+
+static bool deletion_answers_with_object(const struct schema_resource *resource)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(deletion_answers_object); i++)
+		if (strcmp(deletion_answers_object[i].group, resource->group) == 0 &&
+		    (!deletion_answers_object[i].plural ||
+		     strcmp(deletion_answers_object[i].plural, resource->plural) == 0))
+			return true;
+	return false;
 }
 
 static struct json *answer_schema(const struct path_context *context, enum answer answer)
 {
 	struct openapi_builder *builder = context->builder;
+	if (answer == ANSWER_DELETED)
+		answer = deletion_answers_with_object(context->resource) ? ANSWER_OBJECT : ANSWER_STATUS;
 	switch (answer) {
 	case ANSWER_LIST:
 		return type_or_object(builder, openapi_list_type(builder->arena, context->resource));
 	case ANSWER_STATUS:
 		return type_or_object(builder, openapi_meta_type("Status"));
-	case ANSWER_TEXT:
-		return plain_schema(builder->arena, "string");
+	case ANSWER_EVENTS:
+		return type_or_object(builder, openapi_meta_type("WatchEvent"));
+	case ANSWER_LOG:
+	case ANSWER_STREAM:
+		return openapi_plain(builder->arena, "string");
 	default:
 		return type_or_object(builder, object_type(context));
 	}
 }
 
-static void add_answer(const struct path_context *context, struct json *responses, const char *code,
-                       const char *description, enum answer answer)
+static const char *const *answer_types(const struct path_context *context, enum answer answer)
 {
-	struct arena *arena = context->builder->arena;
+	if (answer == ANSWER_STREAM)
+		return any_types;
+	if (is_custom(context->resource))
+		return custom_types;
+	if (answer == ANSWER_LOG)
+		return log_types;
+	return answer == ANSWER_LIST || answer == ANSWER_EVENTS ? list_types : object_types;
+}
+
+void openapi_add_answer(struct openapi_builder *builder, struct json *operation, const char *code,
+                        const char *description, const char *const *types, struct json *schema)
+{
+	struct arena *arena = builder->arena;
+	struct json *responses = json_ensure_object(arena, operation, "responses");
 	struct json *response = json_ensure_object(arena, responses, code);
 	json_set_text(arena, response, "description", description);
-	struct json *schema = answer_schema(context, answer);
-	if (context->builder->version_3)
-		json_set(arena, response, "content",
-		         content(arena, answer == ANSWER_TEXT ? text_types : object_types, schema));
-	else
-		json_set(arena, response, "schema", schema);
+	if (!schema)
+		return;
+	if (builder->version_3) {
+		json_set(arena, response, "content", content(arena, types, schema));
+		return;
+	}
+	json_set(arena, response, "schema", schema);
+	json_set(arena, operation, "produces", openapi_text_list(arena, types));
 }
 
 static void add_answers(const struct path_context *context, const struct operation_row *row, struct json *operation)
 {
-	struct arena *arena = context->builder->arena;
-	struct json *responses = json_ensure_object(arena, operation, "responses");
-	add_answer(context, responses, "200", "OK", row->answer);
+	struct openapi_builder *builder = context->builder;
+	const char *const *types = answer_types(context, row->answer);
+	openapi_add_answer(builder, operation, "200", "OK", types, answer_schema(context, row->answer));
 	for (size_t i = 0; i < ARRAY_SIZE(row->more_codes) && row->more_codes[i]; i++)
-		add_answer(context, responses, row->more_codes[i],
-		           strcmp(row->more_codes[i], "201") == 0 ? "Created" : "Accepted", row->answer);
-	json_set_text(arena, json_ensure_object(arena, responses, "401"), "description", "Unauthorized");
-	if (!context->builder->version_3)
-		json_set(arena, operation, "produces",
-		         text_list(arena, row->answer == ANSWER_TEXT ? text_types : object_types));
+		openapi_add_answer(builder, operation, row->more_codes[i],
+		                   strcmp(row->more_codes[i], "201") == 0 ? "Created" : "Accepted", types,
+		                   answer_schema(context, row->answer));
+	openapi_add_answer(builder, operation, "401", "Unauthorized", NULL, NULL);
 }
 
 // --- operations and paths -----------------------------------------------------------------------
 
+// Streams take their options as parameters.
+static const struct schema_type *stream_options(const struct path_context *context)
+{
+	const struct schema_subresource *subresource = context->subresource;
+	if (!subresource || !is_stream(subresource))
+		return NULL;
+	if (strcmp(subresource->name, "log") == 0)
+		return schema_find_type("io.k8s.api.core.v1.PodLogOptions");
+	return schema_find_type(arena_printf(context->builder->arena, "io.k8s.api.core.v1.%s", subresource->body_kind));
+}
+
 static void add_operation(const struct path_context *context, const struct operation_row *row)
 {
-	struct arena *arena = context->builder->arena;
+	struct openapi_builder *builder = context->builder;
+	struct arena *arena = builder->arena;
 	const struct schema_resource *resource = context->resource;
 	const struct schema_subresource *subresource = context->subresource;
+	const struct schema_type *options = stream_options(context);
 	struct json *operation = json_ensure_object(arena, context->item, row->method);
-	struct json *parameters = operation_parameters(context, row);
-	struct json *tags = json_ensure_array(arena, operation, "tags");
-	json_append(arena, tags, json_string(arena, tag(arena, resource)));
+	struct json *parameters = json_array(arena);
+	const char *tag = arena_printf(arena, "%s_%s", openapi_group_tag(arena, resource->group), resource->version);
+	json_append(arena, json_ensure_array(arena, operation, "tags"), json_string(arena, tag));
 	json_set_text(arena, operation, "operationId", operation_id(context, row));
 	add_body(context, row, operation, parameters);
-	if (parameters->length)
-		json_set(arena, operation, "parameters", parameters);
+	openapi_add_parameters(builder, parameters, row->parameters | context->parameters);
+	if (options)
+		openapi_add_option_parameters(builder, parameters, options);
+	json_set(arena, operation, "parameters", parameters);
 	add_answers(context, row, operation);
+	if (!builder->version_3)
+		json_append(arena, json_ensure_array(arena, operation, "schemes"), json_string(arena, "https"));
 	json_set_text(arena, operation, "x-kubernetes-action", row->action);
 	json_set(arena, operation, "x-kubernetes-group-version-kind",
 	         subresource ? openapi_kind(arena, subresource->body_group, subresource->body_version,
@@ -417,81 +384,114 @@ static void add_operations(const struct path_context *context, const struct oper
 			add_operation(context, &rows[i]);
 }
 
-// Adds a path; none when it has no operations.
-static void finish_path(struct json *paths, struct openapi_builder *builder, const char *path, struct json *item,
-                        bool has_name, bool has_namespace)
+// Begins a path with its own parameters.
+static void begin_path(struct path_context *context, unsigned parameters)
 {
-	if (!item->length)
-		return;
-	add_path_parameters(builder, item, has_name, has_namespace, strstr(path, "{path}") != NULL);
-	json_add_n(builder->arena, paths, path, strlen(path), item);
+	context->item = json_object(context->builder->arena);
+	context->parameters = parameters;
 }
 
-static void add_collection(struct openapi_builder *builder, const struct schema_resource *resource, const char *prefix,
-                           struct json *paths)
+// Adds the path; none when it has no operations.
+static void finish_path(const struct path_context *context, const char *path, struct json *paths)
 {
-	struct arena *arena = builder->arena;
-	struct path_context context = {.builder = builder,
-	                               .resource = resource,
-	                               .scope = resource->namespaced ? "Namespaced" : "",
-	                               .suffix = "",
-	                               .item = json_object(arena)};
-	const char *inside = resource->namespaced ? "/namespaces/{namespace}" : "";
-	add_operations(&context, collection_operations, ARRAY_SIZE(collection_operations), resource->verbs);
-	finish_path(paths, builder, arena_printf(arena, "%s%s/%s", prefix, inside, resource->plural), context.item,
-	            false, resource->namespaced);
-	if (!resource->namespaced)
+	if (!context->item->length)
 		return;
-	context.scope = "";
-	context.suffix = "ForAllNamespaces";
-	context.item = json_object(arena);
-	add_operations(&context, collection_operations, ARRAY_SIZE(collection_operations), resource->verbs & VERB_LIST);
-	finish_path(paths, builder, arena_printf(arena, "%s/%s", prefix, resource->plural), context.item, false, false);
+	openapi_hoist_parameters(context->builder, context->item);
+	json_add_n(context->builder->arena, paths, path, strlen(path), context->item);
 }
 
-static void add_subresource(struct path_context *context, const char *path, struct json *paths)
+static unsigned namespace_parameter(const struct path_context *context)
 {
-	struct openapi_builder *builder = context->builder;
+	return context->resource->namespaced ? OPENAPI_PARAMETERS_NAMESPACE : 0;
+}
+
+// "/namespaces/{namespace}/pods" behind a prefix.
+static const char *inside(const struct path_context *context, const char *before, const char *behind)
+{
+	return arena_printf(context->builder->arena, "%s%s%s/%s%s", context->prefix, before,
+	                    context->resource->namespaced ? "/namespaces/{namespace}" : "", context->resource->plural,
+	                    behind);
+}
+
+static void add_collection(struct path_context *context, struct json *paths)
+{
+	uint32_t verbs = context->resource->verbs;
+	begin_path(context, namespace_parameter(context));
+	add_operations(context, collection_operations, ARRAY_SIZE(collection_operations), verbs);
+	finish_path(context, inside(context, "", ""), paths);
+	begin_path(context, namespace_parameter(context));
+	add_operations(context, &watch_list, 1, verbs);
+	finish_path(context, inside(context, "/watch", ""), paths);
+	if (!context->resource->namespaced)
+		return;
+	struct path_context all = *context;
+	struct arena *arena = context->builder->arena;
+	all.scope = "";
+	all.suffix = "ForAllNamespaces";
+	begin_path(&all, 0);
+	add_operations(&all, collection_operations, ARRAY_SIZE(collection_operations), verbs & VERB_LIST);
+	finish_path(&all, arena_printf(arena, "%s/%s", all.prefix, all.resource->plural), paths);
+	begin_path(&all, 0);
+	add_operations(&all, &watch_list, 1, verbs);
+	finish_path(&all, arena_printf(arena, "%s/watch/%s", all.prefix, all.resource->plural), paths);
+}
+
+static void add_item(struct path_context *context, struct json *paths)
+{
+	unsigned parameters = OPENAPI_PARAMETERS_NAME | namespace_parameter(context);
+	begin_path(context, parameters);
+	add_operations(context, item_operations, ARRAY_SIZE(item_operations), context->resource->verbs);
+	finish_path(context, inside(context, "", "/{name}"), paths);
+	begin_path(context, parameters);
+	add_operations(context, &watch_item, 1, context->resource->verbs);
+	finish_path(context, inside(context, "/watch", "/{name}"), paths);
+}
+
+static void add_connections(struct path_context *context)
+{
+	uint32_t verbs = context->subresource->verbs;
+	add_operations(context, connect_operations, ARRAY_SIZE(connect_operations), verbs);
+	if (strcmp(context->subresource->name, "proxy") == 0)
+		add_operations(context, proxy_operations, ARRAY_SIZE(proxy_operations), verbs);
+}
+
+static void add_subresource(struct path_context *context, struct json *paths)
+{
 	const struct schema_subresource *subresource = context->subresource;
-	bool namespaced = context->resource->namespaced;
-	context->item = json_object(builder->arena);
-	if (!subresource->body_type && strcmp(subresource->name, "log") == 0) {
-		add_operation(context, &read_text);
-	} else if (!subresource->body_type) {
-		add_operations(context, connect_operations, ARRAY_SIZE(connect_operations), subresource->verbs);
+	unsigned parameters = OPENAPI_PARAMETERS_NAME | namespace_parameter(context);
+	const char *path = inside(context, "", arena_printf(context->builder->arena, "/{name}/%s", subresource->name));
+	begin_path(context, parameters);
+	if (strcmp(subresource->name, "log") == 0) {
+		add_operation(context, &read_log);
+	} else if (is_stream(subresource)) {
+		add_connections(context);
 	} else {
 		add_operations(context, item_operations, ARRAY_SIZE(item_operations), subresource->verbs);
-		if (subresource->verbs & VERB_CREATE)
-			add_operation(context, &create_subresource);
+		add_operations(context, &create_subresource, 1, subresource->verbs);
 	}
-	path = arena_printf(builder->arena, "%s/%s", path, subresource->name);
-	finish_path(paths, builder, path, context->item, true, namespaced);
+	finish_path(context, path, paths);
 	if (strcmp(subresource->name, "proxy") != 0)
 		return;
 	context->suffix = "WithPath";
-	context->item = json_object(builder->arena);
-	add_operations(context, connect_operations, ARRAY_SIZE(connect_operations), subresource->verbs);
+	begin_path(context, parameters | OPENAPI_PARAMETERS_TAIL);
+	add_connections(context);
 	context->suffix = "";
-	finish_path(paths, builder, arena_printf(builder->arena, "%s/{path}", path), context->item, true, namespaced);
+	finish_path(context, arena_printf(context->builder->arena, "%s/{path}", path), paths);
 }
 
 void openapi_add_paths(struct openapi_builder *builder, const struct schema_resource *resource, struct json *paths)
 {
-	struct arena *arena = builder->arena;
-	const char *prefix = *resource->group ? arena_printf(arena, "/apis/%s/%s", resource->group, resource->version)
-	                                      : arena_printf(arena, "/api/%s", resource->version);
 	struct path_context context = {.builder = builder,
 	                               .resource = resource,
 	                               .scope = resource->namespaced ? "Namespaced" : "",
-	                               .suffix = "",
-	                               .item = json_object(arena)};
-	const char *path = arena_printf(arena, "%s%s/%s/{name}", prefix,
-	                                resource->namespaced ? "/namespaces/{namespace}" : "", resource->plural);
-	add_collection(builder, resource, prefix, paths);
-	add_operations(&context, item_operations, ARRAY_SIZE(item_operations), resource->verbs);
-	finish_path(paths, builder, path, context.item, true, resource->namespaced);
+	                               .suffix = ""};
+	context.prefix = *resource->group
+	                         ? arena_printf(builder->arena, "/apis/%s/%s", resource->group, resource->version)
+	                         : arena_printf(builder->arena, "/api/%s", resource->version);
+	add_collection(&context, paths);
+	add_item(&context, paths);
 	for (size_t i = 0; i < resource->subresource_count; i++) {
 		context.subresource = &resource->subresources[i];
-		add_subresource(&context, path, paths);
+		add_subresource(&context, paths);
 	}
 }

@@ -19,7 +19,8 @@ enum form {
 	FORM_ANYS,
 	FORM_TYPE,       // {value = 1}
 	FORM_ADDITIONAL, // {schema = 1}, or {boolean = 2}
-	FORM_PARAMETERS, // wrapped by where they stand
+	FORM_PARAMETERS, // wrapped by where they stand, or references
+	FORM_SHARED,     // the parameters that are referred to, by name
 };
 
 enum { MOST_WRAPPERS = 2 };
@@ -110,13 +111,15 @@ static const struct field operation_fields[] = {
         {"consumes", 7, FORM_STRINGS, NULL, {0}},
         {"parameters", 8, FORM_PARAMETERS, NULL, {0}},
         {"responses", 9, FORM_MESSAGE, &responses_message, {0}},
+        {"schemes", 10, FORM_STRINGS, NULL, {0}},
 };
 static const struct message operation_message = MESSAGE(operation_fields, 13);
 
 static const struct field path_item_fields[] = {
-        {"get", 2, FORM_MESSAGE, &operation_message, {0}},   {"put", 3, FORM_MESSAGE, &operation_message, {0}},
-        {"post", 4, FORM_MESSAGE, &operation_message, {0}},  {"delete", 5, FORM_MESSAGE, &operation_message, {0}},
-        {"patch", 8, FORM_MESSAGE, &operation_message, {0}}, {"parameters", 9, FORM_PARAMETERS, NULL, {0}},
+        {"get", 2, FORM_MESSAGE, &operation_message, {0}},     {"put", 3, FORM_MESSAGE, &operation_message, {0}},
+        {"post", 4, FORM_MESSAGE, &operation_message, {0}},    {"delete", 5, FORM_MESSAGE, &operation_message, {0}},
+        {"options", 6, FORM_MESSAGE, &operation_message, {0}}, {"head", 7, FORM_MESSAGE, &operation_message, {0}},
+        {"patch", 8, FORM_MESSAGE, &operation_message, {0}},   {"parameters", 9, FORM_PARAMETERS, NULL, {0}},
 };
 static const struct message path_item_message = MESSAGE(path_item_fields, 10);
 
@@ -144,11 +147,18 @@ static const struct message api_key_message = MESSAGE(api_key_fields, 5);
 static const struct field security_fields[] = {{"", 1, FORM_NAMED, &api_key_message, {2}}};
 static const struct message security_message = MESSAGE(security_fields, 0);
 
+// {"BearerToken": []}: a name and a list of texts, empty here.
+static const struct message texts_message = {NULL, 0, 0};
+static const struct field requirement_fields[] = {{"", 1, FORM_NAMED, &texts_message, {0}}};
+static const struct message requirement_message = MESSAGE(requirement_fields, 0);
+
 static const struct field document_fields[] = {
         {"swagger", 1, FORM_STRING, NULL, {0}},
         {"info", 2, FORM_MESSAGE, &info_message, {0}},
         {"paths", 8, FORM_MESSAGE, &paths_message, {0}},
         {"definitions", 9, FORM_MESSAGE, &definitions_message, {0}},
+        {"parameters", 10, FORM_SHARED, NULL, {0}},
+        {"security", 12, FORM_MESSAGES, &requirement_message, {0}},
         {"securityDefinitions", 13, FORM_MESSAGE, &security_message, {0}},
 };
 static const struct message document_message = MESSAGE(document_fields, 16);
@@ -259,14 +269,13 @@ static void put_additional(struct strbuf *out, const struct field *field, const 
 	end_message(out, start);
 }
 
-// ParametersItem { parameter = 1: Parameter { body = 1 | other = 2: { query = 3 | path = 4 } } }
+// Parameter { body = 1 | other = 2: { query = 3 | path = 4 } }
 static void put_parameter(struct strbuf *out, unsigned number, const struct json *value)
 {
 	const char *where = json_get_text(value, "in");
 	bool is_body = where && strcmp(where, "body") == 0;
 	bool is_path = where && strcmp(where, "path") == 0;
-	size_t item = begin_message(out, number);
-	size_t parameter = begin_message(out, 1);
+	size_t parameter = begin_message(out, number);
 	size_t choice = begin_message(out, is_body ? 1 : 2);
 	if (is_body) {
 		put_message(out, &body_parameter_message, value);
@@ -277,7 +286,34 @@ static void put_parameter(struct strbuf *out, unsigned number, const struct json
 	}
 	end_message(out, choice);
 	end_message(out, parameter);
+}
+
+// ParametersItem { parameter = 1 | reference = 2: { ref = 1 } }
+static void put_parameter_item(struct strbuf *out, unsigned number, const struct json *value)
+{
+	const struct json *reference = json_get(value, "$ref");
+	size_t item = begin_message(out, number);
+	if (reference) {
+		size_t inner = begin_message(out, 2);
+		put_text(out, 1, reference);
+		end_message(out, inner);
+	} else {
+		put_parameter(out, 1, value);
+	}
 	end_message(out, item);
+}
+
+// ParameterDefinitions { repeated = 1: { name = 1, value = 2: Parameter } }
+static void put_shared_parameters(struct strbuf *out, unsigned number, const struct json *value)
+{
+	size_t all = begin_message(out, number);
+	json_for_each_member (member, value) {
+		size_t named = begin_message(out, 1);
+		put_bytes(out, 1, member->key, member->key_length);
+		put_parameter(out, 2, member->value);
+		end_message(out, named);
+	}
+	end_message(out, all);
 }
 
 static void put_field(struct strbuf *out, const struct field *field, const struct json *value)
@@ -327,7 +363,10 @@ static void put_field(struct strbuf *out, const struct field *field, const struc
 		break;
 	case FORM_PARAMETERS:
 		json_for_each_item (item, value)
-			put_parameter(out, field->number, item);
+			put_parameter_item(out, field->number, item);
+		break;
+	case FORM_SHARED:
+		put_shared_parameters(out, field->number, value);
 		break;
 	}
 }

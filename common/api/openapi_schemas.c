@@ -63,6 +63,11 @@ const struct schema_type *openapi_list_type(struct arena *arena, const struct sc
 	return schema_find_type(arena_printf(arena, "%.*s.%s", (int)(dot - name), name, resource->list_kind));
 }
 
+static bool is_named(const struct schema_type *type)
+{
+	return type->openapi_name && *type->openapi_name;
+}
+
 // --- types --------------------------------------------------------------------------------
 
 struct scalar_form {
@@ -106,31 +111,69 @@ static struct json *scalar_schema(struct openapi_builder *builder, const struct 
 	return schema;
 }
 
+// What a Go program finds where nothing was given: upstream publishes it as default.
+static const char *zero_value(const struct schema_type *type)
+{
+	static const char *const values[SCHEMA_KIND_COUNT_] = {
+	        [SCHEMA_STRING] = "\"\"", [SCHEMA_INT32] = "0",  [SCHEMA_INT64] = "0",
+	        [SCHEMA_BOOL] = "false",  [SCHEMA_DOUBLE] = "0", [SCHEMA_STRUCT] = "{}",
+	};
+	return values[type->kind];
+}
+
+// Nothing may stand beside a reference in version 3: it moves into an allOf of one.
+static struct json *widen_reference(struct openapi_builder *builder, struct json *schema)
+{
+	if (!builder->version_3 || !json_get(schema, "$ref"))
+		return schema;
+	struct json *wide = json_object(builder->arena);
+	json_append(builder->arena, json_ensure_array(builder->arena, wide, "allOf"), schema);
+	return wide;
+}
+
+// What a list or map holds; in version 3 with the default that upstream publishes
+// for built-in types (those of custom resources have no views).
+static struct json *element_schema(struct openapi_builder *builder, const struct schema_type *container)
+{
+	struct json *schema = openapi_type(builder, container->element);
+	const char *zero = container->view_size ? zero_value(container->element) : NULL;
+	struct json *value = NULL;
+	if (!builder->version_3 || !zero || json_parse(builder->arena, zero, strlen(zero), NULL, &value, NULL) < 0)
+		return schema;
+	schema = widen_reference(builder, schema);
+	json_set(builder->arena, schema, "default", value);
+	return schema;
+}
+
 static struct json *container_schema(struct openapi_builder *builder, const struct schema_type *type)
 {
 	struct json *schema = json_object(builder->arena);
 	bool is_list = type->kind == SCHEMA_LIST;
-	json_set(builder->arena, schema, is_list ? "items" : "additionalProperties",
-	         openapi_type(builder, type->element));
+	json_set(builder->arena, schema, is_list ? "items" : "additionalProperties", element_schema(builder, type));
 	json_set_text(builder->arena, schema, "type", is_list ? "array" : "object");
 	return schema;
 }
 
-// Any JSON; what is in it is the client's affair.
-static struct json *raw_schema(struct openapi_builder *builder)
+// Any JSON; what is in it is the client's affair. The named ones of the built-in
+// types say less: some that it is an object, and those of JSON schemas nothing.
+static struct json *raw_schema(struct openapi_builder *builder, const struct schema_type *type)
 {
 	struct json *schema = json_object(builder->arena);
-	json_set_bool(builder->arena, schema, "x-kubernetes-preserve-unknown-fields", true);
+	if (!is_named(type))
+		json_set_bool(builder->arena, schema, "x-kubernetes-preserve-unknown-fields", true);
+	else if (strncmp(type->name, "JSON", 4) != 0)
+		json_set_text(builder->arena, schema, "type", "object");
 	return schema;
 }
 
 struct json *openapi_type(struct openapi_builder *builder, const struct schema_type *type)
 {
-	if (type->openapi_name && *type->openapi_name && type->kind != SCHEMA_RAW)
-		return openapi_reference(builder, type);
+	// Named lists and maps stand where they are used.
 	if (type->kind == SCHEMA_LIST || type->kind == SCHEMA_MAP)
 		return container_schema(builder, type);
-	return type->kind == SCHEMA_RAW || type->kind == SCHEMA_STRUCT ? raw_schema(builder)
+	if (is_named(type))
+		return openapi_reference(builder, type);
+	return type->kind == SCHEMA_RAW || type->kind == SCHEMA_STRUCT ? raw_schema(builder, type)
 	                                                               : scalar_schema(builder, type);
 }
 
@@ -140,7 +183,7 @@ static void add_list_extensions(struct arena *arena, struct json *schema, const 
 {
 	static const char *const names[] = {
 	        [SCHEMA_LIST_ATOMIC] = "atomic", [SCHEMA_LIST_SET] = "set", [SCHEMA_LIST_MAP] = "map"};
-	if (field->type->kind != SCHEMA_LIST)
+	if (!(field->flags & SCHEMA_LIST_TYPE))
 		return;
 	if (field->list_keys && *field->list_keys) {
 		struct json *keys = json_ensure_array(arena, schema, "x-kubernetes-list-map-keys");
@@ -148,6 +191,16 @@ static void add_list_extensions(struct arena *arena, struct json *schema, const 
 			json_append(arena, keys, json_string(arena, *key));
 	}
 	json_set_text(arena, schema, "x-kubernetes-list-type", names[field->list_type]);
+}
+
+// On a field only where it says something else than its type.
+static void add_map_extension(struct arena *arena, struct json *schema, const struct schema_field *field)
+{
+	bool is_list = field->type->kind == SCHEMA_LIST;
+	if (field->flags & SCHEMA_GRANULAR)
+		json_set_text(arena, schema, "x-kubernetes-map-type", "granular");
+	else if ((field->flags & SCHEMA_ATOMIC) && !field->type->atomic && !is_list)
+		json_set_text(arena, schema, "x-kubernetes-map-type", "atomic");
 }
 
 static void add_patch_extensions(struct arena *arena, struct json *schema, const struct schema_field *field)
@@ -165,11 +218,16 @@ static void add_patch_extensions(struct arena *arena, struct json *schema, const
 		json_set_text(arena, schema, "x-kubernetes-patch-strategy", "replace");
 }
 
-static void add_default(struct arena *arena, struct json *schema, const char *text)
+// Only version 3 has defaults.
+static void add_default(const struct openapi_builder *builder, struct json *schema, const struct schema_field *field)
 {
+	const char *text = field->default_json;
+	bool is_struct = field->type->kind == SCHEMA_STRUCT;
+	if (!text && !(field->flags & SCHEMA_POINTER) && (is_struct || !(field->flags & SCHEMA_OMIT_EMPTY)))
+		text = zero_value(field->type);
 	struct json *value = NULL;
-	if (text && json_parse(arena, text, strlen(text), NULL, &value, NULL) == 0)
-		json_set(arena, schema, "default", value);
+	if (builder->version_3 && text && json_parse(builder->arena, text, strlen(text), NULL, &value, NULL) == 0)
+		json_set(builder->arena, schema, "default", value);
 }
 
 static void add_enumeration(struct arena *arena, struct json *schema, const char *const *values)
@@ -181,28 +239,17 @@ static void add_enumeration(struct arena *arena, struct json *schema, const char
 		json_append(arena, list, json_string(arena, *values));
 }
 
-// Nothing may stand beside a reference in version 3: it moves into an allOf of one.
-static struct json *widen_reference(struct openapi_builder *builder, struct json *schema)
-{
-	if (!builder->version_3 || !json_get(schema, "$ref"))
-		return schema;
-	struct json *wide = json_object(builder->arena);
-	json_append(builder->arena, json_ensure_array(builder->arena, wide, "allOf"), schema);
-	return wide;
-}
-
 static struct json *field_schema(struct openapi_builder *builder, const struct schema_field *field)
 {
 	struct arena *arena = builder->arena;
 	struct json *own = json_object(arena); // what the field adds to its type
 	if (field->doc && *field->doc)
 		json_set_text(arena, own, "description", field->doc);
-	add_default(arena, own, field->default_json);
+	add_default(builder, own, field);
 	if (field->type->kind == SCHEMA_STRING)
 		add_enumeration(arena, own, field->enum_values);
 	add_list_extensions(arena, own, field);
-	if ((field->flags & SCHEMA_ATOMIC) && field->type->kind != SCHEMA_LIST)
-		json_set_text(arena, own, "x-kubernetes-map-type", "atomic");
+	add_map_extension(arena, own, field);
 	add_patch_extensions(arena, own, field);
 	struct json *schema = openapi_type(builder, field->type);
 	if (!own->length)
@@ -223,31 +270,16 @@ static bool is_top_level(const struct schema_type *type)
 	return kind && api_version && !kind->proto_number && !api_version->proto_number && type->group && type->version;
 }
 
-static bool same_group_version(const struct schema_resource *a, const struct schema_resource *b)
-{
-	return strcmp(a->group, b->group) == 0 && strcmp(a->version, b->version) == 0;
-}
-
 // Options and watch events belong to every group and version.
-static struct json *kinds_everywhere(struct openapi_builder *builder, const char *kind)
+static bool is_everywhere(const struct schema_type *type)
 {
-	struct json *kinds = json_array(builder->arena);
-	for (size_t i = 0; i < builder->resource_count; i++) {
-		const struct schema_resource *resource = builder->resources[i];
-		bool first = true;
-		for (size_t j = 0; j < i && first; j++)
-			first = !same_group_version(builder->resources[j], resource);
-		if (first)
-			json_append(builder->arena, kinds,
-			            openapi_kind(builder->arena, resource->group, resource->version, kind));
-	}
-	return kinds;
+	return type == openapi_meta_type("DeleteOptions") || type == openapi_meta_type("WatchEvent");
 }
 
 static struct json *kinds_of(struct openapi_builder *builder, const struct schema_type *type)
 {
-	if (strcmp(type->name, "DeleteOptions") == 0 || strcmp(type->name, "WatchEvent") == 0)
-		return kinds_everywhere(builder, type->name);
+	if (is_everywhere(type))
+		return openapi_kinds_everywhere(builder->arena, type->name);
 	const char *group = strcmp(type->group, "meta.k8s.io") == 0 ? "" : type->group;
 	struct json *kinds = json_array(builder->arena);
 	json_append(builder->arena, kinds, openapi_kind(builder->arena, group, type->version, type->name));
@@ -263,9 +295,10 @@ static struct json *struct_schema(struct openapi_builder *builder, const struct 
 	for (size_t i = 0; i < type->name_count; i++) {
 		const struct schema_field *field = &type->fields[type->fields_by_name[i]];
 		json_set(arena, properties, field->json_name, field_schema(builder, field));
-		if (field->flags & SCHEMA_REQUIRED)
-			json_append(arena, required, json_string(arena, field->json_name));
 	}
+	for (size_t i = 0; i < type->field_count; i++)
+		if ((type->fields[i].flags & SCHEMA_REQUIRED) && *type->fields[i].json_name)
+			json_append(arena, required, json_string(arena, type->fields[i].json_name));
 	if (properties->length)
 		json_set(arena, schema, "properties", properties);
 	if (required->length)
@@ -275,7 +308,8 @@ static struct json *struct_schema(struct openapi_builder *builder, const struct 
 		json_set_bool(arena, schema, "x-kubernetes-preserve-unknown-fields", true);
 	if (type->atomic)
 		json_set_text(arena, schema, "x-kubernetes-map-type", "atomic");
-	if (is_top_level(type))
+	openapi_add_unions(arena, type, schema);
+	if (is_top_level(type) || is_everywhere(type))
 		json_set(arena, schema, extension_kind, kinds_of(builder, type));
 	return schema;
 }
@@ -285,8 +319,9 @@ void openapi_define_all(struct openapi_builder *builder)
 	// Each definition may add types behind the end.
 	for (size_t i = 0; i < builder->type_count; i++) {
 		const struct schema_type *type = builder->types[i];
-		struct json *schema =
-		        type->kind == SCHEMA_STRUCT ? struct_schema(builder, type) : scalar_schema(builder, type);
+		struct json *schema = type->kind == SCHEMA_STRUCT ? struct_schema(builder, type)
+		                      : type->kind == SCHEMA_RAW  ? raw_schema(builder, type)
+		                                                  : scalar_schema(builder, type);
 		if (type->doc && *type->doc)
 			json_set_text(builder->arena, schema, "description", type->doc);
 		json_add_n(builder->arena, builder->definitions, type->openapi_name, strlen(type->openapi_name),

@@ -9,23 +9,32 @@
 
 #include "common/api/view.h"
 
-#define SCALAR(symbol, type_name, type_kind, c_type, openapi) \
-	const struct schema_type schema_type_##symbol = {     \
-	        .name = type_name, .openapi_name = openapi, .kind = type_kind, .view_size = sizeof(c_type), .doc = ""}
+#define SCALAR(symbol, type_name, type_kind, c_type, openapi, text)                   \
+	const struct schema_type schema_type_##symbol = {.name = type_name,           \
+	                                                 .openapi_name = openapi,     \
+	                                                 .kind = type_kind,           \
+	                                                 .view_size = sizeof(c_type), \
+	                                                 .doc = text}
 
-SCALAR(string, "string", SCHEMA_STRING, const char *, NULL);
-SCALAR(int32, "int32", SCHEMA_INT32, int32_t, NULL);
-SCALAR(int64, "int64", SCHEMA_INT64, int64_t, NULL);
-SCALAR(bool, "bool", SCHEMA_BOOL, bool, NULL);
-SCALAR(double, "float64", SCHEMA_DOUBLE, double, NULL);
-SCALAR(bytes, "[]uint8", SCHEMA_BYTES, struct bytes, NULL);
-SCALAR(quantity, "Quantity", SCHEMA_QUANTITY, const char *, "io.k8s.apimachinery.pkg.api.resource.Quantity");
+SCALAR(string, "string", SCHEMA_STRING, const char *, NULL, "");
+SCALAR(int32, "int32", SCHEMA_INT32, int32_t, NULL, "");
+SCALAR(int64, "int64", SCHEMA_INT64, int64_t, NULL, "");
+SCALAR(bool, "bool", SCHEMA_BOOL, bool, NULL, "");
+SCALAR(double, "float64", SCHEMA_DOUBLE, double, NULL, "");
+SCALAR(bytes, "[]uint8", SCHEMA_BYTES, struct bytes, NULL, "");
+SCALAR(quantity, "Quantity", SCHEMA_QUANTITY, const char *, "io.k8s.apimachinery.pkg.api.resource.Quantity",
+       "A number, with a unit if it has one: 500m is a half, 2Gi are 2147483648, 3k are 3000. A text, or a JSON "
+       "number.");
 SCALAR(int_or_string, "IntOrString", SCHEMA_INT_OR_STRING, struct int_or_string,
-       "io.k8s.apimachinery.pkg.util.intstr.IntOrString");
-SCALAR(time, "Time", SCHEMA_TIME, const char *, "io.k8s.apimachinery.pkg.apis.meta.v1.Time");
-SCALAR(micro_time, "MicroTime", SCHEMA_MICRO_TIME, const char *, "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime");
-SCALAR(duration, "Duration", SCHEMA_DURATION, const char *, "io.k8s.apimachinery.pkg.apis.meta.v1.Duration");
-SCALAR(raw, "", SCHEMA_RAW, const struct json *, NULL);
+       "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+       "A whole number, or a text such as a percentage or the name of a port.");
+SCALAR(time, "Time", SCHEMA_TIME, const char *, "io.k8s.apimachinery.pkg.apis.meta.v1.Time",
+       "A time to the second, in the form of RFC 3339: 2006-01-02T15:04:05Z; null for none.");
+SCALAR(micro_time, "MicroTime", SCHEMA_MICRO_TIME, const char *, "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime",
+       "A time to the microsecond, in the form of RFC 3339: 2006-01-02T15:04:05.000000Z; null for none.");
+SCALAR(duration, "Duration", SCHEMA_DURATION, const char *, "io.k8s.apimachinery.pkg.apis.meta.v1.Duration",
+       "A length of time, as a number with its unit: 1h30m, 15s, 100ms.");
+SCALAR(raw, "", SCHEMA_RAW, const struct json *, NULL, "");
 
 struct resource_key {
 	const char *group, *version, *plural;

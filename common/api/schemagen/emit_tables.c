@@ -160,7 +160,8 @@ static unsigned flags_of(const struct field *field)
 	flags |= field->pointer ? SCHEMA_POINTER : 0;
 	flags |= field->json_name[0] == '\0' ? SCHEMA_INLINE : 0;
 	flags |= field->inlined ? SCHEMA_INLINED : 0;
-	if (field->expression->kind == EXPRESSION_STRUCT && field->expression->type->atomic)
+	if (field->expression->kind == EXPRESSION_STRUCT && field->expression->type->atomic &&
+	    !(flags & SCHEMA_GRANULAR))
 		flags |= SCHEMA_ATOMIC;
 	return flags;
 }

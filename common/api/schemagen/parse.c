@@ -224,6 +224,7 @@ static void set_list(struct parser *parser, struct field *field, const char *val
 	char *word = NULL;
 	field->list_keys = split_keys(parser, value, &word);
 	field->list_type = word;
+	field->flags |= SCHEMA_LIST_TYPE;
 	if (strcmp(word, "atomic") != 0 && strcmp(word, "set") != 0 && strcmp(word, "map") != 0)
 		model_error(parser->model, parser->at, "unknown list type \"%s\": expected atomic, set or map", word);
 	else if ((strcmp(word, "map") == 0) != (field->list_keys.count > 0))
@@ -276,11 +277,9 @@ static const struct flag_attribute {
 	const char *name;
 	unsigned flags;
 } flag_attributes[] = {
-        {"atomic", SCHEMA_ATOMIC},
-        {"deprecated", SCHEMA_DEPRECATED},
-        {"granular", 0}, // the default for maps and structs, said where it surprises
-        {"immutable", SCHEMA_IMMUTABLE},
-        {"nullable", SCHEMA_NULLABLE},
+        {"atomic", SCHEMA_ATOMIC},       {"deprecated", SCHEMA_DEPRECATED},
+        {"granular", SCHEMA_GRANULAR}, // the default for maps and structs, said where it surprises
+        {"immutable", SCHEMA_IMMUTABLE}, {"nullable", SCHEMA_NULLABLE},
 };
 
 static bool set_presence(struct field *field, const char *word)

@@ -170,7 +170,9 @@ static void resolve_field(struct model *model, struct type *type, struct field *
 	const struct expression *expression = through_alias(field->expression);
 	if (field->pointer && (expression->kind == EXPRESSION_LIST || expression->kind == EXPRESSION_MAP))
 		model_error(model, field->at, "%s: lists and maps have no pointers", field->json_name);
-	if (field->list_type != NULL && expression->kind != EXPRESSION_LIST)
+	// Bytes are a list to Go, and upstream marks some as one.
+	bool is_bytes = expression->scalar != NULL && strcmp(expression->scalar->name, "bytes") == 0;
+	if (field->list_type != NULL && expression->kind != EXPRESSION_LIST && !is_bytes)
 		model_error(model, field->at, "%s: list= on something that is no list", field->json_name);
 	if (field->json_name[0] == '\0' && (field->expression->kind != EXPRESSION_STRUCT || field->pointer))
 		model_error(model, field->at, "inline needs a struct");
