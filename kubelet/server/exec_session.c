@@ -33,6 +33,7 @@
 #include "kubelet/server/server_internal.h"
 
 #define LINGER_NS (2 * NSEC_PER_SEC)
+#define SIZE_WAIT_NS (100 * NSEC_PER_MSEC)
 
 enum {
 	OUTPUT_COUNT = 2,
@@ -57,7 +58,9 @@ struct exec_session {
 	struct runtime_exec *exec; // NULL: not begun, or over
 	struct remote_wants wants;
 	char *container_id;
-	char **command; // NULL once it has begun
+	char **command;      // NULL once it has begun
+	struct winsize size; // of the terminal, once the client has told it
+	struct loop_timer start_timer;
 	struct exec_output outputs[OUTPUT_COUNT];
 	bool outputs_paused;
 	struct loop_timer linger_timer;
@@ -102,6 +105,7 @@ static void close_streams(struct exec_session *session)
 	for (int index = 0; index < OUTPUT_COUNT; index++)
 		close_output(&session->outputs[index]);
 	loop_timer_stop(&session->linger_timer);
+	loop_timer_stop(&session->start_timer);
 }
 
 static void free_command(struct exec_session *session)
@@ -290,12 +294,16 @@ static void on_input_end(void *context)
 	push_input(session);
 }
 
+static void on_start_timer(struct loop_timer *timer);
+
 static void on_resize(void *context, unsigned columns, unsigned rows)
 {
 	struct exec_session *session = context;
-	struct winsize size = {.ws_col = (unsigned short)columns, .ws_row = (unsigned short)rows};
+	session->size = (struct winsize){.ws_col = (unsigned short)columns, .ws_row = (unsigned short)rows};
+	if (session->start_timer.loop) // it was waited for
+		loop_timer_start(session->loop, &session->start_timer, 0, on_start_timer);
 	if (session->wants.tty && session->outputs[0].fd >= 0 &&
-	    ioctl(session->outputs[0].fd, TIOCSWINSZ, &size) == 0 && session->exec)
+	    ioctl(session->outputs[0].fd, TIOCSWINSZ, &session->size) == 0 && session->exec)
 		session->runtime->operations->exec_resized(session->exec);
 }
 
@@ -324,7 +332,7 @@ static bool open_terminal(struct exec_session *session, bool input, int fds[3])
 {
 	struct termios raw;
 	int master;
-	if (openpty(&master, &fds[0], NULL, NULL, NULL) < 0)
+	if (openpty(&master, &fds[0], NULL, NULL, session->size.ws_col ? &session->size : NULL) < 0)
 		return false;
 	fcntl(master, F_SETFD, FD_CLOEXEC);
 	fcntl(fds[0], F_SETFD, FD_CLOEXEC);
@@ -361,9 +369,8 @@ static bool open_pipes(struct exec_session *session, const struct remote_wants *
 	return true;
 }
 
-static void on_open(void *context)
+static void start(struct exec_session *session)
 {
-	struct exec_session *session = context;
 	int fds[3] = {-1, -1, -1};
 	bool fine = session->wants.tty ? open_terminal(session, session->wants.input, fds)
 	                               : open_pipes(session, &session->wants, fds);
@@ -388,6 +395,21 @@ static void on_open(void *context)
 		return;
 	close_streams(session);
 	on_exec_done(session, -1, strerror(error_number));
+}
+
+static void on_start_timer(struct loop_timer *timer)
+{
+	start(container_of(timer, struct exec_session, start_timer));
+}
+
+// A terminal has its size from the start, if the client tells it at once, as all do.
+static void on_open(void *context)
+{
+	struct exec_session *session = context;
+	if (session->wants.tty && !session->size.ws_col)
+		loop_timer_start(session->loop, &session->start_timer, SIZE_WAIT_NS, on_start_timer);
+	else
+		start(session);
 }
 
 static char **copy_command(const char *const *command)
