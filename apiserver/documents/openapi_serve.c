@@ -39,7 +39,7 @@ static bool write_v3_index(struct request *request, struct strbuf *out)
 	return true;
 }
 
-// "/openapi/v3/api/v1", "/openapi/v3/apis/GROUP/VERSION".
+// "/openapi/v3/api/v1", "/openapi/v3/apis/GROUP/VERSION", or one of the fixed ones.
 static bool write_v3(struct request *request, struct strbuf *out)
 {
 	char *path = arena_strdup(request->arena, request->route.path + strlen("/openapi/v3/"));
@@ -47,6 +47,8 @@ static bool write_v3(struct request *request, struct strbuf *out)
 	size_t count;
 	const struct schema_resource *const *resources = discovery_resources(&count);
 
+	if (openapi_write_v3_fixed(out, resources, count, path))
+		return true;
 	if (!strncmp(path, "api/", 4)) {
 		version = path + 4;
 	} else if (!strncmp(path, "apis/", 5)) {
