@@ -12,8 +12,10 @@
 
 #include <string.h>
 
+#include "apiserver/server.h"
 #include "common/base/blob.h"
 #include "common/base/memory.h"
+#include "common/base/metrics.h"
 
 enum {
 	LOW_WATER_BYTES = 256 << 10,
@@ -24,6 +26,14 @@ enum {
 };
 
 #define BEARER_PROTOCOL "base64url.bearer.authorization.k8s.io."
+
+static const char *const kind_labels[] = {"group", "version", "kind", NULL};
+static const struct metric_family events_family = {
+        "apiserver_watch_events_total", "Number of events sent in watch clients", METRIC_COUNTER, kind_labels, NULL};
+static const double size_buckets[] = {1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 0};
+static const struct metric_family sizes_family = {"apiserver_watch_events_sizes",
+                                                  "Watch event size distribution in bytes", METRIC_HISTOGRAM,
+                                                  kind_labels, size_buckets};
 
 // --- the WebSocket ------------------------------------------------------------------------
 
@@ -127,9 +137,13 @@ static void write_message(struct watch_sink *sink, struct blob *const *pieces, s
 
 const struct status *watch_sink_open(struct watch_sink *sink, struct request *request)
 {
+	const struct schema_resource *resource = request_resource(request);
+	const char *const values[] = {resource->group, resource->version, resource->kind};
 	size_t count;
 
 	sink->request = request;
+	sink->events = metric_get(request->server->metrics, &events_family, values);
+	sink->sizes = metric_get(request->server->metrics, &sizes_family, values);
 	if (websocket_is_upgrade(request->http))
 		return upgrade(sink);
 	struct http_header *headers = request_headers(request, request->output.content_type, 0, &count);
@@ -140,8 +154,19 @@ const struct status *watch_sink_open(struct watch_sink *sink, struct request *re
 	return NULL;
 }
 
+static void count_event(struct watch_sink *sink, struct blob *const *pieces, size_t count)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		bytes += pieces[i]->length;
+	metric_add(sink->events, 1);
+	metric_observe(sink->sizes, (double)bytes);
+}
+
 void watch_sink_write(struct watch_sink *sink, struct blob *const *pieces, size_t count)
 {
+	count_event(sink, pieces, count);
 	if (sink->upgraded) {
 		if (sink->tunnel)
 			write_message(sink, pieces, count);

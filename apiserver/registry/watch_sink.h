@@ -11,9 +11,12 @@
 
 struct blob;
 struct http_tunnel;
+struct metric;
 
 struct watch_sink {
 	struct request *request;
+	struct metric *events; // sent
+	struct metric *sizes;  // in bytes
 	bool upgraded;
 	struct http_tunnel *tunnel; // NULL once it is closed
 	struct websocket socket;

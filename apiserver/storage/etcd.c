@@ -10,21 +10,26 @@
 #include "apiserver/storage/etcd.h"
 
 #include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/base/hashmap.h"
 #include "common/base/memory.h"
 #include "common/base/metrics.h"
 #include "common/io/grpc_client.h"
 #include "common/io/loop.h"
 
 #define CONNECT_WAIT_NS (3 * NSEC_PER_SEC)
+#define SAMPLE_KEY_BYTES 320 // longer names of custom resources share the first one's samples
 
 struct etcd {
 	struct loop *loop;
 	struct grpc_client *calls;
 	struct grpc_client *watches;
 	struct metrics_registry *metrics;
-	struct list running; // struct call
+	struct hashmap *samples; // "operation type" → struct request_samples
+	struct list running;     // struct call
 	struct list watch_list;
 	struct arena *arena; // of the message being decoded
 	bool arena_busy;
@@ -62,15 +67,40 @@ static const struct metric_family request_errors = {"etcd_request_errors_total",
                                                     "Etcd failed request counts for each operation and object type.",
                                                     METRIC_COUNTER, request_labels, NULL};
 
+struct request_samples {
+	struct metric *duration;
+	struct metric *total;
+	struct metric *errors; // NULL: none yet
+};
+
+// Those of an operation on a type, made on the first call and kept: each request counts here.
+static struct request_samples *find_samples(struct etcd *etcd, const char *operation, const char *type)
+{
+	char key[SAMPLE_KEY_BYTES];
+	const char *const values[] = {operation, type};
+	snprintf(key, sizeof(key), "%s %s", operation, type);
+	struct request_samples *samples = hashmap_get(etcd->samples, key);
+	if (samples)
+		return samples;
+	samples = NEW(struct request_samples);
+	samples->duration = metric_get(etcd->metrics, &request_duration, values);
+	samples->total = metric_get(etcd->metrics, &request_total, values);
+	(void)hashmap_put(etcd->samples, key, samples);
+	return samples;
+}
+
 static void count_request(struct etcd *etcd, const char *operation, const char *type, int64_t duration_ns, bool failed)
 {
 	if (!etcd->metrics)
 		return;
 	const char *const values[] = {operation, type};
-	metric_observe(metric_get(etcd->metrics, &request_duration, values), (double)duration_ns / NSEC_PER_SEC);
-	metric_add(metric_get(etcd->metrics, &request_total, values), 1);
+	struct request_samples *samples = find_samples(etcd, operation, type);
+	metric_observe(samples->duration, (double)duration_ns / NSEC_PER_SEC);
+	metric_add(samples->total, 1);
+	if (failed && !samples->errors)
+		samples->errors = metric_get(etcd->metrics, &request_errors, values);
 	if (failed)
-		metric_add(metric_get(etcd->metrics, &request_errors, values), 1);
+		metric_add(samples->errors, 1);
 }
 
 // --- errors --------------------------------------------------------------------
@@ -319,6 +349,7 @@ int etcd_new(struct loop *loop, const struct etcd_config *config, struct etcd **
 	etcd->loop = loop;
 	etcd->metrics = config->metrics;
 	etcd->arena = arena_new(0);
+	etcd->samples = hashmap_new(free);
 	list_init(&etcd->running);
 	list_init(&etcd->watch_list);
 	struct grpc_client_config grpc = {
@@ -355,6 +386,7 @@ struct etcd *etcd_free(struct etcd *etcd)
 	list_for_each (watch, &etcd->watch_list, node)
 		watch_free(watch);
 	arena_free(etcd->arena);
+	hashmap_free(etcd->samples);
 	free(etcd);
 	return NULL;
 }

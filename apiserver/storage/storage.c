@@ -30,10 +30,6 @@ struct resource_slot {
 	size_t users; // resources (versions) that share it
 };
 
-static const char *const objects_labels[] = {"resource", NULL};
-static const struct metric_family objects_family = {"apiserver_storage_objects",
-                                                    "Number of stored objects at the time of last check split by kind.",
-                                                    METRIC_GAUGE, objects_labels, NULL};
 static const char *const size_labels[] = {"storage_cluster_id", NULL};
 static const struct metric_family size_family = {"apiserver_storage_size_bytes",
                                                  "Size of the storage database file physically allocated in bytes.",
@@ -103,29 +99,58 @@ static char *etcd_prefix(const struct storage *storage, const struct schema_reso
 	return xasprintf("%s%s", storage->prefix, prefix + sizeof(usual) - 1);
 }
 
+static struct resource_slot *make_slot(struct storage *storage, const struct schema_resource *resource,
+                                       const struct storage_reader *reader)
+{
+	AUTO_FREE char *prefix = etcd_prefix(storage, resource);
+	struct watch_cache_config config = {
+	        .resource = resource,
+	        .prefix = prefix,
+	        .window_bytes = storage->window_bytes,
+	        .watched_revision = &storage->watched_revision,
+	        .ports = storage->ports,
+	        .metrics = storage->metrics,
+	};
+	if (reader)
+		config.reader = *reader;
+	struct resource_slot *slot = NEW(struct resource_slot);
+	slot->cache = watch_cache_new(&config);
+	(void)hashmap_put(storage->resources, resource->storage_prefix, slot);
+	if (!reader)
+		atomic_fetch_add(&storage->unlisted, 1);
+	post_resource(storage, watch_cache_ref(slot->cache), on_add);
+	return slot;
+}
+
+// The slot's last user is gone.
+static void drop_slot(struct storage *storage, const struct schema_resource *resource, struct resource_slot *slot)
+{
+	struct watch_cache *cache = slot->cache;
+	(void)hashmap_remove(storage->resources, resource->storage_prefix);
+	watch_cache_retire(cache);
+	post_resource(storage, cache, on_remove);
+}
+
 void storage_add_resource(struct storage *storage, const struct schema_resource *resource)
 {
 	if (!resource->storage_prefix)
 		return;
 	pthread_rwlock_wrlock(&storage->lock);
 	struct resource_slot *slot = hashmap_get(storage->resources, resource->storage_prefix);
-	if (!slot) {
-		AUTO_FREE char *prefix = etcd_prefix(storage, resource);
-		struct watch_cache_config config = {
-		        .resource = resource,
-		        .prefix = prefix,
-		        .window_bytes = storage->window_bytes,
-		        .watched_revision = &storage->watched_revision,
-		        .ports = storage->ports,
-		        .metrics = storage->metrics,
-		};
-		slot = NEW(struct resource_slot);
-		slot->cache = watch_cache_new(&config);
-		(void)hashmap_put(storage->resources, resource->storage_prefix, slot);
-		atomic_fetch_add(&storage->unlisted, 1);
-		post_resource(storage, watch_cache_ref(slot->cache), on_add);
-	}
+	if (!slot)
+		slot = make_slot(storage, resource, NULL);
 	slot->users++;
+	pthread_rwlock_unlock(&storage->lock);
+}
+
+void storage_add_custom(struct storage *storage, const struct schema_resource *resource,
+                        const struct storage_reader *reader)
+{
+	pthread_rwlock_wrlock(&storage->lock);
+	struct resource_slot *slot = hashmap_get(storage->resources, resource->storage_prefix);
+	if (slot)
+		drop_slot(storage, resource, slot);
+	make_slot(storage, resource, reader)->users++;
 	pthread_rwlock_unlock(&storage->lock);
 }
 
@@ -135,12 +160,8 @@ void storage_remove_resource(struct storage *storage, const struct schema_resour
 		return;
 	pthread_rwlock_wrlock(&storage->lock);
 	struct resource_slot *slot = hashmap_get(storage->resources, resource->storage_prefix);
-	if (slot && --slot->users == 0) {
-		struct watch_cache *cache = slot->cache;
-		(void)hashmap_remove(storage->resources, resource->storage_prefix);
-		watch_cache_retire(cache);
-		post_resource(storage, cache, on_remove);
-	}
+	if (slot && --slot->users == 0)
+		drop_slot(storage, resource, slot);
 	pthread_rwlock_unlock(&storage->lock);
 }
 
@@ -295,9 +316,7 @@ static void collect_metrics(void *context)
 	pthread_rwlock_rdlock(&storage->lock);
 	while (hashmap_next(storage->resources, &cursor)) {
 		const struct resource_slot *slot = cursor.value;
-		const char *const values[] = {watch_cache_resource(slot->cache)};
-		metric_set(metric_get(storage->metrics, &objects_family, values),
-		           (double)watch_cache_count(slot->cache));
+		watch_cache_collect_metrics(slot->cache);
 	}
 	pthread_rwlock_unlock(&storage->lock);
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/api/json.h"
 #include "common/api/schema.h"
 #include "common/base/blob.h"
 #include "common/base/err.h"
@@ -60,6 +61,18 @@ struct storage *storage_free(struct storage *storage);
 // of the storage version first. A resource without a storage_prefix is ignored.
 void storage_add_resource(struct storage *storage, const struct schema_resource *resource);
 void storage_remove_resource(struct storage *storage, const struct schema_resource *resource);
+
+// What reads the stored values of custom resources: unknown fields fall out, defaults come in.
+struct storage_reader {
+	// Any thread. True when the tree was changed.
+	bool (*read)(void *context, struct arena *arena, struct json *tree);
+	void (*release)(void *context); // once, when nothing reads any more
+	void *context;
+};
+// The same for a custom resource. One that is there under the prefix already is replaced: its watches end, and what
+// is stored is read anew. Takes the reader's context over.
+void storage_add_custom(struct storage *storage, const struct schema_resource *resource,
+                        const struct storage_reader *reader);
 
 bool storage_is_ready(const struct storage *storage);     // every cache has been listed; thread-safe
 bool storage_etcd_healthy(const struct storage *storage); // thread-safe

@@ -42,6 +42,8 @@ void storage_form_done(struct storage_form *form)
 {
 	free(form->api_version);
 	free(form->kind);
+	if (form->reader.release)
+		form->reader.release(form->reader.context);
 	*form = (struct storage_form){0};
 }
 
@@ -110,6 +112,11 @@ int storage_decode(struct arena *arena, const struct storage_form *form, struct 
 		return refuse(key, err, why.message);
 	if (tree->type != JSON_OBJECT || value.length > UINT32_MAX / 2)
 		return refuse(key, err, "not a JSON object");
+	if (form->reader.read) {
+		*ret_rewritten = form->reader.read(form->reader.context, arena, tree);
+		*ret_tree = tree;
+		return 0;
+	}
 	*ret_rewritten = convert(arena, form, tree) || binary;
 	if (*ret_rewritten)
 		object_complete(arena, form->type, tree);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "apiserver/storage/etcd_messages.h"
+#include "apiserver/storage/storage.h"
 #include "common/api/json.h"
 #include "common/api/schema.h"
 
@@ -15,6 +16,7 @@ struct storage_form {
 	char *kind;
 	// Of a built-in kind, whose other encodings and versions are converted; NULL for others.
 	const struct schema_type *type;
+	struct storage_reader reader; // of custom resources; its functions NULL for others
 };
 void storage_form_init(struct storage_form *form, const struct schema_resource *resource);
 void storage_form_done(struct storage_form *form);

@@ -28,6 +28,7 @@
 // 4. `watched_revision` is raised after all caches have taken a response. Responses
 //    hold whole revisions: fragments are not asked for.
 #include "apiserver/storage/storage_internal.h"
+#include "apiserver/storage/storage_object.h"
 
 #include <string.h>
 
@@ -85,6 +86,13 @@ static struct etcd_bytes relative_key(const struct feed_cache *entry, struct etc
 	return (struct etcd_bytes){key.data + skip, key.length - skip};
 }
 
+// Readiness waits for the built-in resources; custom ones come and go.
+static void feed_note_listed(struct storage *storage, const struct watch_cache *cache)
+{
+	if (!watch_cache_format(cache)->form.reader.read)
+		atomic_fetch_sub(&storage->unlisted, 1);
+}
+
 static void finish_list(struct feed_cache *entry)
 {
 	struct storage *storage = entry->storage;
@@ -94,7 +102,7 @@ static void finish_list(struct feed_cache *entry)
 	log_v(3, "Listed a resource", kv_str("resource", watch_cache_resource(entry->cache)),
 	      kv_int("objects", (int64_t)watch_cache_count(entry->cache)), kv_int("revision", entry->list_revision));
 	if (!entry->listed_once)
-		atomic_fetch_sub(&storage->unlisted, 1);
+		feed_note_listed(storage, entry->cache);
 	entry->listed_once = true;
 	reads_check_waiting(storage);
 	start_lists(storage);
@@ -103,13 +111,17 @@ static void finish_list(struct feed_cache *entry)
 static void take_page(struct feed_cache *entry, const struct etcd_range_response *page)
 {
 	const struct etcd_key_value *kvs = page->kvs.items;
+	struct cache_metrics *metrics = watch_cache_metrics(entry->cache);
 	feed_note_revision(entry->storage, page->header->revision);
+	cache_metrics_count(metrics, CACHE_METRIC_STORAGE_FETCHED, page->kvs.count);
+	cache_metrics_count(metrics, CACHE_METRIC_STORAGE_RETURNED, page->kvs.count);
 	if (!entry->list_revision)
 		entry->list_revision = page->header->revision;
 	for (size_t i = 0; i < page->kvs.count; i++)
 		watch_cache_add_listed(entry->cache, relative_key(entry, kvs[i].key), kvs[i].value,
 		                       kvs[i].mod_revision);
 	if (!page->more || !page->kvs.count) {
+		cache_metrics_count(metrics, CACHE_METRIC_STORAGE_LISTS, 1);
 		finish_list(entry);
 		return;
 	}
@@ -473,7 +485,7 @@ void feed_remove(struct storage *storage, struct watch_cache *cache)
 		return;
 	(void)hashmap_remove(storage->feed.caches, watch_cache_prefix(cache));
 	if (!entry->listed_once)
-		atomic_fetch_sub(&storage->unlisted, 1);
+		feed_note_listed(storage, entry->cache);
 	entry->removed = true;
 	if (!entry->call_open)
 		free_entry(entry);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "apiserver/storage/cache_metrics.h"
 #include "apiserver/storage/etcd.h"
 #include "apiserver/storage/storage.h"
 #include "apiserver/storage/watch_cache.h"

@@ -48,6 +48,8 @@ struct read_op {
 	enum storage_freshness freshness;
 	int64_t revision; // asked for; of CONSISTENT etcd's, once it is known
 	int64_t deadline_ns;
+	int64_t waiting_since_ns;
+	bool consistent;
 	bool has_view;
 	struct watch_cache_view view;
 	// Read from etcd.
@@ -119,6 +121,14 @@ static size_t filter(const struct read_op *op, struct stored_object **objects, s
 	return kept;
 }
 
+static void count_cache_list(struct read_op *op, bool by_node, size_t fetched)
+{
+	struct cache_metrics *metrics = watch_cache_metrics(op->cache);
+	cache_metrics_count(metrics, by_node ? CACHE_METRIC_CACHE_LISTS_BY_NODE : CACHE_METRIC_CACHE_LISTS, 1);
+	cache_metrics_count(metrics, by_node ? CACHE_METRIC_CACHE_FETCHED_BY_NODE : CACHE_METRIC_CACHE_FETCHED,
+	                    fetched);
+}
+
 static void answer_list_from_view(struct read_op *op)
 {
 	const struct object_tree *tree = &op->view.tree;
@@ -132,6 +142,7 @@ static void answer_list_from_view(struct read_op *op)
 	        .count = object_tree_copy(tree, range.low, wanted, objects),
 	        .revision = op->freshness == STORAGE_EXACT ? op->revision : op->view.revision,
 	};
+	count_cache_list(op, tree->field >= 0, list.count);
 	if (must_filter) {
 		total = list.count = filter(op, objects, list.count);
 		if (op->limit && list.count > op->limit)
@@ -139,6 +150,7 @@ static void answer_list_from_view(struct read_op *op)
 	}
 	list.more = list.count < total;
 	list.remaining = total - list.count;
+	cache_metrics_count(watch_cache_metrics(op->cache), CACHE_METRIC_CACHE_RETURNED, list.count);
 	op->list_done(op->context, &list, NULL);
 	free(objects);
 }
@@ -224,9 +236,21 @@ static bool take_view(struct read_op *op)
 
 // --- waiting (the storage thread from here on) ------------------------------------------
 
+// The cache is as fresh as was asked for, or hasn't become so in time.
+static void count_wait(struct read_op *op, bool fresh)
+{
+	struct cache_metrics *metrics = watch_cache_metrics(op->cache);
+	int64_t waited = op->waiting_since_ns ? loop_now_ns(op->storage->loop) - op->waiting_since_ns : 0;
+	cache_metrics_observe_ns(metrics, CACHE_METRIC_READ_WAIT, waited);
+	if (op->consistent)
+		cache_metrics_count(metrics,
+		                    fresh ? CACHE_METRIC_CONSISTENT_READS : CACHE_METRIC_CONSISTENT_READS_FAILED, 1);
+}
+
 static void give_up(struct read_op *op)
 {
 	struct storage *storage = op->storage;
+	count_wait(op, false);
 	char text[200];
 	if (!watch_cache_has_data(op->cache) || op->freshness == STORAGE_ANY) {
 		bool healthy = atomic_load(&storage->healthy);
@@ -256,10 +280,12 @@ static void wait_for_cache(struct read_op *op)
 	struct storage *storage = op->storage;
 	list_remove(&op->node);
 	if (take_view(op)) {
+		count_wait(op, true);
 		hand_back(op);
 		return;
 	}
-	op->deadline_ns = loop_now_ns(storage->loop) + WAIT_NS;
+	op->waiting_since_ns = loop_now_ns(storage->loop);
+	op->deadline_ns = op->waiting_since_ns + WAIT_NS;
 	list_append(&storage->reads.waiting, &op->node);
 	if (!storage->reads.tick.loop)
 		loop_timer_start(storage->loop, &storage->reads.tick, WAIT_TICK_NS, on_wait_tick);
@@ -272,6 +298,7 @@ void reads_check_waiting(struct storage *storage)
 		if (!take_view(op))
 			continue;
 		list_remove(&op->node);
+		count_wait(op, true);
 		hand_back(op);
 	}
 }
@@ -343,6 +370,15 @@ static void fail_exact(struct read_op *op, const struct err *err)
 	hand_back(op);
 }
 
+static void count_storage_list(struct read_op *op, size_t fetched)
+{
+	struct cache_metrics *metrics = watch_cache_metrics(op->cache);
+	cache_metrics_count(metrics, CACHE_METRIC_STORAGE_LISTS, 1);
+	cache_metrics_count(metrics, CACHE_METRIC_STORAGE_FETCHED, fetched);
+	cache_metrics_count(metrics, CACHE_METRIC_STORAGE_EVALUATED, fetched);
+	cache_metrics_count(metrics, CACHE_METRIC_STORAGE_RETURNED, op->object_count);
+}
+
 static void on_exact(void *context, const void *response, const struct err *err)
 {
 	struct read_op *op = context;
@@ -362,6 +398,8 @@ static void on_exact(void *context, const void *response, const struct err *err)
 		else
 			stored_object_unref(object);
 	}
+	if (op->is_list)
+		count_storage_list(op, range->kvs.count);
 	op->from_etcd = true;
 	op->answer_revision = op->revision ? op->revision : range->header->revision;
 	op->more = range->more;
@@ -463,7 +501,8 @@ static struct read_op *op_new(struct storage *storage, const struct storage_read
 	op->continue_key = xstrdup(read->continue_key);
 	op->limit = read->limit;
 	op->freshness = read->freshness;
-	op->revision = read->freshness == STORAGE_CONSISTENT ? 0 : read->revision;
+	op->consistent = read->freshness == STORAGE_CONSISTENT;
+	op->revision = op->consistent ? 0 : read->revision;
 	// The oldest revision that there can be: 0 asks for any.
 	if (op->freshness == STORAGE_NOT_OLDER && !op->revision)
 		op->freshness = STORAGE_ANY;

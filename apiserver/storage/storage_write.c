@@ -19,9 +19,15 @@
 
 #include "apiserver/storage/storage_object.h"
 #include "common/base/memory.h"
+#include "common/base/metrics.h"
 
 #define LEASE_REUSE_SECONDS 60
 #define LEASE_USES_MAX 1000
+
+static const double lease_buckets[] = {10, 50, 100, 500, 1000, 2500, 5000, 0};
+static const struct metric_family lease_objects = {"etcd_lease_object_counts",
+                                                   "Number of objects attached to a single etcd lease.",
+                                                   METRIC_HISTOGRAM, NULL, lease_buckets};
 
 struct write_op {
 	struct loop_task task;
@@ -130,6 +136,8 @@ static void on_granted(void *context, const void *response, const struct err *er
 	const struct etcd_lease_grant_response *grant = response;
 	struct write_op *op;
 	bucket->granting = false;
+	if (bucket->uses && storage->metrics)
+		metric_observe(metric_get(storage->metrics, &lease_objects, NULL), (double)bucket->uses);
 	if (!err) {
 		bucket->id = grant->id;
 		bucket->uses = 0;

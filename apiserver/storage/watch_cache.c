@@ -40,30 +40,9 @@
 // Selectable fields with an ordered index of their own.
 static const char *const indexed_fields[] = {"spec.nodeName"};
 
-static const char *const resource_label[] = {"resource", NULL};
-static const struct metric_family received_family = {
-        "apiserver_watch_cache_events_received_total",
-        "Counter of events received in watch cache broken by resource type.", METRIC_COUNTER, resource_label, NULL};
-static const struct metric_family dispatched_family = {
-        "apiserver_watch_cache_events_dispatched_total",
-        "Counter of events dispatched in watch cache broken by resource type.", METRIC_COUNTER, resource_label, NULL};
-static const struct metric_family initializations_family = {
-        "apiserver_watch_cache_initializations_total",
-        "Counter of watch cache initializations broken by resource type.", METRIC_COUNTER, resource_label, NULL};
-static const struct metric_family terminated_family = {
-        "apiserver_terminated_watchers_total",
-        "Counter of watchers closed due to unresponsiveness broken by resource type.", METRIC_COUNTER, resource_label,
-        NULL};
-
 static int64_t now_ns(void)
 {
 	return clock_monotonic_ns(&clock_system);
-}
-
-static void count(struct metric *metric, size_t number)
-{
-	if (metric && number)
-		metric_add(metric, (double)number);
 }
 
 // --- life ------------------------------------------------------------------------
@@ -83,17 +62,6 @@ static void set_up_fields(struct watch_cache *cache, const struct schema_resourc
 	}
 }
 
-static void set_up_metrics(struct watch_cache *cache, struct metrics_registry *metrics)
-{
-	if (!metrics)
-		return;
-	const char *const values[] = {cache->resource};
-	cache->events_received = metric_get(metrics, &received_family, values);
-	cache->events_dispatched = metric_get(metrics, &dispatched_family, values);
-	cache->initializations = metric_get(metrics, &initializations_family, values);
-	cache->terminated_watchers = metric_get(metrics, &terminated_family, values);
-}
-
 struct watch_cache *watch_cache_new(const struct watch_cache_config *config)
 {
 	// Selectors of another version are asked for by the stored names (convert.h).
@@ -106,7 +74,9 @@ struct watch_cache *watch_cache_new(const struct watch_cache_config *config)
 	cache->watched_revision = config->watched_revision;
 	cache->ports = config->ports;
 	set_up_fields(cache, resource);
-	set_up_metrics(cache, config->metrics);
+	cache->format.form.reader = config->reader;
+	cache->metrics = (struct cache_metrics){
+	        .registry = config->metrics, .resource = cache->resource, .prefix = cache->prefix};
 	cache->window.max_bytes = config->window_bytes ? config->window_bytes : WINDOW_BYTES_DEFAULT;
 	cache->window.max_age_ns = config->window_age_ns ? config->window_age_ns : WINDOW_AGE_NS_DEFAULT;
 	cache->staged = OBJECT_TREE_INIT(-1);
@@ -204,7 +174,7 @@ void watch_cache_start_list(struct watch_cache *cache, int64_t watched_revision)
 			cache->last_revision = applied;
 		cache->current = false;
 	}
-	count(cache->terminated_watchers, cache->watchers.count);
+	cache_metrics_count(&cache->metrics, CACHE_METRIC_TERMINATED_WATCHERS, cache->watchers.count);
 	watcher_index_end_all(cache);
 	pthread_mutex_unlock(&cache->mutex);
 }
@@ -220,9 +190,11 @@ static struct stored_object *parse(struct watch_cache *cache, struct etcd_bytes 
 {
 	struct stored_object *object = NULL;
 	struct err err = ERR_INIT;
-	if (storage_object_parse(&cache->format, key, value, revision, &object, &err))
+	if (storage_object_parse(&cache->format, key, value, revision, &object, &err)) {
+		cache_metrics_count(&cache->metrics, CACHE_METRIC_DECODE_ERRORS, 1);
 		log_error("Skipping a stored object", kv_str("prefix", cache->prefix), kv_int("revision", revision),
 		          kv_err(&err));
+	}
 	return object;
 }
 
@@ -309,7 +281,7 @@ void watch_cache_finish_list(struct watch_cache *cache, int64_t revision)
 	pthread_mutex_lock(&cache->mutex);
 	cache->current = !cache->retired;
 	pthread_mutex_unlock(&cache->mutex);
-	count(cache->initializations, 1);
+	cache_metrics_count(&cache->metrics, CACHE_METRIC_INITIALIZATIONS, 1);
 }
 
 // --- applying ---------------------------------------------------------------------
@@ -430,13 +402,14 @@ static void apply_revision(struct watch_cache *cache, const struct watch_cache_c
 			cache_event_unref(event);
 			continue;
 		}
-		event_window_push(&cache->window, event);
+		if (event_window_push(&cache->window, event))
+			cache_metrics_count(&cache->metrics, CACHE_METRIC_CAPACITY_INCREASES, 1);
 		dispatched += watcher_index_dispatch(cache, event, cache->window.head - 1);
 	}
 	if (changes[0].revision > cache->last_revision)
 		cache->last_revision = changes[0].revision;
 	pthread_mutex_unlock(&cache->mutex);
-	count(cache->events_dispatched, dispatched);
+	cache_metrics_count(&cache->metrics, CACHE_METRIC_EVENTS_DISPATCHED, dispatched);
 	if (cache->history && !prepared[0].history)
 		hashmap_free(TAKE(cache->history));
 	if (prepared != one)
@@ -454,7 +427,8 @@ static void apply_now(struct watch_cache *cache, const struct watch_cache_change
 
 void watch_cache_apply(struct watch_cache *cache, const struct watch_cache_change *changes, size_t change_count)
 {
-	count(cache->events_received, change_count);
+	cache_metrics_count(&cache->metrics, CACHE_METRIC_STORAGE_EVENTS, change_count);
+	cache_metrics_count(&cache->metrics, CACHE_METRIC_EVENTS_RECEIVED, change_count);
 	if (!cache->listing) {
 		apply_now(cache, changes, change_count);
 		return;
@@ -523,6 +497,23 @@ bool watch_cache_view(struct watch_cache *cache, int field, struct watch_cache_v
 	}
 	pthread_mutex_unlock(&cache->mutex);
 	return has_data;
+}
+
+struct cache_metrics *watch_cache_metrics(struct watch_cache *cache)
+{
+	return &cache->metrics;
+}
+
+void watch_cache_collect_metrics(struct watch_cache *cache)
+{
+	int64_t watched = atomic_load(cache->watched_revision);
+	pthread_mutex_lock(&cache->mutex);
+	size_t total = object_tree_count(&cache->trees[0]), capacity = cache->window.capacity;
+	int64_t revision = version_revision(cache, watched);
+	pthread_mutex_unlock(&cache->mutex);
+	cache_metrics_set(&cache->metrics, CACHE_METRIC_OBJECTS, (double)total);
+	cache_metrics_set(&cache->metrics, CACHE_METRIC_CAPACITY, (double)capacity);
+	cache_metrics_set(&cache->metrics, CACHE_METRIC_RESOURCE_VERSION, (double)revision);
 }
 
 int64_t watch_cache_last_change(struct watch_cache *cache)

@@ -14,15 +14,17 @@
 #include "apiserver/storage/storage.h"
 #include "apiserver/storage/watch_cache_tree.h"
 
+struct cache_metrics;
 struct watch_cache;
 struct watch_ports;
 struct metrics_registry;
 
 struct watch_cache_config {
 	const struct schema_resource *resource; // borrowed for the call
-	const char *prefix;    // of its keys in etcd, when it isn't the resource's storage_prefix; NULL = that
-	size_t window_bytes;   // 0 = default
-	int64_t window_age_ns; // 0 = default
+	const char *prefix;           // of its keys in etcd, when it isn't the resource's storage_prefix; NULL = that
+	struct storage_reader reader; // of custom resources, taken over; else its functions are NULL
+	size_t window_bytes;          // 0 = default
+	int64_t window_age_ns;        // 0 = default
 	// The revision up to which the writer has applied every event of etcd to every cache. Borrowed.
 	const _Atomic int64_t *watched_revision;
 	struct watch_ports *ports;        // borrowed
@@ -38,6 +40,9 @@ const char *watch_cache_resource(const struct watch_cache *cache); // "deploymen
 const struct storage_object_format *watch_cache_format(const struct watch_cache *cache);
 // The index of a selectable field, -1 = none.
 int watch_cache_field(const struct watch_cache *cache, const char *label);
+
+struct cache_metrics *watch_cache_metrics(struct watch_cache *cache);
+void watch_cache_collect_metrics(struct watch_cache *cache); // gauges
 
 // --- the writer ----------------------------------------------------------------------
 

@@ -5,11 +5,11 @@
 
 #include <pthread.h>
 
+#include "apiserver/storage/cache_metrics.h"
 #include "apiserver/storage/storage_object.h"
 #include "apiserver/storage/watch_cache.h"
 #include "common/base/hashmap.h"
 #include "common/base/list.h"
-#include "common/base/metrics.h"
 #include "common/io/loop.h"
 
 #define WATCH_CACHE_INDEXES_MAX 4
@@ -38,7 +38,7 @@ struct event_window {
 	int64_t low_revision; // every event after it is in the window
 };
 void event_window_done(struct event_window *window);
-void event_window_push(struct event_window *window, struct cache_event *event); // consumes; trims by bytes
+bool event_window_push(struct event_window *window, struct cache_event *event); // consumes; trims; true: it grew
 void event_window_trim_age(struct event_window *window, int64_t now_ns);
 void event_window_reset(struct event_window *window, int64_t low_revision);
 struct cache_event *event_window_at(const struct event_window *window, uint64_t number);
@@ -67,10 +67,7 @@ struct watch_cache {
 	char **field_labels;
 	const _Atomic int64_t *watched_revision;
 	struct watch_ports *ports;
-	struct metric *events_received;
-	struct metric *events_dispatched;
-	struct metric *initializations;
-	struct metric *terminated_watchers;
+	struct cache_metrics metrics;
 
 	// The writer's own.
 	bool listing;

@@ -427,8 +427,7 @@ static bool refill(struct storage_watch *watch, int64_t *ret_progress, struct er
 	pthread_mutex_lock(&cache->mutex);
 	if (!watch->ended && !watch->armed && watch->cursor < cache->window.tail) {
 		watch->ended = true;
-		if (cache->terminated_watchers)
-			metric_add(cache->terminated_watchers, 1);
+		cache_metrics_count(&cache->metrics, CACHE_METRIC_TERMINATED_WATCHERS, 1);
 	}
 	if (watch->ended) {
 		pthread_mutex_unlock(&cache->mutex);

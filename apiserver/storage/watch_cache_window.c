@@ -57,14 +57,16 @@ static void grow(struct event_window *window)
 	window->capacity = capacity;
 }
 
-void event_window_push(struct event_window *window, struct cache_event *event)
+bool event_window_push(struct event_window *window, struct cache_event *event)
 {
-	if (window->head - window->tail == window->capacity)
+	bool full = window->head - window->tail == window->capacity;
+	if (full)
 		grow(window);
 	window->events[window->head++ & (window->capacity - 1)] = event;
 	window->bytes += event->size_bytes;
 	while (window->bytes > window->max_bytes && event_window_at(window, window->tail)->revision < event->revision)
 		drop_oldest(window);
+	return full;
 }
 
 void event_window_trim_age(struct event_window *window, int64_t now_ns)
