@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The line of stages of every request:
 //
-//   accept → options → authenticate → route → limit → authorize → [operation]
+//   accept → options → authenticate → route → limit → authorize → [another server] → [operation]
 //
 // and the operation's own: decode → default → admit → validate → admit → store →
 // encode → audit. Each stage passes (NULL) or answers, at once or, where it has to
@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "apiserver/aggregation/aggregation.h"
 #include "apiserver/audit.h"
 #include "apiserver/authentication/authenticate.h"
 #include "apiserver/authorization/authorize.h"
@@ -129,8 +130,11 @@ struct stage {
 void request_next(struct request *request, const struct status *failure)
 {
 	static const struct stage stages[] = {
-	        {.check = parse_options},  {.check = authenticate}, {.check = parse_route}, {.check = limit},
-	        {.start = fairness_admit}, {.start = authorize},    {.check = check_route}, {.check = negotiate},
+	        {.check = parse_options},     {.check = authenticate},
+	        {.check = parse_route},       {.check = limit},
+	        {.start = fairness_admit},    {.start = authorize},
+	        {.start = aggregation_serve}, {.check = check_route},
+	        {.check = negotiate},
 	};
 
 	while (!failure && request->next_stage < ARRAY_SIZE(stages)) {

@@ -15,6 +15,7 @@
 
 #include "apiserver/admission/admission.h"
 #include "apiserver/audit.h"
+#include "apiserver/aggregation/aggregation.h"
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/bootstrap/policy_reconcile.h"
 #include "apiserver/connect/connect.h"
@@ -194,6 +195,7 @@ int server_start(struct server *server, const struct server_config *config, stru
 		return r;
 	if (config->fairness && config->max_requests_in_flight + config->max_mutating_requests_in_flight > 0)
 		server->fairness = fairness_start(server);
+	server->aggregation = aggregation_start(server);
 	start_threads(server);
 	server->bootstrap = bootstrap_start(server);
 	authorization_start(server->authorization);
@@ -261,6 +263,7 @@ void server_done(struct server *server)
 	server->bootstrap = bootstrap_free(server->bootstrap);
 	server->policy_reconcile = policy_reconcile_free(server->policy_reconcile);
 	authorization_stop(server->authorization);
+	server->aggregation = aggregation_free(server->aggregation);
 	server->fairness = fairness_free(server->fairness);
 	server->admission = admission_free(server->admission);
 	server->storage = storage_free(server->storage);

@@ -17,6 +17,7 @@
 #include "common/io/plain_server.h"
 
 struct admission;
+struct aggregation;
 struct bootstrap;
 struct policy_reconcile;
 struct documents;
@@ -60,6 +61,10 @@ struct server_config {
 	int node_port_first;
 	int node_port_count;
 
+	const char *proxy_certificate_file; // the front proxy's, shown to aggregated servers
+	const char *proxy_private_key_file;
+	bool aggregator_routing; // to endpoints, not cluster IPs
+
 	bool allow_privileged;
 	bool fairness;                           // priority and fairness; else plain limits
 	int64_t max_requests_in_flight;          // 0 = no limit
@@ -99,6 +104,7 @@ struct server {
 	struct watch_frames *watch_frames;
 	struct documents *documents; // discovery and OpenAPI
 	struct fairness *fairness;   // NULL: switched off
+	struct aggregation *aggregation;
 	int port;                    // where it listens
 	SSL_CTX *kubelet_tls;        // client context for tunnels; NULL: no kubelet certificate given
 	struct health_check *checks;
