@@ -179,6 +179,12 @@ extern const size_t schema_resource_count;
 extern const struct schema_type *const schema_types[];
 extern const size_t schema_type_count;
 
+// The texts that the doc members of the built-in tables point into.
+extern const char schema_documentation[];
+extern const size_t schema_documentation_length;
+// For programs that don't read them: keeps their pages out of memory until somebody does after all.
+void schema_set_aside_documentation(void);
+
 // Look-ups; NULL = none. `group` is "" for core.
 const struct schema_resource *schema_find_resource(const char *group, const char *version, const char *plural);
 const struct schema_resource *schema_find_kind(const char *group, const char *version, const char *kind);

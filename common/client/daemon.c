@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/api/schema.h"
 #include "common/base/architecture.h"
 #include "common/base/encode.h"
 #include "common/base/log.h"
@@ -275,6 +276,7 @@ int daemon_main(const struct daemon_program *program, int argc, char **argv)
 	options_log(program->options);
 	log_info("Starting", kv_str("program", program->name), kv_str("version", CARAVEL_VERSION),
 	         kv_int("pid", getpid()));
+	schema_set_aside_documentation(); // no daemon but the API server explains fields
 	struct daemon_frame frame = {.daemon = {.program = program}, .arena = arena_new(0)};
 	frame.daemon.host_name = read_host_name(frame.arena);
 	struct err err = ERR_INIT;

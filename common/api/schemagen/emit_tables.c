@@ -3,8 +3,8 @@
 // anonymous list and map types that fields need (once each), the resources, and
 // the two sorted lists that look-ups search.
 //
-// Documentation goes into one array in a section of its own: only the documents
-// of the API server ever read it, and so no other program has its pages in memory.
+// Documentation goes into one array in a section of its own, since only the
+// documents of the API server ever read it: see schema_set_aside_documentation.
 
 #include "common/api/schemagen/schemagen.h"
 
@@ -79,7 +79,7 @@ static void emit_doc(struct emitter *emitter, const char *text)
 	if (text == NULL || text[0] == '\0')
 		strbuf_append_text(emitter->out, ", .doc = \"\"");
 	else
-		strbuf_printf(emitter->out, ", .doc = documentation + %zu", text_offset(emitter, text));
+		strbuf_printf(emitter->out, ", .doc = schema_documentation + %zu", text_offset(emitter, text));
 }
 
 // --- anonymous types --------------------------------------------------------------
@@ -509,8 +509,8 @@ void emit_tables(struct model *model, struct strbuf *out)
 	for (size_t i = 0; i < model->package_count; i++)
 		strbuf_printf(out, "#include \"api/%s.h\"\n", model->packages[i]->short_name);
 	strbuf_append_text(out, "\n__attribute__((section(\".documentation\"), aligned(4096)))\n"
-	                        "static const char documentation[] =\n\t\"\"\n");
+	                        "const char schema_documentation[] =\n\t\"\"\n");
 	strbuf_append(out, texts.data, texts.length);
-	strbuf_append_text(out, "\t;\n\n");
+	strbuf_append_text(out, "\t;\nconst size_t schema_documentation_length = sizeof(schema_documentation);\n\n");
 	strbuf_append(out, bodies.data, bodies.length);
 }
