@@ -227,7 +227,7 @@ static void on_handshake_done(struct http_connection *connection)
 	struct http_peer *peer = connection->peer;
 	if (SSL_get0_peer_certificate(connection->ssl)) {
 		peer->arena = arena_new(0);
-		tls_peer_identity(connection->ssl, peer->arena, &peer->identity);
+		tls_server_judge(connection->shard->server->tls, connection->ssl, peer->arena, &peer->identity);
 	}
 	connection->state = HTTP_CONNECTION_OPEN;
 	connection->protocol = is_http2(connection->ssl) ? &http2_protocol : &http1_protocol;

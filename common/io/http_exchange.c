@@ -110,12 +110,22 @@ void http_exchange_call_owner(struct http_exchange *exchange)
 	}
 }
 
+// A connection outlives authorities and certificates: its client is judged again when one has changed.
+static void http_exchange_identify(struct http_exchange *exchange)
+{
+	struct http_peer *peer = exchange->peer;
+	struct http_connection *connection = exchange->connection;
+	if (connection && tls_server_must_judge(connection->shard->server->tls, &peer->identity))
+		tls_server_judge(connection->shard->server->tls, connection->ssl, peer->arena, &peer->identity);
+	exchange->request.identity = peer->identity;
+}
+
 void http_exchange_dispatch(struct http_exchange *exchange)
 {
 	exchange->request.body = strbuf_text(&exchange->body);
 	exchange->request.body_length = exchange->body.length;
 	exchange->request.remote_address = exchange->peer->address;
-	exchange->request.identity = exchange->peer->identity;
+	http_exchange_identify(exchange);
 	http_exchange_set_deadline(exchange, 0);
 	exchange->dispatch_due = true;
 	call_due(exchange);

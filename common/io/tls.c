@@ -18,7 +18,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "common/base/encode.h"
 #include "common/base/memory.h"
 #include "common/io/tls_internal.h"
 
@@ -282,16 +284,37 @@ static const char *name_value(struct arena *arena, const X509_NAME_ENTRY *entry)
 	return value;
 }
 
-void tls_peer_identity(SSL *ssl, struct arena *arena, struct tls_identity *ret_identity)
+static const char *fingerprint(struct arena *arena, X509 *certificate)
 {
-	*ret_identity = (struct tls_identity){0};
-	X509 *certificate = SSL_get0_peer_certificate(ssl);
-	if (!certificate || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE || SSL_get_verify_result(ssl) != X509_V_OK)
-		return;
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned length = 0;
+	char *text = arena_alloc(arena, 2 * EVP_MAX_MD_SIZE + 1);
+	X509_digest(certificate, EVP_sha256(), digest, &length);
+	hex_encode(text, digest, length);
+	return text;
+}
+
+static int64_t end_of(X509 *certificate)
+{
+	struct tm end;
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1)
+		return 0;
+	return (int64_t)timegm(&end);
+}
+
+static bool is_uid(const X509_NAME_ENTRY *entry)
+{
+	char text[64];
+	return OBJ_obj2txt(text, sizeof(text), X509_NAME_ENTRY_get_object(entry), 1) > 0 &&
+	       strcmp(text, "1.3.6.1.4.1.57683.2") == 0;
+}
+
+void tls_identity_read(X509 *certificate, struct arena *arena, struct tls_identity *ret_identity)
+{
 	const X509_NAME *subject = X509_get_subject_name(certificate);
 	int entry_count = X509_NAME_entry_count(subject);
 	const char **organizations = ARENA_ARRAY(arena, const char *, (size_t)entry_count + 1);
-	struct tls_identity identity = {.organizations = organizations};
+	struct tls_identity identity = {.organizations = organizations, .presented = true};
 	for (int i = 0; i < entry_count; i++) {
 		const X509_NAME_ENTRY *entry = X509_NAME_get_entry(subject, i);
 		int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
@@ -300,8 +323,21 @@ void tls_peer_identity(SSL *ssl, struct arena *arena, struct tls_identity *ret_i
 		else if (nid == NID_organizationName) {
 			organizations[identity.organization_count] = name_value(arena, entry);
 			identity.organization_count += organizations[identity.organization_count] != NULL;
-		}
+		} else if (is_uid(entry))
+			identity.uid = name_value(arena, entry);
 	}
-	if (identity.common_name)
-		*ret_identity = identity;
+	identity.fingerprint = fingerprint(arena, certificate);
+	identity.expires = end_of(certificate);
+	*ret_identity = identity;
+}
+
+void tls_peer_identity(SSL *ssl, struct arena *arena, struct tls_identity *ret_identity)
+{
+	*ret_identity = (struct tls_identity){0};
+	X509 *certificate = SSL_get0_peer_certificate(ssl);
+	if (!certificate || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE || SSL_get_verify_result(ssl) != X509_V_OK)
+		return;
+	tls_identity_read(certificate, arena, ret_identity);
+	if (!ret_identity->common_name)
+		*ret_identity = (struct tls_identity){.presented = true};
 }
