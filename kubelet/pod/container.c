@@ -30,6 +30,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "kubelet/kubelet.h"
+#include "kubelet/pod/action.h"
 #include "kubelet/pod/container_config.h"
 #include "kubelet/pod/image_ensure.h"
 #include "kubelet/pod/object_cache.h"
@@ -43,6 +44,8 @@
 #define REMOVE_RETRY_NS (5 * NSEC_PER_SEC)
 #define KILL_RETRY_NS (5 * NSEC_PER_SEC)
 #define OBJECT_MAX_AGE_NS (1 * NSEC_PER_SEC)
+#define MIN_GRACE_NS (2 * NSEC_PER_SEC)                // between TERM and KILL, whatever was said
+#define POST_START_NS (365 * 24 * 3600 * NSEC_PER_SEC) // upstream sets no limit
 
 enum {
 	START_ERROR_CODE = 128,
@@ -217,6 +220,67 @@ static void take_back_run(struct pod_container *container)
 	container->has_last = false;
 }
 
+static struct action *start_hook(struct pod_container *container, const struct core_v1_lifecycle_handler *handler,
+                                 int64_t timeout_ns, void (*done)(void *context, bool fine, const char *message))
+{
+	const struct action_config config = {
+	        .container = container,
+	        .exec = handler->exec,
+	        .http_get = handler->http_get,
+	        .sleep = handler->sleep,
+	        .user_agent = "kube-lifecycle/1.33",
+	        .any_http_status = true,
+	        .timeout_ns = timeout_ns,
+	};
+	return action_start(&config, done, container);
+}
+
+static void runs(struct pod_container *container)
+{
+	container_set_waiting(container, NULL, NULL);
+	container->started = !container->spec->startup_probe;
+	container->ready = !container->spec->readiness_probe && container->started;
+	container->probes = probe_set_start(container);
+	pod_wake(container->pod);
+}
+
+static void on_post_start(void *context, bool fine, const char *message)
+{
+	struct pod_container *container = context;
+	struct pod *pod = container->pod;
+	container->hook = NULL;
+	container->post_start_running = false;
+	if (fine) {
+		runs(container);
+		return;
+	}
+	log_error("PostStartHook failed", kv_obj("pod", pod->namespace_name, pod->name),
+	          kv_str("container", container->name), kv_str("err", message));
+	pod_event(pod, container, "Warning", "FailedPostStartHook", "PostStartHook failed");
+	container_set_waiting(container, "PostStartHookError", "PostStartHook failed");
+	container_stop(container, pod->grace_ns, "FailedPostStartHook");
+	pod_wake(pod);
+}
+
+static void begin_running(struct pod_container *container, int pid)
+{
+	const struct core_v1_lifecycle *lifecycle = container->spec->lifecycle;
+	container->state = CONTAINER_RUNNING;
+	container->pid = pid;
+	container->stopping = false;
+	container->kill_sent = false;
+	container->must_restart = false;
+	container->started = container->ready = false;
+	if (!lifecycle || !lifecycle->post_start) {
+		runs(container);
+		return;
+	}
+	container_set_waiting(container, NULL, NULL);
+	container->post_start_running = true;
+	container->hook = start_hook(container, lifecycle->post_start, POST_START_NS, on_post_start);
+	pod_wake(container->pod);
+}
+
 static void on_started(void *context, const struct runtime_start_result *result)
 {
 	struct container_start *start = context;
@@ -247,7 +311,7 @@ static void on_started(void *context, const struct runtime_start_result *result)
 	log_v(2, "Container started", kv_obj("pod", pod->namespace_name, pod->name),
 	      kv_str("container", container->name), kv_str("id", container->run.id));
 	pod_record_container(container);
-	container_adopt(container, result->pid);
+	begin_running(container, result->pid);
 }
 
 void container_adopt(struct pod_container *container, int pid)
@@ -257,11 +321,7 @@ void container_adopt(struct pod_container *container, int pid)
 	container->stopping = false;
 	container->kill_sent = false;
 	container->must_restart = false;
-	container_set_waiting(container, NULL, NULL);
-	container->started = !container->spec->startup_probe;
-	container->ready = !container->spec->readiness_probe && container->started;
-	container->probes = probe_set_start(container);
-	pod_wake(container->pod);
+	runs(container);
 }
 
 static int make_files(struct container_start *start, struct container_inputs *inputs, struct err *err)
@@ -429,6 +489,8 @@ void container_ended(struct pod_container *container, int exit_code, int64_t fin
 		return;
 	loop_timer_stop(&container->kill_timer);
 	container->probes = probe_set_stop(container->probes);
+	container->hook = action_cancel(container->hook);
+	container->post_start_running = false;
 	container->state = CONTAINER_EXITED;
 	container->stopping = false;
 	container->ready = false;
@@ -479,27 +541,73 @@ static void send_kill(struct pod_container *container)
 	loop_timer_start(container->pod->kubelet->loop, &container->kill_timer, KILL_RETRY_NS, on_kill_timer);
 }
 
+// What is left of the grace, but never less than containers get in any case.
+static int64_t kill_delay_ns(const struct pod_container *container)
+{
+	int64_t left_ns = container->stop_grace_ns - (now_ns(container) - container->stop_began_ns);
+	return left_ns > MIN_GRACE_NS ? left_ns : MIN_GRACE_NS;
+}
+
+static void send_term(struct pod_container *container)
+{
+	struct runtime *runtime = container->pod->kubelet->runtime;
+	runtime->operations->container_kill(runtime, container->run.id,
+	                                    container->run.stop_signal ? container->run.stop_signal : "TERM", false,
+	                                    on_signalled, NULL);
+	loop_timer_start(container->pod->kubelet->loop, &container->kill_timer, kill_delay_ns(container),
+	                 on_kill_timer);
+}
+
+static void on_pre_stop(void *context, bool fine, const char *message)
+{
+	struct pod_container *container = context;
+	container->hook = NULL;
+	if (!fine) {
+		log_error("PreStopHook failed", kv_obj("pod", container->pod->namespace_name, container->pod->name),
+		          kv_str("container", container->name), kv_str("err", message));
+		pod_event(container->pod, container, "Warning", "FailedPreStopHook", "PreStopHook failed");
+	}
+	send_term(container);
+}
+
+static void begin_stop(struct pod_container *container, const char *why)
+{
+	const struct core_v1_lifecycle *lifecycle = container->spec->lifecycle;
+	container->stopping = true;
+	container->hook = action_cancel(container->hook);
+	container->post_start_running = false;
+	pod_event(container->pod, container, "Normal", "Killing", "%s", why);
+	if (lifecycle && lifecycle->pre_stop && container->stop_grace_ns > 0)
+		container->hook = start_hook(container, lifecycle->pre_stop, container->stop_grace_ns, on_pre_stop);
+	else
+		send_term(container);
+}
+
+// Less time than before: the hook's ends now, or KILL comes sooner.
+static void hasten_stop(struct pod_container *container)
+{
+	if (container->hook) {
+		container->hook = action_cancel(container->hook);
+		send_term(container);
+	} else {
+		loop_timer_start(container->pod->kubelet->loop, &container->kill_timer, kill_delay_ns(container),
+		                 on_kill_timer);
+	}
+}
+
 void container_stop(struct pod_container *container, int64_t grace_ns, const char *why)
 {
-	struct pod *pod = container->pod;
-	struct runtime *runtime = pod->kubelet->runtime;
 	if (container->state != CONTAINER_RUNNING)
 		return;
 	bool hasten = container->stopping && !container->kill_sent && grace_ns < container->stop_grace_ns;
 	if (container->stopping && !hasten)
 		return;
 	container->stop_grace_ns = grace_ns;
-	if (!container->stopping)
-		pod_event(pod, container, "Normal", "Killing", "%s", why);
-	if (!container->stopping && grace_ns > 0)
-		runtime->operations->container_kill(runtime, container->run.id,
-		                                    container->run.stop_signal ? container->run.stop_signal : "TERM",
-		                                    false, on_signalled, NULL);
-	container->stopping = true;
-	if (grace_ns > 0)
-		loop_timer_start(pod->kubelet->loop, &container->kill_timer, grace_ns, on_kill_timer);
+	container->stop_began_ns = now_ns(container);
+	if (hasten)
+		hasten_stop(container);
 	else
-		send_kill(container);
+		begin_stop(container, why);
 }
 
 void container_unlink_logs(const struct pod_container *container)
@@ -510,12 +618,14 @@ void container_unlink_logs(const struct pod_container *container)
 		unlink_log(container, &container->last);
 }
 
-void container_done(struct pod_container *container)
+void container_free(struct pod_container *container)
 {
 	loop_timer_stop(&container->kill_timer);
+	action_cancel(container->hook);
 	container->probes = probe_set_stop(container->probes);
 	container_run_done(&container->run);
 	container_run_done(&container->last);
 	container_set_waiting(container, NULL, NULL);
 	free(container->name);
+	free(container);
 }

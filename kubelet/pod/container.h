@@ -7,7 +7,7 @@
 
 // From WAITING or EXITED.
 void container_begin(struct pod_container *container);
-// TERM, then KILL after the grace period. Called again with less grace, it hastens.
+// The preStop hook, TERM, then KILL after the grace period. Called again with less grace, it hastens.
 void container_stop(struct pod_container *container, int64_t grace_ns, const char *why);
 // The runtime says that the present run has ended.
 void container_ended(struct pod_container *container, int exit_code, int64_t finished_at_ns);
@@ -20,6 +20,6 @@ void container_remove_run(struct pod_container *container, const char *id);
 void container_unlink_logs(const struct pod_container *container);
 
 // Forgets everything in memory; nothing may be under way.
-void container_done(struct pod_container *container);
+void container_free(struct pod_container *container);
 
 void container_set_waiting(struct pod_container *container, const char *reason, const char *message);

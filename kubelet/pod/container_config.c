@@ -208,6 +208,17 @@ static void build_security(struct build *build)
 
 // --- the rest ------------------------------------------------------------------------------------
 
+// The running container whose processes an ephemeral one wants to see; NULL: none.
+static const struct pod_container *debugged_container(const struct build *build)
+{
+	const struct core_v1_ephemeral_container *spec = (const struct core_v1_ephemeral_container *)build->spec;
+	if (build->inputs->container->kind != CONTAINER_EPHEMERAL || !spec->target_container_name ||
+	    !*spec->target_container_name)
+		return NULL;
+	const struct pod_container *target = pod_find_container((struct pod *)build->pod, spec->target_container_name);
+	return target && target->state == CONTAINER_RUNNING && target->pid > 0 ? target : NULL;
+}
+
 static void build_namespaces(struct build *build)
 {
 	const struct pod *pod = build->pod;
@@ -218,6 +229,9 @@ static void build_namespaces(struct build *build)
 	config->host_pid = pod->view->spec.host_pid;
 	if (is_true(pod->view->spec.share_process_namespace) && !config->host_pid)
 		config->pid_namespace = arena_printf(build->arena, "/proc/%d/ns/pid", pod->sandbox.pid);
+	const struct pod_container *target = debugged_container(build);
+	if (target && !config->host_pid && !config->pid_namespace)
+		config->pid_namespace = arena_printf(build->arena, "/proc/%d/ns/pid", target->pid);
 	config->hostname = pod_uses_host_network(pod)
 	                           ? pod->kubelet->node_name
 	                           : pod_host_name(build->arena, pod->view, pod->kubelet->config->cluster_domain);

@@ -27,7 +27,13 @@ void pod_event(const struct pod *pod, const struct pod_container *container, con
 	va_start(args, message_format);
 	AUTO_FREE char *message = xvasprintf(message_format, args);
 	va_end(args);
-	const char *folder = container && container->kind != CONTAINER_REGULAR ? "initContainers" : "containers";
+	static const char *const folders[] = {
+	        [CONTAINER_INIT] = "initContainers",
+	        [CONTAINER_SIDECAR] = "initContainers",
+	        [CONTAINER_REGULAR] = "containers",
+	        [CONTAINER_EPHEMERAL] = "ephemeralContainers",
+	};
+	const char *folder = folders[container ? container->kind : CONTAINER_REGULAR];
 	AUTO_FREE char *field_path = container ? xasprintf("spec.%s{%s}", folder, container->name) : NULL;
 	struct event_target target = {
 	        .api_version = "v1",
@@ -43,8 +49,8 @@ void pod_event(const struct pod *pod, const struct pod_container *container, con
 struct pod_container *pod_find_container(struct pod *pod, const char *name)
 {
 	for (size_t index = 0; index < pod->container_count; index++)
-		if (!strcmp(pod->containers[index].name, name))
-			return &pod->containers[index];
+		if (!strcmp(pod->containers[index]->name, name))
+			return pod->containers[index];
 	return NULL;
 }
 

@@ -60,14 +60,18 @@ struct pod_container {
 	bool oom_seen;
 
 	struct container_start *start; // while starting
+	struct action *hook;           // of its life, under way
+	bool post_start_running;       // it doesn't count as running yet
 	bool stopping;
 	int64_t stop_grace_ns;
+	int64_t stop_began_ns; // monotonic
 	bool kill_sent;
 	struct loop_timer kill_timer;
 	bool started; // startup probe passed, or none
 	bool ready;
 	bool must_restart;
 	const char *restart_reason;
+	int64_t restart_grace_ns; // of the probe that failed; -1: the pod's
 	struct probe_set *probes; // while running
 	unsigned removing;        // leftovers of ended runs that are being removed
 };
@@ -106,7 +110,9 @@ struct pod {
 	const struct core_v1_pod *view;
 	bool orphaned; // in no source any more
 
-	struct pod_container *containers; // init containers and sidecars, then the regular ones
+	// Each of its own, since more come while others are at work: init containers and sidecars, the regular ones,
+	// ephemeral ones as they are added.
+	struct pod_container **containers;
 	size_t container_count;
 	struct pod_sandbox sandbox;
 	enum part_state volumes_state;
@@ -116,6 +122,7 @@ struct pod {
 
 	bool terminating;
 	int64_t grace_ns;       // for stops from now on
+	int64_t stop_began_ns;  // monotonic: when the first container was told to end for good; 0: none yet
 	const char *end_reason; // the kubelet ended it: status.reason ("DeadlineExceeded"); NULL otherwise
 	const char *end_message;
 	bool finished;         // nothing left on the node

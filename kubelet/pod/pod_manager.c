@@ -66,7 +66,7 @@ void pod_manager_halt(struct pod_manager *manager)
 static bool pod_is_idle(const struct pod *pod)
 {
 	for (size_t index = 0; index < pod->container_count; index++)
-		if (pod->containers[index].start || pod->containers[index].removing)
+		if (pod->containers[index]->start || pod->containers[index]->removing)
 			return false;
 	return !pod->gone && !pod->refreshing && !pod->sandbox.op && pod->volumes_state != PART_WORKING;
 }
@@ -110,8 +110,8 @@ static struct pod_container *find_run(struct pod_manager *manager, const char *i
 	struct hashmap_cursor cursor = HASHMAP_CURSOR_INIT;
 	for (struct pod *pod; (pod = pod_manager_next(manager, &cursor));)
 		for (size_t index = 0; index < pod->container_count; index++)
-			if (!strcmp(pod->containers[index].run.id, id))
-				return &pod->containers[index];
+			if (!strcmp(pod->containers[index]->run.id, id))
+				return pod->containers[index];
 	return NULL;
 }
 
@@ -230,7 +230,7 @@ static void reconcile_pod(struct pod_manager *manager, struct pod *pod, const st
 	if (pause)
 		pod->sandbox.pid = pause->pid;
 	for (size_t index = 0; index < pod->container_count; index++) {
-		struct pod_container *container = &pod->containers[index];
+		struct pod_container *container = pod->containers[index];
 		if (!container->has_run || container->run.finished_at_ns)
 			continue;
 		const struct runtime_container *listed = find_listed(containers, count, container->run.id);
@@ -244,7 +244,7 @@ static void reconcile_pod(struct pod_manager *manager, struct pod *pod, const st
 		run_is_over(manager, container);
 	}
 	for (size_t index = 0; index < pod->container_count; index++)
-		remove_leftovers(&pod->containers[index]);
+		remove_leftovers(pod->containers[index]);
 	if (pod->sandbox.state == PART_READY && (!pause || pause->state != RUNTIME_RUNNING || !network))
 		pod_sandbox_lost(pod, "it did not survive");
 }

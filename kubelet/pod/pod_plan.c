@@ -2,7 +2,8 @@
 // The kubelet's decisions about one pod, as upstream makes them in computePodActions
 // and its pod workers.
 //
-// Alive:  volumes and sandbox are made at the same time; when both are ready (or the
+// Alive:  a regular container with a postStart hook is waited for by those after it;
+//         volumes and sandbox are made at the same time; when both are ready (or the
 //         sandbox lacks its running pause container alone), init containers run one
 //         after another (a sidecar counts once it has started), then all regular
 //         containers at once. What ends is started again by its policy, after its
@@ -60,7 +61,7 @@ size_t plan_next_init(const struct plan_input *input)
 		return input->container_count;
 	for (size_t index = 0; index < input->container_count; index++) {
 		const struct plan_container *container = &input->containers[index];
-		bool done = container->kind == CONTAINER_REGULAR ||
+		bool done = container->kind >= CONTAINER_REGULAR ||
 		            (container->kind == CONTAINER_INIT && container->state == CONTAINER_EXITED &&
 		             container->exit_code == 0) ||
 		            (container->kind == CONTAINER_SIDECAR && container->started);
@@ -143,30 +144,35 @@ static void take_down(const struct plan_input *input, struct pod_plan *plan)
 
 // --- alive ------------------------------------------------------------------------------
 
-static void start_when_due(const struct plan_input *input, struct pod_plan *plan, size_t index)
+// Returns whether it is being started now.
+static bool start_when_due(const struct plan_input *input, struct pod_plan *plan, size_t index)
 {
 	const struct plan_container *container = &input->containers[index];
 	bool again = container->state == CONTAINER_EXITED && plan_restarts(container);
 	if (container->state == CONTAINER_RUNNING && container->must_restart && !container->stopping)
 		act(plan, PLAN_STOP_CONTAINER, index);
 	if (container->state != CONTAINER_WAITING && !again)
-		return;
-	if (input->now_ns < container->retry_at_ns)
+		return container->state == CONTAINER_STARTING || container->hook_running;
+	if (input->now_ns < container->retry_at_ns) {
 		wake_at(plan, container->retry_at_ns);
-	else
-		act(plan, PLAN_START_CONTAINER, index);
+		return false;
+	}
+	act(plan, PLAN_START_CONTAINER, index);
+	return true;
 }
 
 static void run_containers(const struct plan_input *input, struct pod_plan *plan)
 {
 	size_t next_init = plan_next_init(input);
+	bool held = false; // by the postStart hook of one before
 	for (size_t index = 0; index < input->container_count; index++) {
 		const struct plan_container *container = &input->containers[index];
-		bool due = container->kind == CONTAINER_SIDECAR ? index <= next_init
-		           : container->kind == CONTAINER_INIT  ? index == next_init
-		                                                : next_init == input->container_count;
-		if (due)
-			start_when_due(input, plan, index);
+		bool due = container->kind == CONTAINER_SIDECAR     ? index <= next_init
+		           : container->kind == CONTAINER_INIT      ? index == next_init
+		           : container->kind == CONTAINER_EPHEMERAL ? true
+		                                                    : next_init == input->container_count && !held;
+		if (due && start_when_due(input, plan, index) && container->kind == CONTAINER_REGULAR)
+			held |= container->has_post_start;
 	}
 }
 

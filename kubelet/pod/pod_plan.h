@@ -12,6 +12,7 @@ enum container_kind {
 	CONTAINER_INIT,
 	CONTAINER_SIDECAR, // an init container with restartPolicy Always
 	CONTAINER_REGULAR,
+	CONTAINER_EPHEMERAL, // added to a running pod; counts for nothing
 };
 
 enum container_state {
@@ -41,6 +42,8 @@ struct plan_container {
 	bool stopping;       // a stop is under way
 	bool removing;       // what an earlier run left is still being removed
 	bool started;        // runs and its startup probe, if any, has passed
+	bool has_post_start; // those after it wait until its hook is done
+	bool hook_running;   // that hook
 	bool must_restart;   // its liveness or startup probe has failed for good
 	int exit_code;       // EXITED
 	int64_t retry_at_ns; // not to be started before

@@ -224,5 +224,5 @@ void pod_record_load(struct pod *pod)
 	json_get_integer(record, "startedAt", &pod->started_at_ns);
 	load_sandbox(arena, pod);
 	for (size_t index = 0; index < pod->container_count; index++)
-		load_container(arena, &pod->containers[index]);
+		load_container(arena, pod->containers[index]);
 }

@@ -27,7 +27,7 @@ void pod_plan_fill(const struct pod *pod, int64_t monotonic_ns, struct plan_cont
                    struct plan_input *ret_input)
 {
 	for (size_t index = 0; index < pod->container_count; index++) {
-		const struct pod_container *container = &pod->containers[index];
+		const struct pod_container *container = pod->containers[index];
 		containers[index] = (struct plan_container){
 		        .kind = container->kind,
 		        .state = container->state,
@@ -35,6 +35,8 @@ void pod_plan_fill(const struct pod *pod, int64_t monotonic_ns, struct plan_cont
 		        .stopping = container->stopping,
 		        .removing = container->removing > 0,
 		        .started = container->state == CONTAINER_RUNNING && container->started,
+		        .has_post_start = container->spec->lifecycle && container->spec->lifecycle->post_start,
+		        .hook_running = container->post_start_running,
 		        .must_restart = container->must_restart,
 		        .exit_code = container->run.exit_code,
 		        .retry_at_ns = container->retry_at_ns,
@@ -127,7 +129,8 @@ static void set_states(struct build *build, const struct pod_container *containe
 	const struct container_run *last = container->has_last ? &container->last : NULL;
 	switch (container->state) {
 	case CONTAINER_RUNNING:
-		state = running_state(build, &container->run);
+		state = container->post_start_running ? waiting_state(build, waiting, container->waiting_message)
+		                                      : running_state(build, &container->run);
 		break;
 	case CONTAINER_EXITED:
 		if (goes_on(build, container) && container->waiting_reason && strcmp(waiting, "RunContainerError")) {
@@ -154,6 +157,8 @@ static void set_states(struct build *build, const struct pod_container *containe
 
 static bool is_ready(const struct build *build, const struct pod_container *container)
 {
+	if (container->kind == CONTAINER_EPHEMERAL)
+		return false;
 	if (container->kind == CONTAINER_INIT) // done, or not
 		return container->state == CONTAINER_EXITED && container->run.exit_code == 0;
 	return container->state == CONTAINER_RUNNING && container->ready && !build->pod->finished;
@@ -173,7 +178,8 @@ static struct json *container_status(struct build *build, const struct pod_conta
 	json_set_text(arena, status, "imageID", known && container->run.image_id ? container->run.image_id : "");
 	if (known)
 		json_set_text(arena, status, "containerID", arena_printf(arena, "containerd://%s", container->run.id));
-	json_set_bool(arena, status, "started", container->state == CONTAINER_RUNNING && container->started);
+	if (container->kind != CONTAINER_EPHEMERAL)
+		json_set_bool(arena, status, "started", container->state == CONTAINER_RUNNING && container->started);
 	return status;
 }
 
@@ -189,12 +195,15 @@ static void set_container_statuses(struct build *build, struct json *status)
 	const struct pod_container **sorted =
 	        ARENA_ARRAY(arena, const struct pod_container *, pod->container_count + 1);
 	struct json *init = json_array(arena);
+	struct json *ephemeral = json_array(arena);
 	size_t count = 0;
 	for (size_t index = 0; index < pod->container_count; index++) {
-		if (pod->containers[index].kind == CONTAINER_REGULAR)
-			sorted[count++] = &pod->containers[index];
+		if (pod->containers[index]->kind == CONTAINER_REGULAR)
+			sorted[count++] = pod->containers[index];
+		else if (pod->containers[index]->kind == CONTAINER_EPHEMERAL)
+			json_append(arena, ephemeral, container_status(build, pod->containers[index]));
 		else
-			json_append(arena, init, container_status(build, &pod->containers[index]));
+			json_append(arena, init, container_status(build, pod->containers[index]));
 	}
 	qsort(sorted, count, sizeof(*sorted), compare_names);
 	struct json *regular = json_array(arena);
@@ -203,6 +212,8 @@ static void set_container_statuses(struct build *build, struct json *status)
 	json_set(arena, status, "containerStatuses", regular);
 	if (init->length)
 		json_set(arena, status, "initContainerStatuses", init);
+	if (ephemeral->length)
+		json_set(arena, status, "ephemeralContainerStatuses", ephemeral);
 }
 
 // --- the phase -----------------------------------------------------------------------------------
@@ -215,11 +226,11 @@ static struct tally tally_regular(const struct build *build)
 {
 	struct tally tally = {0};
 	for (size_t index = 0; index < build->pod->container_count; index++) {
-		const struct pod_container *container = &build->pod->containers[index];
+		const struct pod_container *container = build->pod->containers[index];
 		if (container->kind != CONTAINER_REGULAR)
 			continue;
 		bool ended = container->has_run && container->run.finished_at_ns;
-		if (container->state == CONTAINER_RUNNING)
+		if (container->state == CONTAINER_RUNNING && !container->post_start_running)
 			tally.running++;
 		else if (container->state == CONTAINER_EXITED || ended || container->has_last)
 			tally.stopped++;
@@ -290,8 +301,9 @@ static const char *names_of(struct build *build, bool (*passes)(const struct bui
 {
 	const char *names = NULL;
 	for (size_t index = 0; index < build->pod->container_count; index++) {
-		const struct pod_container *container = &build->pod->containers[index];
-		bool counts = init ? container->kind != CONTAINER_REGULAR : container->kind != CONTAINER_INIT;
+		const struct pod_container *container = build->pod->containers[index];
+		bool counts = init ? container->kind < CONTAINER_REGULAR
+		                   : container->kind == CONTAINER_SIDECAR || container->kind == CONTAINER_REGULAR;
 		if (counts && !passes(build, container))
 			names = arena_printf(build->arena, "%s%s%s", names ? names : "", names ? " " : "",
 			                     container->name);

@@ -64,16 +64,16 @@ static enum restart_policy restart_policy_of(const char *text)
 	return text && !strcmp(text, "OnFailure") ? RESTART_ON_FAILURE : RESTART_ALWAYS;
 }
 
-static void container_init(struct pod *pod, size_t index, const struct core_v1_container *spec, bool is_init)
+static void add_container(struct pod *pod, const struct core_v1_container *spec, bool is_init)
 {
-	struct pod_container *container = &pod->containers[index];
+	struct pod_container *container = NEW(struct pod_container);
 	enum restart_policy policy = restart_policy_of(pod->view->spec.restart_policy);
 	bool sidecar = is_init && spec->restart_policy && !strcmp(spec->restart_policy, "Always");
 	if (is_init && policy == RESTART_ALWAYS)
 		policy = RESTART_ON_FAILURE; // done once it has succeeded
 	*container = (struct pod_container){
 	        .pod = pod,
-	        .index = index,
+	        .index = pod->container_count,
 	        .spec = spec,
 	        .name = xstrdup(spec->name),
 	        .kind = sidecar   ? CONTAINER_SIDECAR
@@ -81,18 +81,43 @@ static void container_init(struct pod *pod, size_t index, const struct core_v1_c
 	                          : CONTAINER_REGULAR,
 	        .restart_policy = sidecar ? RESTART_ALWAYS : policy,
 	};
+	pod->containers = xreallocarray(pod->containers, pod->container_count + 1, sizeof(*pod->containers));
+	pod->containers[pod->container_count++] = container;
+}
+
+// An ephemeral container has the fields of another one, in the same order, and one more.
+static const struct core_v1_container *as_container(const struct core_v1_ephemeral_container *spec)
+{
+	_Static_assert(offsetof(struct core_v1_ephemeral_container, lifecycle) ==
+	                               offsetof(struct core_v1_container, lifecycle) &&
+	                       offsetof(struct core_v1_ephemeral_container, target_container_name) >=
+	                               offsetof(struct core_v1_container, tty) + sizeof(bool),
+	               "ephemeral containers are read as containers");
+	return (const struct core_v1_container *)spec;
+}
+
+// Those that the pod doesn't have yet.
+static void add_ephemeral_containers(struct pod *pod, const struct core_v1_pod *view)
+{
+	const struct core_v1_ephemeral_container_array *list = &view->spec.ephemeral_containers;
+	for (size_t index = 0; index < list->count; index++) {
+		if (pod_find_container(pod, list->items[index].name))
+			continue;
+		add_container(pod, as_container(&list->items[index]), false);
+		pod->containers[pod->container_count - 1]->kind = CONTAINER_EPHEMERAL;
+		pod->containers[pod->container_count - 1]->restart_policy = RESTART_NEVER;
+	}
 }
 
 static void make_containers(struct pod *pod)
 {
 	const struct core_v1_container_array *init = &pod->view->spec.init_containers;
 	const struct core_v1_container_array *regular = &pod->view->spec.containers;
-	pod->container_count = init->count + regular->count;
-	pod->containers = xcalloc(pod->container_count + 1, sizeof(*pod->containers));
 	for (size_t index = 0; index < init->count; index++)
-		container_init(pod, index, &init->items[index], true);
+		add_container(pod, &init->items[index], true);
 	for (size_t index = 0; index < regular->count; index++)
-		container_init(pod, init->count + index, &regular->items[index], false);
+		add_container(pod, &regular->items[index], false);
+	add_ephemeral_containers(pod, pod->view);
 }
 
 static int64_t grace_of(const struct core_v1_pod *pod)
@@ -173,6 +198,10 @@ static const struct core_v1_container *find_spec(const struct core_v1_pod *pod, 
 {
 	const struct core_v1_container_array *list =
 	        container->kind == CONTAINER_REGULAR ? &pod->spec.containers : &pod->spec.init_containers;
+	const struct core_v1_ephemeral_container_array *ephemeral = &pod->spec.ephemeral_containers;
+	for (size_t index = 0; container->kind == CONTAINER_EPHEMERAL && index < ephemeral->count; index++)
+		if (!strcmp(ephemeral->items[index].name, container->name))
+			return as_container(&ephemeral->items[index]);
 	for (size_t index = 0; index < list->count; index++)
 		if (!strcmp(list->items[index].name, container->name))
 			return &list->items[index];
@@ -182,13 +211,14 @@ static const struct core_v1_container *find_spec(const struct core_v1_pod *pod, 
 static void rebind_containers(struct pod *pod, const struct core_v1_pod *view)
 {
 	for (size_t index = 0; index < pod->container_count; index++) {
-		struct pod_container *container = &pod->containers[index];
+		struct pod_container *container = pod->containers[index];
 		const struct core_v1_container *spec = find_spec(view, container);
 		if (!spec)
 			continue; // the apiserver doesn't allow it
 		if (strcmp(spec->image, container->spec->image)) {
 			container->restart_reason = "definition changed";
 			container->must_restart = container->state == CONTAINER_RUNNING;
+			container->restart_grace_ns = -1;
 			container->retry_at_ns = 0;
 			container->image_backoff.delay_ns = 0;
 		}
@@ -202,6 +232,7 @@ void pod_worker_update(struct pod *pod, struct api_object *object)
 		return;
 	struct api_object *former = pod->object;
 	rebind_containers(pod, object->view);
+	add_ephemeral_containers(pod, object->view);
 	pod->object = api_object_ref(object);
 	pod->view = object->view;
 	api_object_unref(former); // steps under way that refer to its texts hold references of their own
@@ -279,9 +310,9 @@ static void start_sandbox(struct pod *pod, size_t index)
 	(void)index;
 	// In a new sandbox everything begins anew; what has run stays as history.
 	for (size_t number = 0; number < pod->container_count; number++)
-		if (pod->containers[number].state == CONTAINER_EXITED &&
-		    pod->containers[number].kind != CONTAINER_REGULAR)
-			pod->containers[number].state = CONTAINER_WAITING;
+		if (pod->containers[number]->state == CONTAINER_EXITED &&
+		    pod->containers[number]->kind < CONTAINER_REGULAR)
+			pod->containers[number]->state = CONTAINER_WAITING;
 	pod_sandbox_start(pod);
 }
 
@@ -293,18 +324,29 @@ static void stop_sandbox(struct pod *pod, size_t index)
 
 static void start_container(struct pod *pod, size_t index)
 {
-	container_begin(&pod->containers[index]);
+	container_begin(pod->containers[index]);
+}
+
+// What ends for good shares the pod's grace with what ended before it.
+static int64_t stop_grace(struct pod *pod, const struct pod_container *container)
+{
+	if (!pod->terminating && container->must_restart)
+		return container->restart_grace_ns >= 0 ? container->restart_grace_ns : pod->grace_ns;
+	if (!pod->stop_began_ns)
+		pod->stop_began_ns = now_ns(pod);
+	int64_t left_ns = pod->grace_ns - (now_ns(pod) - pod->stop_began_ns);
+	return left_ns > 0 ? left_ns : 0;
 }
 
 static void stop_container(struct pod *pod, size_t index)
 {
-	struct pod_container *container = &pod->containers[index];
+	struct pod_container *container = pod->containers[index];
 	AUTO_FREE char *why =
 	        pod->terminating || !container->must_restart
 	                ? xasprintf("Stopping container %s", container->name)
 	                : xasprintf("Container %s %s, will be restarted", container->name,
 	                            container->restart_reason ? container->restart_reason : "failed liveness probe");
-	container_stop(container, pod->grace_ns, why);
+	container_stop(container, stop_grace(pod, container), why);
 }
 
 static void finish(struct pod *pod, size_t index)
@@ -342,9 +384,12 @@ static void watch_deadline(struct pod *pod, int64_t *wake_at_ns)
 	int64_t left_ns = pod->started_at_ns + *seconds * NSEC_PER_SEC - loop_realtime_ns(pod->kubelet->loop);
 	if (left_ns > 0)
 		sooner(wake_at_ns, now_ns(pod) + left_ns);
-	else
+	else {
+		pod_event(pod, NULL, "Normal", "DeadlineExceeded",
+		          "Pod was active on the node longer than the specified deadline");
 		pod_worker_end(pod, "DeadlineExceeded",
 		               "Pod was active on the node longer than the specified deadline");
+	}
 }
 
 // ErrImagePull is shown for some seconds, then ImagePullBackOff until the next try.
@@ -413,7 +458,7 @@ void pod_worker_abandon(struct pod *pod)
 	loop_timer_stop(&pod->sync_timer);
 	status_writer_stop(pod);
 	for (size_t index = 0; index < pod->container_count; index++)
-		container_done(&pod->containers[index]);
+		container_free(pod->containers[index]);
 	free(pod->containers);
 	pod_sandbox_done(&pod->sandbox);
 	pod->volumes = pod_volumes_free(pod->volumes);
@@ -446,7 +491,7 @@ static void remove_pod(struct pod *pod)
 	*removal = (struct removal){.pod = pod, .logs = xstrdup(pod_log_directory(arena, pod))};
 	pod->gone = true;
 	for (size_t index = 0; index < pod->container_count; index++)
-		container_unlink_logs(&pod->containers[index]);
+		container_unlink_logs(pod->containers[index]);
 	loop_timer_stop(&pod->sync_timer);
 	status_writer_stop(pod);
 	work_pool_submit(pod->kubelet->pool, &removal->work, pod->kubelet->loop, remove_files, on_files_removed);
@@ -470,8 +515,8 @@ static void run_plan(struct pod *pod, int64_t *wake_at_ns)
 static void hasten_stops(struct pod *pod)
 {
 	for (size_t index = 0; pod->terminating && index < pod->container_count; index++)
-		if (pod->containers[index].stopping)
-			container_stop(&pod->containers[index], pod->grace_ns, "");
+		if (pod->containers[index]->stopping)
+			container_stop(pod->containers[index], pod->grace_ns, "");
 }
 
 static void pod_sync(struct pod *pod)
@@ -484,7 +529,7 @@ static void pod_sync(struct pod *pod)
 	if (!pod->finished)
 		run_plan(pod, &wake_at_ns);
 	for (size_t index = 0; index < pod->container_count; index++)
-		show_image_backoff(pod, &pod->containers[index], &wake_at_ns);
+		show_image_backoff(pod, pod->containers[index], &wake_at_ns);
 	refresh_volumes(pod, &wake_at_ns);
 	if (pod->finished && pod->orphaned) {
 		remove_pod(pod);

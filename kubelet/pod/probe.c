@@ -1,28 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // One prober for each probe of a running container. A prober is a timer and at most
-// one try under way; a try is an exec, an HTTP request or a TCP connection, ended by
-// its deadline. Liveness and readiness wait for the startup probe.
+// one try (action.h) under way. Liveness and readiness wait for the startup probe.
 //
 //   idle ──period──▶ trying ──result──▶ count ──threshold──▶ the container's flags
-//
-// A try that can't be taken back (an exec) outlives its prober as an orphan that
-// reports to nobody.
 
 #include "kubelet/pod/probe.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/encode.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "common/io/http_client.h"
-#include "common/io/stream.h"
 #include "kubelet/kubelet.h"
-#include "kubelet/runtime/runtime.h"
+#include "kubelet/pod/action.h"
 
 enum probe_type {
 	PROBE_STARTUP,
@@ -34,22 +24,12 @@ enum probe_type {
 static const char *const type_names[] = {
         [PROBE_STARTUP] = "Startup", [PROBE_LIVENESS] = "Liveness", [PROBE_READINESS] = "Readiness"};
 
-struct exec_try {
-	struct prober *prober; // NULL: nobody waits any more
-	struct runtime_exec *exec;
-	struct runtime *runtime;
-};
-
 struct prober {
 	struct probe_set *set;
 	enum probe_type type;
 	bool exists;
 	struct loop_timer period;
-	struct loop_timer deadline;
-	struct exec_try *exec;
-	struct http_client *client;
-	struct http_call *call;
-	struct stream *stream;
+	struct action *action; // NULL: none under way
 	int successes;
 	int failures;
 };
@@ -87,6 +67,33 @@ static void wait_for_next(struct prober *prober)
 
 // --- results ------------------------------------------------------------------------------
 
+// A probe's own grace goes before the pod's when its failure ends the container.
+static void must_restart(struct prober *prober, const char *reason)
+{
+	struct pod_container *container = prober->set->container;
+	const int64_t *grace = probe_of(prober)->termination_grace_period_seconds;
+	container->restart_reason = reason;
+	container->must_restart = true;
+	container->restart_grace_ns = grace ? *grace * NSEC_PER_SEC : -1;
+}
+
+static int64_t initial_delay_ns(const struct prober *prober)
+{
+	const struct pod_container *container = prober->set->container;
+	int64_t due_ns = container->run.started_at_ns + probe_of(prober)->initial_delay_seconds * NSEC_PER_SEC;
+	int64_t delay_ns = due_ns - loop_realtime_ns(kubelet_of(prober)->loop);
+	return delay_ns > 0 ? delay_ns : 0;
+}
+
+// Those that waited for the startup probe.
+static void begin_others(struct probe_set *set)
+{
+	for (int type = PROBE_STARTUP + 1; type < PROBE_TYPE_COUNT_; type++)
+		if (set->probers[type].exists)
+			loop_timer_start(kubelet_of(&set->probers[type])->loop, &set->probers[type].period,
+			                 initial_delay_ns(&set->probers[type]), on_period);
+}
+
 static void apply(struct prober *prober, bool healthy)
 {
 	struct pod_container *container = prober->set->container;
@@ -95,14 +102,14 @@ static void apply(struct prober *prober, bool healthy)
 		container->started |= healthy;
 		if (healthy && !container->spec->readiness_probe)
 			container->ready = true;
+		if (healthy)
+			begin_others(prober->set);
 		if (!healthy)
-			container->restart_reason = "failed startup probe";
-		container->must_restart |= !healthy;
+			must_restart(prober, "failed startup probe");
 		break;
 	case PROBE_LIVENESS:
 		if (!healthy)
-			container->restart_reason = "failed liveness probe";
-		container->must_restart |= !healthy;
+			must_restart(prober, "failed liveness probe");
 		break;
 	default:
 		container->ready = healthy;
@@ -110,24 +117,12 @@ static void apply(struct prober *prober, bool healthy)
 	pod_wake(container->pod);
 }
 
-static void drop_try(struct prober *prober)
+static void on_result(void *context, bool healthy, const char *message)
 {
-	loop_timer_stop(&prober->deadline);
-	if (prober->exec) {
-		prober->exec->prober = NULL;
-		prober->exec->runtime->operations->exec_kill(prober->exec->exec);
-		prober->exec = NULL;
-	}
-	if (prober->call)
-		http_call_cancel(TAKE(prober->call));
-	prober->stream = stream_free(prober->stream);
-}
-
-static void on_result(struct prober *prober, bool healthy, const char *message)
-{
+	struct prober *prober = context;
 	struct pod_container *container = prober->set->container;
 	const struct core_v1_probe *probe = probe_of(prober);
-	drop_try(prober);
+	prober->action = NULL;
 	prober->successes = healthy ? prober->successes + 1 : 0;
 	prober->failures = healthy ? 0 : prober->failures + 1;
 	bool ended = prober->type == PROBE_STARTUP && container->started;
@@ -145,157 +140,29 @@ static void on_result(struct prober *prober, bool healthy, const char *message)
 		wait_for_next(prober);
 }
 
-static void on_deadline(struct loop_timer *timer)
-{
-	struct prober *prober = container_of(timer, struct prober, deadline);
-	on_result(prober, false, "context deadline exceeded");
-}
-
 // --- tries -----------------------------------------------------------------------------------
-
-static void on_exec_done(void *context, int exit_code, const char *error_text)
-{
-	struct exec_try *try = context;
-	struct prober *prober = try->prober;
-	free(try);
-	if (!prober)
-		return;
-	prober->exec = NULL;
-	if (exit_code == RUNTIME_EXEC_CLOSED)
-		return;
-	char message[128];
-	snprintf(message, sizeof(message), "%s%.80s", exit_code < 0 ? "" : "command exited with a failure code",
-	         exit_code < 0 ? error_text : "");
-	on_result(prober, exit_code == 0, message);
-}
-
-static void try_exec(struct prober *prober, const struct core_v1_exec_action *action)
-{
-	AUTO(arena_free) struct arena *arena = arena_new(0);
-	struct runtime *runtime = kubelet_of(prober)->runtime;
-	const char **command = ARENA_ARRAY(arena, const char *, action->command.count + 1);
-	for (size_t index = 0; index < action->command.count; index++)
-		command[index] = action->command.items[index];
-	AUTO_CLOSE int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	struct exec_try *try = NEW(struct exec_try);
-	*try = (struct exec_try){.prober = prober, .runtime = runtime};
-	struct runtime_exec_config config = {
-	        .container_id = prober->set->container->run.id,
-	        .command = command,
-	        .fds = {null_fd, null_fd, null_fd},
-	};
-	prober->exec = try;
-	try->exec = runtime->operations->exec_start(runtime, &config, on_exec_done, try);
-}
-
-static int resolve_port(const struct pod_container *container, const struct int_or_string *port)
-{
-	if (!port->is_string)
-		return port->integer;
-	for (size_t index = 0; index < container->spec->ports.count; index++)
-		if (container->spec->ports.items[index].name &&
-		    !strcmp(container->spec->ports.items[index].name, port->text))
-			return container->spec->ports.items[index].container_port;
-	return (int)strtol(port->text, NULL, 10);
-}
-
-static void on_http_done(void *context, int status, const char *body, size_t body_length, const struct err *err)
-{
-	struct prober *prober = context;
-	(void)body;
-	(void)body_length;
-	prober->call = NULL;
-	char message[300];
-	if (status)
-		snprintf(message, sizeof(message), "HTTP probe failed with statuscode: %d", status);
-	else
-		snprintf(message, sizeof(message), "%s", err ? err->message : "no answer");
-	on_result(prober, status >= 200 && status < 400, message);
-}
-
-static void try_http(struct prober *prober, const struct core_v1_http_get_action *action)
-{
-	AUTO(arena_free) struct arena *arena = arena_new(0);
-	struct pod_container *container = prober->set->container;
-	const char *host = action->host && *action->host ? action->host : pod_address(container->pod);
-	bool tls = action->scheme && !strcmp(action->scheme, "HTTPS");
-	const char *path = action->path && *action->path ? action->path : "/";
-	bool is_v6 = host && strchr(host, ':');
-	const char **headers = ARENA_ARRAY(arena, const char *, action->http_headers.count + 1);
-	for (size_t index = 0; index < action->http_headers.count; index++)
-		headers[index] = arena_printf(arena, "%s: %s", action->http_headers.items[index].name,
-		                              action->http_headers.items[index].value);
-	if (!prober->client) {
-		struct http_client_config config = {
-		        .tls.insecure_skip_verify = true, .user_agent = "kube-probe/1.33", .http1_only = true};
-		prober->client = http_client_new(kubelet_of(prober)->loop, &config);
-	}
-	struct http_call_config call = {
-	        .method = "GET",
-	        .url = arena_printf(arena, "%s://%s%s%s:%d%s%s", tls ? "https" : "http", is_v6 ? "[" : "",
-	                            host ? host : "", is_v6 ? "]" : "", resolve_port(container, &action->port),
-	                            *path == '/' ? "" : "/", path),
-	        .headers = headers,
-	        .max_response_bytes = 1 << 20,
-	        .timeout_ns = or_default(probe_of(prober)->timeout_seconds, 1) * NSEC_PER_SEC,
-	        .on_done = on_http_done,
-	        .context = prober,
-	};
-	prober->call = http_call_start(prober->client, &call);
-}
-
-static void on_tcp_open(void *context)
-{
-	on_result(context, true, "");
-}
-
-static size_t on_tcp_data(void *context, const void *data, size_t length)
-{
-	(void)context;
-	(void)data;
-	return length;
-}
-
-static void on_tcp_close(void *context, const struct err *err)
-{
-	on_result(context, false, err ? err->message : "connection closed");
-}
-
-static void try_tcp(struct prober *prober, const struct core_v1_tcp_socket_action *action)
-{
-	struct pod_container *container = prober->set->container;
-	struct stream_config config = {
-	        .host = action->host && *action->host ? action->host : pod_address(container->pod),
-	        .port = resolve_port(container, &action->port),
-	        .callbacks = {.on_connect = on_tcp_open, .on_data = on_tcp_data, .on_close = on_tcp_close},
-	        .context = prober,
-	};
-	prober->stream = stream_connect(kubelet_of(prober)->loop, &config);
-}
 
 static void on_period(struct loop_timer *timer)
 {
 	struct prober *prober = container_of(timer, struct prober, period);
 	const struct pod_container *container = prober->set->container;
 	const struct core_v1_probe *probe = probe_of(prober);
-	if (!probe || container->stopping)
+	if (!probe || (container->stopping && prober->type != PROBE_READINESS))
 		return;
-	if (!container->started && prober->type != PROBE_STARTUP) {
-		loop_timer_start(kubelet_of(prober)->loop, &prober->period, NSEC_PER_SEC, on_period);
-		return;
-	}
+	if (prober->action || (!container->started && prober->type != PROBE_STARTUP))
+		return; // begin_others will call again
 	if (!pod_address(container->pod))
 		return;
-	loop_timer_start(kubelet_of(prober)->loop, &prober->deadline,
-	                 or_default(probe->timeout_seconds, 1) * NSEC_PER_SEC, on_deadline);
-	if (probe->exec)
-		try_exec(prober, probe->exec);
-	else if (probe->http_get)
-		try_http(prober, probe->http_get);
-	else if (probe->tcp_socket)
-		try_tcp(prober, probe->tcp_socket);
-	else
-		on_result(prober, false, "this kind of probe isn't supported");
+	const struct action_config config = {
+	        .container = prober->set->container,
+	        .exec = probe->exec,
+	        .http_get = probe->http_get,
+	        .tcp_socket = probe->tcp_socket,
+	        .grpc = probe->grpc,
+	        .user_agent = "kube-probe/1.33",
+	        .timeout_ns = or_default(probe->timeout_seconds, 1) * NSEC_PER_SEC,
+	};
+	prober->action = action_start(&config, on_result, prober);
 }
 
 // --- the set -----------------------------------------------------------------------------------
@@ -325,9 +192,8 @@ struct probe_set *probe_set_stop(struct probe_set *set)
 	if (!set)
 		return NULL;
 	for (int type = 0; type < PROBE_TYPE_COUNT_; type++) {
-		drop_try(&set->probers[type]);
+		set->probers[type].action = action_cancel(set->probers[type].action);
 		loop_timer_stop(&set->probers[type].period);
-		set->probers[type].client = http_client_free(set->probers[type].client);
 	}
 	free(set);
 	return NULL;

@@ -77,7 +77,7 @@ static void refresh_metrics(struct metrics_registry *metrics, struct kubelet *ku
 	for (struct pod *pod; (pod = pod_manager_next(kubelet->pods, &cursor));) {
 		running_pods += has_sandbox(pod);
 		for (size_t index = 0; index < pod->container_count; index++)
-			by_state[pod->containers[index].state]++;
+			by_state[pod->containers[index]->state]++;
 	}
 	metric_set(metric_get(metrics, &running_pods_family, NULL), (double)running_pods);
 	for (size_t state = 0; state < ARRAY_SIZE(states); state++)
@@ -134,7 +134,7 @@ static struct json *running_pod(struct arena *arena, const struct pod *pod)
 	json_set_text(arena, metadata, "uid", pod->uid);
 	struct json *containers = json_ensure_array(arena, json_ensure_object(arena, value, "spec"), "containers");
 	for (size_t index = 0; index < pod->container_count; index++) {
-		const struct pod_container *container = &pod->containers[index];
+		const struct pod_container *container = pod->containers[index];
 		if (container->state != CONTAINER_RUNNING)
 			continue;
 		struct json *item = json_object(arena);

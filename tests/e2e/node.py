@@ -247,5 +247,137 @@ def attach_to_what_runs():
     delete("held", "once", "talker", "streams")
 
 
+# --- life ----------------------------------------------------------------------------
+
+def http(port=8080, path="/"):
+    return {"httpGet": {"port": port, "path": path}}
+
+
+@test
+def hooks():
+    def run_hooks(name, lifecycle, script="trap 'echo term; exit 0' TERM; while true; do sleep 0.1; done", **spec):
+        return pod(name, [shell(script, lifecycle=lifecycle)], **spec)
+
+    create(run_hooks("hooked", {"postStart": {"exec": {"command": ["sh", "-c", "echo post > /proc/1/fd/1"]}},
+                                "preStop": {"exec": {"command": ["sh", "-c", "echo pre > /proc/1/fd/1; sleep 0.3"]}}},
+                     terminationGracePeriodSeconds=5),
+           run_hooks("bad-post", {"postStart": {"exec": {"command": ["sh", "-c", "exit 3"]}}}),
+           run_hooks("bad-pre", {"preStop": {"httpGet": {"port": 1}}}, terminationGracePeriodSeconds=5),
+           run_hooks("sleeper", {"postStart": {"sleep": {"seconds": 1}}}))
+    await_ready("hooked", "bad-pre", "sleeper")
+    started = status_of("sleeper")["state"]["running"]["startedAt"]
+    ready = condition("sleeper", "Ready")["lastTransitionTime"]
+    assert ready > started, (started, ready)
+    state = await_true("the failed hook is told", lambda: status_of("bad-post")["state"].get("waiting"))
+    assert state["reason"] in ("PostStartHookError", "CrashLoopBackOff"), state
+    await_true("its event is there", lambda: messages("bad-post", "FailedPostStartHook") == ["PostStartHook failed"])
+    with subprocess.Popen([CTL, "logs", "-f", "hooked"], stdout=subprocess.PIPE, text=True,
+                          env=dict(os.environ, KUBECONFIG=KUBECONFIG)) as log:
+        delete("hooked")
+        assert log.stdout.read() == "post\npre\nterm\n"
+    delete("bad-pre")
+    assert messages("bad-pre", "FailedPreStopHook") == ["PreStopHook failed"]
+    delete("bad-post", "sleeper")
+
+
+@test
+def probes():
+    page = "httpd -p 8080 -h /tmp; echo x > /tmp/index.html; echo probed > /tmp/alive; "
+    create(pod("probed", [shell(page + "sleep 10000", startupProbe={"exec": {"command": ["cat", "/tmp/alive"]}, "periodSeconds": 1},
+                                readinessProbe={**http(), "periodSeconds": 1},
+                                livenessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1})]),
+           pod("unready", [shell("sleep 10000", readinessProbe={**http(), "periodSeconds": 1})]),
+           pod("sick", [shell("trap '' TERM; while true; do sleep 0.1; done", livenessProbe={
+               "exec": {"command": ["sh", "-c", "echo why it is sick; exit 1"]}, "periodSeconds": 1, "failureThreshold": 1,
+               "terminationGracePeriodSeconds": 1})], terminationGracePeriodSeconds=600),
+           pod("no-grpc", [shell("sleep 10000", readinessProbe={"grpc": {"port": 9}, "periodSeconds": 1})]))
+    await_ready("probed")
+    assert status_of("probed")["started"]
+    await_true("its probe fails", lambda: any("connection refused" in m and m.startswith('Readiness probe failed: Get "http://')
+                                              for m in messages("unready", "Unhealthy")))
+    assert status_of("unready") and condition("unready", "Ready")["reason"] == "ContainersNotReady"
+    await_true("it was restarted", lambda: status_of("sick")["restartCount"] >= 1, timeout=20)
+    assert any(m.strip() == "Liveness probe failed: why it is sick" for m in messages("sick", "Unhealthy"))
+    assert "Container main failed liveness probe, will be restarted" in messages("sick", "Killing")
+    assert status_of("sick")["lastState"]["terminated"]["exitCode"] == 137
+    await_true("nobody speaks gRPC", lambda: messages("no-grpc", "Unhealthy"))
+    delete("probed", "unready", "no-grpc")
+    ctl("delete", "pod", "sick", "--grace-period=1", "--wait=true")
+
+
+@test
+def ephemeral_containers():
+    create(pod("debugged", [shell("sleep 10000")]))
+    await_ready("debugged")
+    kubectls = [client for name, client in CLIENTS.items() if name != "ctl"]
+    if not kubectls:
+        print("skipped: kubectl debug, which this machine hasn't got")
+    for number, client in enumerate(kubectls):
+        output, code = talk([client, "debug", "-it", "debugged", "--image=" + IMAGE, "--target=main", f"-c=dbg{number}",
+                             "--", "sh"], [("# ", "ps | grep 'sleep 1000[0]'; echo $((40+2))\n"), ("42", "exit 4\n")])
+        assert "sleep 10000" in output, output
+        status = await_true("it has ended", lambda: status_of("debugged", f"dbg{number}", "ephemeralContainerStatuses")
+                            .get("state", {}).get("terminated"))
+        assert status["exitCode"] == 4, status
+    assert is_ready(get("pod", "debugged")) and status_of("debugged")["restartCount"] == 0
+    delete("debugged")
+
+
+@test
+def init_containers_and_sidecars():
+    sidecar = shell("trap 'sleep 0.3; echo bye; exit 0' TERM; echo up > /shared/up; while true; do sleep 0.1; done",
+                    restartPolicy="Always", startupProbe={"exec": {"command": ["test", "-e", "/shared/up"]}, "periodSeconds": 1})
+    mount = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
+    create(pod("ordered", [shell("cat /shared/*; sleep 1", **mount)], restartPolicy="Never",
+               initContainers=[{"name": "side", **sidecar, **mount},
+                               {"name": "first", **shell("test -e /shared/up && echo one > /shared/1", **mount)},
+                               {"name": "second", **shell("test -e /shared/1 && echo two > /shared/2", **mount)}],
+               volumes=[{"name": "shared", "emptyDir": {}}], terminationGracePeriodSeconds=10),
+           pod("failing", [shell("true")], restartPolicy="Never", initContainers=[{"name": "init", **shell("exit 9")}]))
+    found = await_phase("ordered", "Succeeded")
+    assert ctl("logs", "ordered").out == "one\ntwo\nup\n"
+    await_true("the sidecar has ended by itself", lambda: status_of("ordered", "side", "initContainerStatuses")
+               ["state"].get("terminated", {}).get("exitCode") == 0)
+    assert ctl("logs", "ordered", "-c", "side").out == "bye\n"
+    assert [c["status"] for c in found["status"]["conditions"] if c["type"] == "Initialized"] == ["True"]
+    failed = await_phase("failing", "Failed")
+    assert status_of("failing", "init", "initContainerStatuses")["state"]["terminated"]["exitCode"] == 9
+    assert condition("failing", "Initialized")["reason"] == "ContainersNotInitialized", failed["status"]
+    assert status_of("failing")["state"]["waiting"]["reason"] == "PodInitializing"
+    delete("ordered", "failing")
+
+
+@test
+def ends():
+    create(pod("deadline", [shell("sleep 10000")], activeDeadlineSeconds=1),
+           pod("told", [shell("echo the reason > /dev/termination-log; exit 3")], restartPolicy="Never"),
+           pod("logged", [shell("echo in the log; exit 3", terminationMessagePolicy="FallbackToLogsOnError")], restartPolicy="Never"),
+           pod("elsewhere", [shell("echo there > /tmp/msg", terminationMessagePath="/tmp/msg")], restartPolicy="Never"),
+           pod("looping", [shell("exit 1")]),
+           pod("no-image", [{"image": "127.0.0.1:1/none:1"}]),
+           pod("no-command", [{"command": ["/not/there"]}], restartPolicy="Never"),
+           pod("no-object", [shell("true", envFrom=[{"configMapRef": {"name": "not-there"}}])]),
+           pod("as-root", [shell("true", securityContext={"runAsNonRoot": True})]))
+    found = await_phase("deadline", "Failed")
+    assert found["status"]["reason"] == "DeadlineExceeded", found["status"]
+    await_phase("told", "Failed")
+    assert status_of("told")["state"]["terminated"]["message"] == "the reason\n"
+    await_phase("logged", "Failed")
+    assert status_of("logged")["state"]["terminated"]["message"] == "in the log\n"
+    await_phase("elsewhere", "Succeeded")
+    assert status_of("elsewhere")["state"]["terminated"]["message"] == "there\n"
+
+    def waits(name, *wanted):
+        return await_true(f"{name} waits", lambda: status_of(name)["state"].get("waiting", {}).get("reason") in wanted and
+                          status_of(name)["state"]["waiting"], timeout=30)
+    assert "back-off 10s restarting failed container=main pod=looping_default" in waits("looping", "CrashLoopBackOff")["message"]
+    waits("no-image", "ErrImagePull", "ImagePullBackOff")
+    await_phase("no-command", "Failed")
+    assert status_of("no-command")["state"]["terminated"]["reason"] == "StartError"
+    assert waits("no-object", "CreateContainerConfigError")["message"] == 'configmap "not-there" not found'
+    assert waits("as-root", "CreateContainerConfigError")["message"].startswith("container has runAsNonRoot and image will run as root")
+    delete("deadline", "told", "logged", "elsewhere", "looping", "no-image", "no-command", "no-object", "as-root")
+
+
 if __name__ == "__main__":
     main()

@@ -181,7 +181,7 @@ static inline void fixture_add_pod(struct server_fixture *fixture)
 // The container "main" runs, as its first restart.
 static inline void fixture_run_main(struct server_fixture *fixture)
 {
-	struct pod_container *container = &fixture->pod->containers[0];
+	struct pod_container *container = fixture->pod->containers[0];
 	int64_t now_ns = loop_realtime_ns(fixture->loop);
 	container->state = CONTAINER_RUNNING;
 	container->has_run = container->has_last = true;
@@ -197,8 +197,8 @@ static inline void fixture_run_main(struct server_fixture *fixture)
 
 static inline void fixture_end_main(struct server_fixture *fixture)
 {
-	fixture->pod->containers[0].state = CONTAINER_EXITED;
-	fixture->pod->containers[0].run.finished_at_ns = loop_realtime_ns(fixture->loop);
+	fixture->pod->containers[0]->state = CONTAINER_EXITED;
+	fixture->pod->containers[0]->run.finished_at_ns = loop_realtime_ns(fixture->loop);
 }
 
 static inline struct http_client *fixture_client(struct server_fixture *fixture, bool certificate)

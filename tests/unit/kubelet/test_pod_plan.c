@@ -223,6 +223,46 @@ static void test_unhealthy_container_is_stopped_once(void **state)
 	assert_string_equal(describe(&input), "");
 }
 
+static void test_post_start_hook_holds_those_after_it(void **state)
+{
+	(void)state;
+	struct plan_container containers[] = {{.kind = CONTAINER_REGULAR, .has_post_start = true},
+	                                      {.kind = CONTAINER_REGULAR}};
+	struct plan_input input = INPUT(containers);
+	assert_string_equal(describe(&input), "start 0");
+	containers[0].state = CONTAINER_STARTING;
+	assert_string_equal(describe(&input), "");
+	containers[0].state = CONTAINER_RUNNING;
+	containers[0].hook_running = true;
+	assert_string_equal(describe(&input), "");
+	containers[0].hook_running = false;
+	assert_string_equal(describe(&input), "start 1");
+	containers[0].state = CONTAINER_EXITED; // its back-off doesn't hold the other
+	containers[0].retry_at_ns = NOW + 10;
+	assert_string_equal(describe(&input), "start 1 at 1010");
+}
+
+static void test_ephemeral_containers_count_for_nothing(void **state)
+{
+	(void)state;
+	struct plan_container containers[] = {
+	        {.kind = CONTAINER_INIT, .state = CONTAINER_RUNNING, .restart = RESTART_ON_FAILURE},
+	        {.kind = CONTAINER_REGULAR},
+	        {.kind = CONTAINER_EPHEMERAL, .restart = RESTART_NEVER}};
+	struct plan_input input = INPUT(containers);
+	assert_string_equal(describe(&input), "start 2"); // also while the pod initializes
+	containers[2].state = CONTAINER_EXITED;
+	containers[2].exit_code = 1;
+	assert_string_equal(describe(&input), "");
+	containers[0].state = CONTAINER_EXITED;
+	assert_string_equal(describe(&input), "start 1");
+	containers[1].state = CONTAINER_EXITED;
+	containers[1].restart = RESTART_NEVER;
+	containers[2].state = CONTAINER_RUNNING;
+	assert_int_equal(pod_plan_end(&input), POD_SUCCEEDED);
+	assert_string_equal(describe(&input), "stop 2");
+}
+
 static void test_backoff_doubles_and_forgets(void **state)
 {
 	(void)state;
@@ -252,6 +292,8 @@ int main(void)
 	        cmocka_unit_test(test_taking_down_goes_step_by_step),
 	        cmocka_unit_test(test_broken_sandbox_takes_containers_along),
 	        cmocka_unit_test(test_unhealthy_container_is_stopped_once),
+	        cmocka_unit_test(test_post_start_hook_holds_those_after_it),
+	        cmocka_unit_test(test_ephemeral_containers_count_for_nothing),
 	        cmocka_unit_test(test_backoff_doubles_and_forgets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,9 +119,9 @@ static void test_from_pending_to_running(void **state)
 	assert_string_equal(json_get_text(json_get(status, "containerStatuses")->items[0], "name"), "a"); // by name
 	assert_string_equal(json_get_text(status, "qosClass"), "BestEffort");
 	assert_null(json_get(status, "podIP"));
-	run(&fixture.pod->containers[0], 2);
+	run(fixture.pod->containers[0], 2);
 	check(status_at(&fixture, 2, status), "Pending", "False", "ContainersNotReady");
-	run(&fixture.pod->containers[1], 3);
+	run(fixture.pod->containers[1], 3);
 	struct json *running = status_at(&fixture, 3, status);
 	check(running, "Running", "True", "");
 	assert_string_equal(json_get_text(condition(running, "Ready"), "lastTransitionTime"), "2026-11-22T19:00:03Z");
@@ -137,7 +137,7 @@ static void test_crash_loop(void **state)
 	(void)state;
 	struct fixture fixture;
 	begin(&fixture, "containers: [{name: a, image: x}]");
-	struct pod_container *container = &fixture.pod->containers[0];
+	struct pod_container *container = fixture.pod->containers[0];
 	run(container, 1);
 	stop(container, 2, 3);
 	container->crash_backoff.delay_ns = 10 * SECOND;
@@ -169,15 +169,15 @@ static void test_course_run(void **state)
 	assert_string_equal(json_get_text(condition(status, "Initialized"), "message"),
 	                    "containers with incomplete status: [i]");
 	assert_string_equal(json_get_text(first_state(status, "state", "waiting"), "reason"), "PodInitializing");
-	run(&fixture.pod->containers[0], 1);
-	stop(&fixture.pod->containers[0], 2, 0);
-	run(&fixture.pod->containers[1], 3);
+	run(fixture.pod->containers[0], 1);
+	stop(fixture.pod->containers[0], 2, 0);
+	run(fixture.pod->containers[1], 3);
 	check(status_at(&fixture, 3, NULL), "Running", "True", "");
-	stop(&fixture.pod->containers[1], 4, 0);
+	stop(fixture.pod->containers[1], 4, 0);
 	status = status_at(&fixture, 5, NULL);
 	check(status, "Succeeded", "False", "PodCompleted");
 	assert_string_equal(json_get_text(condition(status, "Initialized"), "reason"), "PodCompleted");
-	stop(&fixture.pod->containers[1], 4, 1);
+	stop(fixture.pod->containers[1], 4, 1);
 	check(status_at(&fixture, 5, NULL), "Failed", "False", "PodFailed");
 	end(&fixture);
 }
@@ -187,7 +187,7 @@ static void test_ended_by_the_kubelet(void **state)
 	(void)state;
 	struct fixture fixture;
 	begin(&fixture, "containers: [{name: a, image: x}], hostNetwork: true");
-	run(&fixture.pod->containers[0], 1);
+	run(fixture.pod->containers[0], 1);
 	fixture.pod->end_reason = "DeadlineExceeded";
 	fixture.pod->end_message = "too long";
 	struct json *status = status_at(&fixture, 2, NULL);
@@ -206,20 +206,20 @@ static void test_records_survive(void **state)
 	AUTO_FREE char *directory = xstrdup(pod->directory);
 	for (size_t index = 0; index < 2; index++)
 		assert_int_equal(
-		        file_make_folders(pod_container_directory(fixture.arena, pod, pod->containers[index].name),
+		        file_make_folders(pod_container_directory(fixture.arena, pod, pod->containers[index]->name),
 		                          0755, NULL),
 		        0);
-	pod->containers[0].restart_count = 4;
-	run(&pod->containers[0], 1);
-	run(&pod->containers[1], 1);
-	stop(&pod->containers[1], 2, 9);
-	pod->containers[1].run.message = xstrdup("why \"not\"");
+	pod->containers[0]->restart_count = 4;
+	run(pod->containers[0], 1);
+	run(pod->containers[1], 1);
+	stop(pod->containers[1], 2, 9);
+	pod->containers[1]->run.message = xstrdup("why \"not\"");
 	snprintf(pod->sandbox.id, sizeof(pod->sandbox.id), "sandbox");
 	pod->sandbox.network_path = xstrdup("/run/netns/x");
 	pod->sandbox.addresses[pod->sandbox.address_count++] = xstrdup("10.0.0.5");
 	pod_record_sandbox(pod);
-	pod_record_container(&pod->containers[0]);
-	pod_record_container(&pod->containers[1]);
+	pod_record_container(pod->containers[0]);
+	pod_record_container(pod->containers[1]);
 	enum pod_origin origin;
 	AUTO(api_object_unref) struct api_object *object = pod_record_load_object(directory, &origin);
 	assert_non_null(object);
@@ -230,12 +230,12 @@ static void test_records_survive(void **state)
 	assert_int_equal(again->sandbox.state, PART_READY);
 	assert_string_equal(again->sandbox.addresses[0], "10.0.0.5");
 	assert_int_equal(again->volumes_state, PART_BROKEN); // to be gone through again
-	assert_int_equal(again->containers[0].state, CONTAINER_RUNNING);
-	assert_int_equal(again->containers[0].restart_count, 4);
-	assert_string_equal(again->containers[0].run.id, "id4");
-	assert_int_equal(again->containers[1].state, CONTAINER_EXITED);
-	assert_int_equal(again->containers[1].run.exit_code, 9);
-	assert_string_equal(again->containers[1].run.message, "why \"not\"");
+	assert_int_equal(again->containers[0]->state, CONTAINER_RUNNING);
+	assert_int_equal(again->containers[0]->restart_count, 4);
+	assert_string_equal(again->containers[0]->run.id, "id4");
+	assert_int_equal(again->containers[1]->state, CONTAINER_EXITED);
+	assert_int_equal(again->containers[1]->run.exit_code, 9);
+	assert_string_equal(again->containers[1]->run.message, "why \"not\"");
 	pod_worker_abandon(again);
 	end(&fixture);
 }

@@ -59,8 +59,9 @@ static void routes_by_path_and_method(void **state)
 	assert_reply(fixture, "/containerLogs/default/web/%zz", 404, "404: Page Not Found");
 	assert_reply(fixture, "/containerLogs/default/web/main?follow=%00", 400,
 	             "{\"message\": \"Unable to decode query.\"}");
-	assert_reply(fixture, "/attach/default/web/main?output=1", 501,
-	             "attach is not supported by this container runtime driver, use logs or exec\n");
+	assert_reply(fixture, "/attach/default/web/main?output=1", 500, "container not found (\"main\")");
+	assert_reply(fixture, "/portForward/default/none", 404, "pod does not exist");
+	assert_reply(fixture, "/portForward/default/web", 500, "sandbox is not running");
 	struct reply reply;
 	reply_start(fixture, fixture->client, "DELETE", "/pods", &reply);
 	assert_true(fixture_wait(fixture, !reply.call));
@@ -274,7 +275,7 @@ static void logs_refused(void **state)
 	assert_reply(fixture, LOGS, 400, "container \"main\" in pod \"web\" is waiting to start: ContainerCreating");
 	assert_reply(fixture, LOGS "?previous=true", 400,
 	             "previous terminated container \"main\" in pod \"web\" not found");
-	fixture->pod->containers[0].waiting_reason = xstrdup("ImagePullBackOff");
+	fixture->pod->containers[0]->waiting_reason = xstrdup("ImagePullBackOff");
 	assert_reply(fixture, LOGS, 400,
 	             "container \"main\" in pod \"web\" is waiting to start: trying and failing to pull image");
 }
@@ -333,7 +334,7 @@ static void a_follower_ends_with_its_container(void **state)
 	assert_false(reply.failed);
 	reply_done(&reply);
 	// What has ended long ago is read and ended at once.
-	fixture->pod->containers[0].run.finished_at_ns -= 60 * NSEC_PER_SEC;
+	fixture->pod->containers[0]->run.finished_at_ns -= 60 * NSEC_PER_SEC;
 	assert_reply(fixture, LOGS "?follow=true", 200, "one\ntwo\nthree\n");
 }
 
