@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes are gathered for a moment, then everything is read from the cache and
-// put into force, and one write after the other is made that the objects need: a
-// default that is missing or has been changed where it mustn't be, a condition that
-// isn't true any more. Each write is a change that begins the next round; when
-// nothing is left to write it rests. Servers beside this one do the same: who comes
-// second finds a conflict, or nothing to do.
+// Changes are gathered for a moment; then a round begins: everything is read from the
+// cache and put into force, and one write after the other is made that the objects
+// need: a default that is missing or has been changed where it mustn't be, a condition
+// that isn't true any more. What has changed meanwhile is looked at in the next round.
+// Servers beside this one do the same: who comes second finds a conflict, or nothing
+// to do.
 
 #include "apiserver/fairness/upkeep.h"
 
@@ -40,11 +40,16 @@ struct flow_upkeep {
 	struct collection schemas;
 	struct arena *arena; // of a round
 	struct loop_timer timer;
+	size_t step; // of the round: the defaults, then the schemas
+	bool in_round;
 	bool writing;
+	bool failed;     // to write
+	bool look_again; // something has changed since the round began
 	bool stopped;
 };
 
 static void on_timer(struct loop_timer *timer);
+static void go_on(struct flow_upkeep *upkeep);
 
 static void again(struct flow_upkeep *upkeep, int64_t delay_ns)
 {
@@ -99,10 +104,11 @@ static void on_written(void *context, struct stored_object *object, const struct
 
 	(void)object;
 	upkeep->writing = false;
+	upkeep->failed |= err != NULL;
 	if (upkeep->stopped)
 		free(upkeep);
 	else
-		again(upkeep, err ? UPKEEP_RETRY_NS : UPKEEP_GATHER_NS);
+		go_on(upkeep);
 }
 
 static void write_object(struct flow_upkeep *upkeep, const struct storage_write *write)
@@ -207,35 +213,51 @@ static bool put_condition_right(struct flow_upkeep *upkeep, size_t index)
 	return true;
 }
 
-static void write_what_is_needed(struct flow_upkeep *upkeep)
+static void end_round(struct flow_upkeep *upkeep)
 {
-	bool writing = false;
+	drop_collection(&upkeep->levels);
+	drop_collection(&upkeep->schemas);
+	upkeep->in_round = false;
+	again(upkeep, upkeep->failed ? UPKEEP_RETRY_NS : upkeep->look_again ? UPKEEP_GATHER_NS : UPKEEP_ROUND_NS);
+}
 
-	for (size_t i = 0; i < flow_default_count && !writing; i++)
-		writing = put_default_right(upkeep, &flow_defaults[i]);
-	for (size_t i = 0; i < upkeep->schemas.count && !writing; i++)
-		writing = put_condition_right(upkeep, i);
-	if (!writing)
-		again(upkeep, UPKEEP_ROUND_NS);
+static void go_on(struct flow_upkeep *upkeep)
+{
+	while (upkeep->step < flow_default_count + upkeep->schemas.count) {
+		size_t step = upkeep->step++;
+
+		if (step < flow_default_count ? put_default_right(upkeep, &flow_defaults[step])
+		                              : put_condition_right(upkeep, step - flow_default_count))
+			return;
+	}
+	end_round(upkeep);
 }
 
 static void on_timer(struct loop_timer *timer)
 {
 	struct flow_upkeep *upkeep = container_of(timer, struct flow_upkeep, timer);
 
-	if (upkeep->writing || !upkeep->levels.listed || !upkeep->schemas.listed)
+	if (!upkeep->levels.listed || !upkeep->schemas.listed)
 		return;
+	upkeep->in_round = true;
+	upkeep->look_again = upkeep->failed = false;
+	upkeep->step = 0;
 	arena_reset(upkeep->arena);
 	read_collection(upkeep, &upkeep->levels);
 	read_collection(upkeep, &upkeep->schemas);
 	upkeep->configure(upkeep->context, upkeep->levels.objects, upkeep->levels.count, upkeep->schemas.objects,
 	                  upkeep->schemas.count);
-	write_what_is_needed(upkeep);
-	drop_collection(&upkeep->levels);
-	drop_collection(&upkeep->schemas);
+	go_on(upkeep);
 }
 
 // --- following -------------------------------------------------------------------------------------
+
+static void look(struct flow_upkeep *upkeep)
+{
+	upkeep->look_again = true;
+	if (!upkeep->in_round)
+		again(upkeep, UPKEEP_GATHER_NS);
+}
 
 static void on_levels(void *context, struct stored_object *const *objects, size_t count)
 {
@@ -244,7 +266,7 @@ static void on_levels(void *context, struct stored_object *const *objects, size_
 	(void)objects;
 	(void)count;
 	upkeep->levels.listed = true;
-	again(upkeep, 0);
+	look(upkeep);
 }
 
 static void on_schemas(void *context, struct stored_object *const *objects, size_t count)
@@ -254,13 +276,13 @@ static void on_schemas(void *context, struct stored_object *const *objects, size
 	(void)objects;
 	(void)count;
 	upkeep->schemas.listed = true;
-	again(upkeep, 0);
+	look(upkeep);
 }
 
 static void on_changed(void *context, const struct storage_event *event)
 {
 	(void)event;
-	again(context, UPKEEP_GATHER_NS);
+	look(context);
 }
 
 static void start_collection(struct flow_upkeep *upkeep, struct collection *collection,
@@ -301,6 +323,10 @@ struct flow_upkeep *flow_upkeep_stop(struct flow_upkeep *upkeep)
 	loop_timer_stop(&upkeep->timer);
 	follow_stop(upkeep->levels.follow);
 	follow_stop(upkeep->schemas.follow);
+	if (upkeep->in_round) {
+		drop_collection(&upkeep->levels);
+		drop_collection(&upkeep->schemas);
+	}
 	arena_free(upkeep->arena);
 	upkeep->stopped = true;
 	if (!upkeep->writing)

@@ -64,6 +64,8 @@ class Fairness(unittest.TestCase):
                          [{"verbs": ["get"], "nonResourceURLs": ["/healthz", "/readyz", "/livez"]}])
 
     def test_answers_name_schema_and_level(self):
+        await_true("the schemas to be in force", lambda: self.client.get(MAPS).header("X-Kubernetes-PF-FlowSchema-UID")
+                   == self.uid(SCHEMAS + "/exempt"))
         for client, path, schema_name, level_name in (
                 (self.client, MAPS, "exempt", "exempt"),
                 (self.node, "/api/v1/nodes/n1", "system-node-high", "node-high"),
