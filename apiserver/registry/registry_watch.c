@@ -19,6 +19,7 @@
 
 #include <string.h>
 
+#include "apiserver/fairness/fairness.h"
 #include "apiserver/registry/read_options.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/registry/selection.h"
@@ -224,6 +225,7 @@ static void open_watch(struct watcher *watcher, int64_t after_revision)
 	};
 	struct err err = ERR_INIT;
 
+	fairness_release(request); // what follows costs next to nothing
 	watcher->seen_revision = after_revision;
 	watcher->bookmarked_revision = after_revision;
 	if (storage_watch_open(request->server->storage, &config, &watcher->watch, &err) < 0)
