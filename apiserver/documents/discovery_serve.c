@@ -4,38 +4,15 @@
 
 #include "apiserver/documents/discovery_serve.h"
 
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "apiserver/aggregation/aggregation.h"
+#include "apiserver/custom/served.h"
 #include "apiserver/documents/documents.h"
 #include "apiserver/server.h"
 #include "common/api/discovery.h"
 #include "common/base/memory.h"
-
-struct served {
-	const struct schema_resource **resources;
-	size_t count;
-};
-
-static struct served served;
-static pthread_once_t served_once = PTHREAD_ONCE_INIT;
-
-static void collect_served(void)
-{
-	served.resources = xcalloc(schema_resource_count, sizeof(*served.resources));
-	for (size_t i = 0; i < schema_resource_count; i++)
-		if (schema_resources[i]->enabled_by_default)
-			served.resources[served.count++] = schema_resources[i];
-}
-
-const struct schema_resource *const *discovery_resources(size_t *ret_count)
-{
-	pthread_once(&served_once, collect_served);
-	*ret_count = served.count;
-	return served.resources;
-}
 
 static bool write_core_versions(struct request *request, struct strbuf *out)
 {
@@ -49,10 +26,10 @@ static bool write_core_versions(struct request *request, struct strbuf *out)
 static bool write_groups(struct request *request, struct strbuf *out)
 {
 	size_t count;
-	const struct schema_resource *const *resources = discovery_resources(&count);
+	const struct schema_resource *const *resources = served_resources(request->served, &count);
 
-	(void)request;
 	discovery_write_groups(out, resources, count);
+	(void)aggregation_add_to_groups(request, out);
 	return true;
 }
 
@@ -82,11 +59,14 @@ static bool write_group_or_version(struct request *request, struct strbuf *out)
 {
 	const char *group, *version;
 	size_t count;
-	const struct schema_resource *const *resources = discovery_resources(&count);
+	const struct schema_resource *const *resources = served_resources(request->served, &count);
 
 	split_path(request, &group, &version);
-	if (!version[0])
-		return discovery_write_group(out, resources, count, group);
+	if (!version[0]) {
+		bool own = discovery_write_group(out, resources, count, group);
+
+		return aggregation_write_group(request, group, out) || own;
+	}
 	return discovery_write_resources(out, resources, count, group, version);
 }
 
@@ -109,16 +89,17 @@ static bool write_aggregated(struct request *request, struct strbuf *out)
 {
 	bool core = !strncmp(request->route.path, "/api", 4) && strncmp(request->route.path, "/apis", 5);
 	size_t count;
-	const struct schema_resource *const *resources = discovery_resources(&count);
+	const struct schema_resource *const *resources = served_resources(request->served, &count);
 
 	discovery_write_aggregated(out, resources, count, core,
 	                           arena_printf(request->arena, "apidiscovery.k8s.io/%s", aggregated_version(request)));
+	if (!core)
+		(void)aggregation_add_to_discovery(request, out);
 	return true;
 }
 
-void discovery_serve(struct request *request)
+static void serve_from(struct documents *documents, struct request *request)
 {
-	struct documents *documents = request->server->documents;
 	const char *path = request->route.path;
 	bool root =
 	        !strcmp(path, "/api") || !strcmp(path, "/apis") || !strcmp(path, "/api/") || !strcmp(path, "/apis/");
@@ -137,4 +118,18 @@ void discovery_serve(struct request *request)
 	else
 		documents_serve(documents, request, arena_printf(request->arena, "path %s", path), "application/json",
 		                write_group_or_version);
+}
+
+// What other servers add comes and goes with them: it isn't kept.
+void discovery_serve_whole(struct request *request, void (*serve)(struct documents *documents, struct request *request))
+{
+	struct documents *documents = aggregation_is_used(request->server) ? documents_new() : NULL;
+
+	serve(documents ? documents : served_documents(request->served), request);
+	documents_free(documents);
+}
+
+void discovery_serve(struct request *request)
+{
+	discovery_serve_whole(request, serve_from);
 }

@@ -4,9 +4,11 @@
 
 #include "apiserver/request.h"
 
+struct documents;
+
 void discovery_serve(struct request *request);
+// With the snapshot's documents, or with new ones where other servers' parts belong into them.
+void discovery_serve_whole(struct request *request,
+                           void (*serve)(struct documents *documents, struct request *request));
 void discovery_serve_openapi_v2(struct request *request);
 void discovery_serve_openapi_v3(struct request *request);
-
-// The served resources: those of the schema that are on. The array lives as long as the process.
-const struct schema_resource *const *discovery_resources(size_t *ret_count);

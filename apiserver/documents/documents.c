@@ -154,9 +154,11 @@ void documents_serve(struct documents *documents, struct request *request, const
 		return;
 	}
 	unchanged = client_has(request, document->etag);
-	headers = request_headers(request, unchanged ? NULL : content_type, 4, &count);
+	headers = request_headers(request, unchanged ? NULL : content_type, 3, &count);
 	if (hash) {
-		headers[count++] = (struct http_header){"cache-control", "public, immutable"};
+		for (size_t i = 0; i < count; i++)
+			if (!strcmp(headers[i].name, "cache-control"))
+				headers[i].value = "public, immutable";
 		headers[count++] = (struct http_header){"expires", distant_date(request->arena)};
 	}
 	headers[count++] = (struct http_header){"etag", document->etag};

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "apiserver/aggregation/aggregation.h"
+#include "apiserver/custom/served.h"
 #include "apiserver/documents/discovery_serve.h"
 #include "apiserver/documents/documents.h"
 #include "apiserver/server.h"
@@ -12,9 +14,8 @@
 static bool write_v2(struct request *request, struct strbuf *out)
 {
 	size_t count;
-	const struct schema_resource *const *resources = discovery_resources(&count);
+	const struct schema_resource *const *resources = served_resources(request->served, &count);
 
-	(void)request;
 	openapi_write_v2(out, resources, count);
 	return true;
 }
@@ -22,9 +23,8 @@ static bool write_v2(struct request *request, struct strbuf *out)
 static bool write_v2_protobuf(struct request *request, struct strbuf *out)
 {
 	size_t count;
-	const struct schema_resource *const *resources = discovery_resources(&count);
+	const struct schema_resource *const *resources = served_resources(request->served, &count);
 
-	(void)request;
 	openapi_write_v2_protobuf(out, resources, count);
 	return true;
 }
@@ -32,10 +32,10 @@ static bool write_v2_protobuf(struct request *request, struct strbuf *out)
 static bool write_v3_index(struct request *request, struct strbuf *out)
 {
 	size_t count;
-	const struct schema_resource *const *resources = discovery_resources(&count);
+	const struct schema_resource *const *resources = served_resources(request->served, &count);
 
-	(void)request;
 	openapi_write_v3_index(out, resources, count);
+	(void)aggregation_add_to_openapi_v3(request, out);
 	return true;
 }
 
@@ -45,7 +45,7 @@ static bool write_v3(struct request *request, struct strbuf *out)
 	char *path = arena_strdup(request->arena, request->route.path + strlen("/openapi/v3/"));
 	char *group = "", *version;
 	size_t count;
-	const struct schema_resource *const *resources = discovery_resources(&count);
+	const struct schema_resource *const *resources = served_resources(request->served, &count);
 
 	if (openapi_write_v3_fixed(out, resources, count, path))
 		return true;
@@ -68,17 +68,23 @@ void discovery_serve_openapi_v2(struct request *request)
 	const char *accept = http_request_header(request->http, "accept");
 	bool protobuf = accept && strstr(accept, OPENAPI_V2_PROTOBUF_ACCEPT);
 
-	documents_serve(request->server->documents, request, protobuf ? "openapi v2 protobuf" : "openapi v2",
+	documents_serve(served_documents(request->served), request, protobuf ? "openapi v2 protobuf" : "openapi v2",
 	                protobuf ? OPENAPI_V2_PROTOBUF_TYPE : "application/json",
 	                protobuf ? write_v2_protobuf : write_v2);
+}
+
+static void serve_index(struct documents *documents, struct request *request)
+{
+	documents_serve(documents, request, "openapi v3", "application/json", write_v3_index);
 }
 
 void discovery_serve_openapi_v3(struct request *request)
 {
 	const char *path = request->route.path;
-	bool index = !strcmp(path, "/openapi/v3") || !strcmp(path, "/openapi/v3/");
 
-	documents_serve(request->server->documents, request,
-	                index ? "openapi v3" : arena_printf(request->arena, "path %s", path), "application/json",
-	                index ? write_v3_index : write_v3);
+	if (!strcmp(path, "/openapi/v3") || !strcmp(path, "/openapi/v3/"))
+		discovery_serve_whole(request, serve_index);
+	else
+		documents_serve(served_documents(request->served), request,
+		                arena_printf(request->arena, "path %s", path), "application/json", write_v3);
 }

@@ -295,11 +295,22 @@ static struct json *response_kind(struct arena *arena, const char *group, const 
 	return object;
 }
 
+// As upstream publishes it: built-in kinds name their group and version only where
+// these aren't the resource's own.
+static struct json *response_kind_of(struct arena *arena, const struct schema_resource *resource, const char *group,
+                                     const char *version, const char *kind)
+{
+	bool built_in = schema_find_resource(resource->group, resource->version, resource->plural) == resource;
+	bool own = strcmp(group, resource->group) == 0 && strcmp(version, resource->version) == 0;
+	return built_in && own ? response_kind(arena, "", "", kind) : response_kind(arena, group, version, kind);
+}
+
 static struct json *aggregated_resource(struct arena *arena, const struct schema_resource *resource)
 {
 	struct json *row = json_object(arena);
 	json_set_text(arena, row, "resource", resource->plural);
-	json_set(arena, row, "responseKind", response_kind(arena, resource->group, resource->version, resource->kind));
+	json_set(arena, row, "responseKind",
+	         response_kind_of(arena, resource, resource->group, resource->version, resource->kind));
 	json_set_text(arena, row, "scope", resource->namespaced ? "Namespaced" : "Cluster");
 	json_set_text(arena, row, "singularResource", resource->singular ? resource->singular : "");
 	json_set(arena, row, "verbs", verb_list(arena, resource->verbs));
@@ -310,7 +321,8 @@ static struct json *aggregated_resource(struct arena *arena, const struct schema
 		struct json *subresource = json_object(arena);
 		json_set_text(arena, subresource, "subresource", sorted[i]->name);
 		json_set(arena, subresource, "responseKind",
-		         response_kind(arena, sorted[i]->body_group, sorted[i]->body_version, sorted[i]->body_kind));
+		         response_kind_of(arena, resource, sorted[i]->body_group, sorted[i]->body_version,
+		                          sorted[i]->body_kind));
 		json_set(arena, subresource, "verbs", verb_list(arena, sorted[i]->verbs));
 		json_append(arena, json_ensure_array(arena, row, "subresources"), subresource);
 	}

@@ -183,15 +183,15 @@ static void test_aggregated(void **state)
 	struct json *version = json_get(apps, "versions")->items[0];
 	assert_string_equal(json_get_text(version, "freshness"), "Current");
 	assert_row(find_row(json_get(version, "resources"), "resource", "deployments"),
-	           "{\"resource\":\"deployments\",\"responseKind\":{\"group\":\"apps\",\"version\":\"v1\",\"kind\":"
+	           "{\"resource\":\"deployments\",\"responseKind\":{\"group\":\"\",\"version\":\"\",\"kind\":"
 	           "\"Deployment\"},\"scope\":\"Namespaced\","
 	           "\"singularResource\":\"deployment\",\"verbs\":[\"create\",\"delete\",\"deletecollection\",\"get\","
 	           "\"list\",\"patch\",\"update\",\"watch\"],"
 	           "\"shortNames\":[\"deploy\"],\"categories\":[\"all\"],\"subresources\":[{\"subresource\":\"scale\","
 	           "\"responseKind\":{\"group\":\"autoscaling\","
 	           "\"version\":\"v1\",\"kind\":\"Scale\"},\"verbs\":[\"get\",\"patch\",\"update\"]},{\"subresource\":"
-	           "\"status\",\"responseKind\":{\"group\":\"apps\","
-	           "\"version\":\"v1\",\"kind\":\"Deployment\"},\"verbs\":[\"get\",\"patch\",\"update\"]}]}");
+	           "\"status\",\"responseKind\":{\"group\":\"\","
+	           "\"version\":\"\",\"kind\":\"Deployment\"},\"verbs\":[\"get\",\"patch\",\"update\"]}]}");
 }
 
 static void test_priorities(void **state)
