@@ -4,6 +4,8 @@
 
 #include "apiserver/registry/change.h"
 
+// "Guaranteed", "Burstable" or "BestEffort".
+const char *pod_quality_of_service(const struct json *pod);
 void strategy_pod_create(struct change *change);
 void strategy_pod_update(struct change *change);
 void strategy_pod_ephemeral_containers(struct change *change);

@@ -53,8 +53,9 @@ static void add_container(struct qos_sums *sums, const struct json *container)
 	}
 }
 
-static const char *qos_class(const struct json *spec)
+const char *pod_quality_of_service(const struct json *pod)
 {
+	const struct json *spec = json_get(pod, "spec");
 	struct qos_sums sums = {.all_limited = true};
 	bool any = false, equal = true;
 
@@ -106,7 +107,7 @@ void strategy_pod_create(struct change *change)
 
 	mirror_service_account(change->arena, spec);
 	json_set_text(change->arena, status, "phase", "Pending");
-	json_set_text(change->arena, status, "qosClass", qos_class(spec));
+	json_set_text(change->arena, status, "qosClass", pod_quality_of_service(change->object));
 	if (length_of(json_get(spec, "schedulingGates")))
 		add_gated_condition(change->arena, status);
 	json_set(change->arena, change->object, "status", status);

@@ -28,6 +28,47 @@ bool ip_parse(const char *text, struct ip *ret_ip)
 	return true;
 }
 
+// Four decimal numbers, leading zeros taken.
+static bool parse_quad(const char *text, struct ip *ret_ip)
+{
+	struct ip ip = {0};
+
+	for (int i = 0; i < 4; i++) {
+		unsigned value = 0;
+		size_t digits = strspn(text, "0123456789");
+
+		if (!digits || digits > 16)
+			return false;
+		for (size_t k = 0; k < digits && value < 256; k++)
+			value = value * 10 + (unsigned)(text[k] - '0');
+		if (value > 255 || text[digits] != (i < 3 ? '.' : '\0'))
+			return false;
+		ip.bytes[i] = (uint8_t)value;
+		text += digits + 1;
+	}
+	*ret_ip = ip;
+	return true;
+}
+
+bool ip_parse_legacy(const char *text, struct ip *ret_ip)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct ip ip;
+
+	if (text && !strchr(text, ':'))
+		return parse_quad(text, ret_ip);
+	if (!ip_parse(text, &ip))
+		return false;
+	if (!memcmp(ip.bytes, mapped, sizeof(mapped))) {
+		struct ip inner = {0};
+
+		memcpy(inner.bytes, ip.bytes + 12, 4);
+		ip = inner;
+	}
+	*ret_ip = ip;
+	return true;
+}
+
 void ip_format(const struct ip *ip, char out[IP_TEXT_BYTES])
 {
 	if (!inet_ntop(ip->is_v6 ? AF_INET6 : AF_INET, ip->bytes, out, IP_TEXT_BYTES))
@@ -50,7 +91,8 @@ static void clear_host_bits(struct ip *ip, int prefix_length)
 		ip->bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 }
 
-int ip_range_parse(const char *text, struct ip_range *ret_range, struct err *err)
+static int parse_range(const char *text, bool (*parse)(const char *text, struct ip *ret_ip), struct ip_range *ret_range,
+                       struct err *err)
 {
 	const char *slash = strchr(text, '/');
 	struct ip_range range = {0};
@@ -62,12 +104,27 @@ int ip_range_parse(const char *text, struct ip_range *ret_range, struct err *err
 		return err_set(err, ERR_INVALID, "invalid CIDR address: %.64s", text);
 	memcpy(address, text, (size_t)(slash - text));
 	address[slash - text] = '\0';
-	if (!ip_parse(address, &range.base) || prefix < 0 || *end || prefix > total_bits(&range.base))
+	if (!parse(address, &range.base) || prefix < 0 || *end || prefix > total_bits(&range.base))
 		return err_set(err, ERR_INVALID, "invalid CIDR address: %.64s", text);
 	range.prefix_length = (int)prefix;
 	clear_host_bits(&range.base, range.prefix_length);
 	*ret_range = range;
 	return 0;
+}
+
+int ip_range_parse(const char *text, struct ip_range *ret_range, struct err *err)
+{
+	return parse_range(text, ip_parse, ret_range, err);
+}
+
+int ip_range_parse_legacy(const char *text, struct ip_range *ret_range, struct err *err)
+{
+	return parse_range(text, ip_parse_legacy, ret_range, err);
+}
+
+bool ip_range_covers(const struct ip_range *outer, const struct ip_range *inner)
+{
+	return outer->prefix_length <= inner->prefix_length && ip_range_contains(outer, &inner->base);
 }
 
 void ip_range_format(const struct ip_range *range, char *out, size_t size)

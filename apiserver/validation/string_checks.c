@@ -154,7 +154,7 @@ const char *check_search_domain(struct arena *arena, const char *text, size_t in
 	if (strcmp(copy, ".") && !matches_subdomain(copy, "-"))
 		complain(&complaints,
 		         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
-		         "'-' or '.', and must start and end with an alphanumeric character (e.g. "
+		         "'_', '-' or '.', and must start and end with an alphanumeric character (e.g. "
 		         "'example.com', regex used for validation is '" SUBDOMAIN_PATTERN "')");
 	return complaint_at(&complaints, index);
 }
@@ -341,6 +341,116 @@ const char *check_http_header_name(struct arena *arena, const char *text, size_t
 		complain(&complaints, "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. "
 		                      "'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')");
 	return complaint_at(&complaints, index);
+}
+
+#define HTTP_PATH_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-._~%!$&'()*+,;=:"
+
+const char *check_domain_prefixed_path(struct arena *arena, const char *text, size_t index)
+{
+	struct complaints complaints = {0};
+	const char *slash = strchr(text, '/'), *complaint;
+
+	if (!slash || slash == text || !slash[1]) {
+		complain(&complaints, "must be a domain-prefixed path (such as \"acme.io/foo\")");
+		return complaint_at(&complaints, index);
+	}
+	for (size_t i = 0;
+	     (complaint = check_dns_subdomain(arena, arena_strndup(arena, text, (size_t)(slash - text)), i)); i++)
+		complain(&complaints, complaint);
+	if (slash[1 + strspn(slash + 1, HTTP_PATH_CHARACTERS)])
+		complain(&complaints, "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')");
+	return complaint_at(&complaints, index);
+}
+
+const char *check_fully_qualified_name(struct arena *arena, const char *text, size_t index)
+{
+	const char *complaint = NULL;
+	size_t dots = 0;
+
+	for (const char *c = text; *c; c++)
+		dots += *c == '.';
+	for (size_t i = 0; check_dns_subdomain(arena, text, i); i++)
+		complaint = complaint ? arena_printf(arena, "%s,%s", complaint, check_dns_subdomain(arena, text, i))
+		                      : check_dns_subdomain(arena, text, i);
+	if (!complaint && dots < 2)
+		complaint = "should be a domain with at least three segments separated by dots";
+	return index ? NULL : complaint;
+}
+
+const char *check_signer_name(struct arena *arena, const char *text, size_t index)
+{
+	enum {
+		DOMAIN_MAX = 253,
+		PATH_MAX_LENGTH = 63 + 1 + 253,
+	};
+	struct complaints complaints = {0};
+	const char *slash = strchr(text, '/'), *complaint;
+	const char *domain = slash ? arena_strndup(arena, text, (size_t)(slash - text)) : text;
+
+	if (!slash || strchr(slash + 1, '/')) {
+		complain(&complaints,
+		         "must be a fully qualified domain and path of the form 'example.com/signer-name'");
+		return complaint_at(&complaints, index);
+	}
+	for (size_t i = 0; (complaint = check_dns_subdomain(arena, domain, i)); i++)
+		complain(&complaints, complaint);
+	if (!strchr(domain, '.'))
+		complain(&complaints, "should be a domain with at least two segments separated by dots");
+	if (strlen(text) > DOMAIN_MAX + 1 + PATH_MAX_LENGTH)
+		complain(&complaints,
+		         arena_printf(arena, "must be no more than %d characters", DOMAIN_MAX + 1 + PATH_MAX_LENGTH));
+	for (size_t i = 0; (complaint = check_dns_subdomain(arena, slash + 1, i)); i++)
+		complain(&complaints, complaint);
+	return complaint_at(&complaints, index);
+}
+
+const char *check_c_identifier(struct arena *arena, const char *text, size_t index)
+{
+	bool valid = (is_alphanumeric(text[0]) && !is_digit(text[0])) || text[0] == '_';
+
+	(void)arena;
+	for (const char *c = text; *c; c++)
+		valid &= is_alphanumeric(*c) || *c == '_';
+	return index || valid
+	               ? NULL
+	               : "a valid C identifier must start with alphabetic character or '_', followed by a string "
+	                 "of alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex "
+	                 "used for validation is '[A-Za-z_][A-Za-z0-9_]*')";
+}
+
+const char *check_condition_reason(struct arena *arena, const char *text, size_t index)
+{
+	size_t length = strlen(text);
+	bool valid = length && is_alphanumeric(text[0]) && !is_digit(text[0]) &&
+	             (length == 1 || is_alphanumeric(text[length - 1]) || text[length - 1] == '_');
+
+	(void)arena;
+	for (const char *c = text; *c; c++)
+		valid &= is_alphanumeric(*c) || strchr("_,:", *c);
+	return index || valid
+	               ? NULL
+	               : "a condition reason must start with alphabetic character, optionally followed by a string of "
+	                 "alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. "
+	                 "'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex "
+	                 "used for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')";
+}
+
+const char *check_annotation_key(struct arena *arena, const char *text, size_t index)
+{
+	char *lower = arena_strdup(arena, text);
+
+	for (char *c = lower; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	return check_qualified_name(arena, lower, index);
+}
+
+bool is_one_of(const char *text, const char *const *list)
+{
+	for (; *list; list++)
+		if (!strcmp(text, *list))
+			return true;
+	return false;
 }
 
 bool has_dot_dot(const char *path)

@@ -23,6 +23,18 @@ const char *check_http_header_name(struct arena *arena, const char *text, size_t
 // A DNS subdomain with underscores.
 const char *check_search_domain(struct arena *arena, const char *text, size_t index);
 
+// "domain/path".
+const char *check_domain_prefixed_path(struct arena *arena, const char *text, size_t index);
+// A name of three or more segments (webhooks).
+const char *check_fully_qualified_name(struct arena *arena, const char *text, size_t index);
+// "signer.example.com/name".
+const char *check_signer_name(struct arena *arena, const char *text, size_t index);
+const char *check_c_identifier(struct arena *arena, const char *text, size_t index);
+// The reason of a condition.
+const char *check_condition_reason(struct arena *arena, const char *text, size_t index);
+// A qualified name with any case in its prefix.
+const char *check_annotation_key(struct arena *arena, const char *text, size_t index);
+
 // The same without the words.
 bool is_dns_label(const char *text);
 bool is_dns_subdomain(const char *text);
@@ -30,5 +42,7 @@ bool is_qualified_name(const char *text);
 // A relative path without "..".
 bool is_local_path(const char *text);
 bool has_dot_dot(const char *path);
+// One of a list that ends with NULL.
+bool is_one_of(const char *text, const char *const *list);
 // "12%"
 bool is_percent(const char *text, int *ret_value);

@@ -30,7 +30,7 @@ const char *rule_path_text(struct arena *arena, const struct rule_path *path)
 	return arena_printf(arena, "%s%s%s", parent, parent[0] ? "." : "", path->name);
 }
 
-static void add(struct validation *v, const char *reason, const struct rule_path *path, const char *message)
+void validation_add(struct validation *v, const char *reason, const char *field, const char *message)
 {
 	struct field_error *error;
 
@@ -38,11 +38,16 @@ static void add(struct validation *v, const char *reason, const struct rule_path
 		return;
 	error = ARENA_NEW(v->arena, struct field_error);
 	error->reason = reason;
-	error->field = path ? rule_path_text(v->arena, path) : "";
+	error->field = field;
 	error->message = message;
 	*v->last = error;
 	v->last = &error->next;
 	v->count++;
+}
+
+static void add(struct validation *v, const char *reason, const struct rule_path *path, const char *message)
+{
+	validation_add(v, reason, path ? rule_path_text(v->arena, path) : "", message);
 }
 
 static bool repeats(const struct field_error *first, const struct field_error *error)
@@ -178,8 +183,12 @@ static const char *render(struct arena *arena, const struct json *value)
 	const char *result;
 
 	if (!is_present(value))
-		return "null";
-	if (json_is(value, JSON_OBJECT)) { // most are maps of labels
+		return "\"null\"";
+	if (json_is(value, JSON_ARRAY) && value->length && json_text(value->items[0])) {
+		strbuf_append_text(&out, "[]string{");
+		write_texts(&out, value);
+		strbuf_append_char(&out, '}');
+	} else if (json_is(value, JSON_OBJECT)) { // most are maps of labels
 		if (!write_map(arena, &out, value)) {
 			strbuf_clear(&out);
 			json_write(&out, value);
@@ -217,7 +226,7 @@ void validation_invalid_selector(struct validation *v, const struct rule_path *p
 	if (is_present(selector))
 		write_selector(v->arena, &out, selector);
 	else
-		strbuf_append_text(&out, "null");
+		strbuf_append_text(&out, "\"null\"");
 	add(v, "FieldValueInvalid", path, labelled(v->arena, "Invalid value", strbuf_text(&out), detail));
 	strbuf_done(&out);
 }
@@ -230,6 +239,29 @@ void validation_invalid_nil_map(struct validation *v, const struct rule_path *pa
 void validation_invalid_text(struct validation *v, const struct rule_path *path, const char *value, const char *detail)
 {
 	add(v, "FieldValueInvalid", path, labelled(v->arena, "Invalid value", quote(v->arena, value), detail));
+}
+
+void validation_invalid_amount(struct validation *v, const struct rule_path *path, const struct json *value,
+                               const char *detail)
+{
+	const char *text = json_text(value);
+	int64_t number = json_is(value, JSON_INTEGER) ? value->integer : 0;
+
+	validation_invalid_rendered(v, path,
+	                            arena_printf(v->arena, "intstr.IntOrString{Type:%d, IntVal:%lld, StrVal:%s}",
+	                                         text ? 1 : 0, (long long)number, quote(v->arena, text ? text : "")),
+	                            detail);
+}
+
+void validation_invalid_rendered(struct validation *v, const struct rule_path *path, const char *rendered,
+                                 const char *detail)
+{
+	add(v, "FieldValueInvalid", path, labelled(v->arena, "Invalid value", rendered, detail));
+}
+
+void validation_invalid_omitted(struct validation *v, const struct rule_path *path, const char *detail)
+{
+	add(v, "FieldValueInvalid", path, labelled(v->arena, "Invalid value", NULL, detail));
 }
 
 void validation_invalid_integer(struct validation *v, const struct rule_path *path, int64_t value, const char *detail)
@@ -245,7 +277,18 @@ void validation_forbidden(struct validation *v, const struct rule_path *path, co
 
 void validation_duplicate(struct validation *v, const struct rule_path *path, const struct json *value)
 {
-	add(v, "FieldValueDuplicate", path, labelled(v->arena, "Duplicate value", render(v->arena, value), ""));
+	validation_duplicate_rendered(v, path, render(v->arena, value));
+}
+
+void validation_duplicate_rendered(struct validation *v, const struct rule_path *path, const char *rendered)
+{
+	add(v, "FieldValueDuplicate", path, labelled(v->arena, "Duplicate value", rendered, ""));
+}
+
+void validation_duplicate_detail(struct validation *v, const struct rule_path *path, const struct json *value,
+                                 const char *detail)
+{
+	add(v, "FieldValueDuplicate", path, labelled(v->arena, "Duplicate value", render(v->arena, value), detail));
 }
 
 void validation_not_found(struct validation *v, const struct rule_path *path, const char *value)
@@ -265,16 +308,40 @@ void validation_too_many(struct validation *v, const struct rule_path *path, siz
 	    arena_printf(v->arena, "Too many: %zu: must have at most %zu items", count, maximum));
 }
 
-void validation_not_supported(struct validation *v, const struct rule_path *path, const char *value,
-                              const char *const *supported)
+void validation_not_supported_rendered(struct validation *v, const struct rule_path *path, const char *rendered,
+                                       const char *const *supported)
 {
 	const char *list = "";
 
 	for (size_t i = 0; supported[i]; i++)
 		list = arena_printf(v->arena, "%s%s\"%s\"", list, i ? ", " : "", supported[i]);
 	add(v, "FieldValueNotSupported", path,
-	    labelled(v->arena, "Unsupported value", quote(v->arena, value),
-	             arena_printf(v->arena, "supported values: %s", list)));
+	    labelled(v->arena, "Unsupported value", rendered, arena_printf(v->arena, "supported values: %s", list)));
+}
+
+void validation_not_supported(struct validation *v, const struct rule_path *path, const char *value,
+                              const char *const *supported)
+{
+	validation_not_supported_rendered(v, path, quote(v->arena, value), supported);
+}
+
+void validation_not_supported_value(struct validation *v, const struct rule_path *path, const struct json *value,
+                                    const char *const *supported)
+{
+	validation_not_supported_rendered(v, path, render(v->arena, value), supported);
+}
+
+void validation_type_invalid_text(struct validation *v, const struct rule_path *path, const char *value,
+                                  const char *detail)
+{
+	add(v, "FieldValueTypeInvalid", path, labelled(v->arena, "Invalid value", quote(v->arena, value), detail));
+}
+
+void validation_clear(struct validation *v)
+{
+	v->first = NULL;
+	v->last = &v->first;
+	v->count = 0;
 }
 
 // --- common rules ----------------------------------------------------------------------------

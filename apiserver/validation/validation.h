@@ -45,6 +45,9 @@ void validation_init(struct validation *v, const struct change *change);
 // NULL when nothing was found.
 const struct status *validation_status(const struct validation *v);
 
+// One more error, found and worded elsewhere; the texts are in the arena.
+void validation_add(struct validation *v, const char *reason, const char *field, const char *message);
+
 const char *rule_path_text(struct arena *arena, const struct rule_path *path);
 
 // `detail` may be "". Values are rendered as Go prints them.
@@ -56,15 +59,35 @@ void validation_invalid_nil_map(struct validation *v, const struct rule_path *pa
 // A LabelSelector, as Go prints the struct.
 void validation_invalid_selector(struct validation *v, const struct rule_path *path, const struct json *selector,
                                  const char *detail);
+// An IntOrString, as Go prints the struct.
+void validation_invalid_amount(struct validation *v, const struct rule_path *path, const struct json *value,
+                               const char *detail);
+// `rendered` stands as it is, without quotes.
+void validation_invalid_rendered(struct validation *v, const struct rule_path *path, const char *rendered,
+                                 const char *detail);
+// Without a value: "Invalid value: DETAIL".
+void validation_invalid_omitted(struct validation *v, const struct rule_path *path, const char *detail);
 void validation_invalid_integer(struct validation *v, const struct rule_path *path, int64_t value, const char *detail);
 void validation_forbidden(struct validation *v, const struct rule_path *path, const char *detail);
 void validation_duplicate(struct validation *v, const struct rule_path *path, const struct json *value);
+void validation_duplicate_detail(struct validation *v, const struct rule_path *path, const struct json *value,
+                                 const char *detail);
+void validation_duplicate_rendered(struct validation *v, const struct rule_path *path, const char *rendered);
 void validation_not_found(struct validation *v, const struct rule_path *path, const char *value);
 void validation_too_long(struct validation *v, const struct rule_path *path, size_t maximum_bytes);
 void validation_too_many(struct validation *v, const struct rule_path *path, size_t count, size_t maximum);
 // `supported` ends with NULL.
 void validation_not_supported(struct validation *v, const struct rule_path *path, const char *value,
                               const char *const *supported);
+void validation_not_supported_value(struct validation *v, const struct rule_path *path, const struct json *value,
+                                    const char *const *supported);
+void validation_not_supported_rendered(struct validation *v, const struct rule_path *path, const char *rendered,
+                                       const char *const *supported);
+// A text of the wrong form, as FieldValueTypeInvalid.
+void validation_type_invalid_text(struct validation *v, const struct rule_path *path, const char *value,
+                                  const char *detail);
+// Forgets what was found.
+void validation_clear(struct validation *v);
 
 // --- common rules; an absent value passes unless said otherwise --------------------
 void validation_one_of(struct validation *v, const struct rule_path *path, const struct json *value, bool required,
