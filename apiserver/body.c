@@ -170,10 +170,13 @@ static const struct status *judge_issues(struct request *request, const struct b
 	if (!count || request->options.field_validation == FIELD_VALIDATION_IGNORE)
 		return NULL;
 	all = ARENA_ARRAY(request->arena, const char *, count);
+	// Custom resources are read as documents first, and only then by their schema.
+	size_t first = kind->type && kind->type->structural && duplicates ? duplicates->count : 0;
+
 	for (size_t i = 0; i < unknown->count; i++)
-		all[i] = unknown->texts[i];
-	for (size_t i = unknown->count; i < count; i++)
-		all[i] = duplicates->texts[i - unknown->count];
+		all[first + i] = unknown->texts[i];
+	for (size_t i = 0; i < count - unknown->count; i++)
+		all[first ? i : unknown->count + i] = duplicates->texts[i];
 	if (request->options.field_validation == FIELD_VALIDATION_STRICT)
 		return refuse(request, kind, patched,
 		              arena_printf(request->arena, "strict decoding error: %s",

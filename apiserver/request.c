@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "apiserver/audit.h"
+#include "apiserver/custom/custom.h"
 #include "apiserver/encoding/encode_protobuf.h"
 #include "apiserver/fairness/fairness.h"
 #include "apiserver/server.h"
@@ -34,6 +35,7 @@ struct request *request_new(struct server *server, struct http_exchange *exchang
 	request->server = server;
 	request->exchange = http_exchange_ref(exchange);
 	request->http = http_exchange_request(exchange);
+	request->served = custom_served(server->custom);
 	request->loop = http_exchange_loop(exchange);
 	request->last_warning = &request->warnings;
 	request->started_ns = loop_now_ns(request->loop);
@@ -45,6 +47,7 @@ struct request *request_new(struct server *server, struct http_exchange *exchang
 static void request_free(struct request *request)
 {
 	http_exchange_unref(request->exchange);
+	served_unref(request->served);
 	arena_free(request->arena);
 }
 

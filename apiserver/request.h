@@ -17,6 +17,7 @@
 #include "common/io/loop.h"
 
 struct fairness_ticket;
+struct served;
 struct server;
 struct stored_object;
 
@@ -32,8 +33,10 @@ struct request {
 	struct loop *loop;
 	struct arena *arena;
 	struct user user;
+	struct user *impersonator; // who asked to be `user`; NULL = nobody
 	struct query query;
 	struct request_options options;
+	struct served *served; // what was there when it came
 	struct route route;
 	struct output output;
 	struct request_warning *warnings;

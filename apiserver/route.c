@@ -13,6 +13,9 @@
 
 #include <string.h>
 
+#include "apiserver/custom/definition.h"
+#include "apiserver/custom/served.h"
+
 enum {
 	ROUTE_MAX_SEGMENTS = 64,
 };
@@ -114,11 +117,9 @@ static const char *segment_or_empty(const struct segments *segments, size_t inde
 }
 
 // What streams is CONNECT, whatever the method: these subresources have no body type.
-static void find_resource(struct route *route)
+static void find_resource(const struct served *served, struct route *route)
 {
-	route->resource = schema_find_resource(route->group, route->version, route->resource_name);
-	if (route->resource && !route->resource->enabled_by_default)
-		route->resource = NULL;
+	route->resource = served_find(served, route->group, route->version, route->resource_name);
 	if (!route->resource || !route->subresource_name[0])
 		return;
 	route->subresource = schema_find_subresource(route->resource, route->subresource_name);
@@ -177,8 +178,8 @@ static const struct status *check_segments(struct arena *arena, const struct seg
 	return NULL;
 }
 
-const struct status *route_parse(struct arena *arena, const char *method, const char *path, const struct query *query,
-                                 struct route *ret_route)
+const struct status *route_parse(struct arena *arena, const struct served *served, const char *method, const char *path,
+                                 const struct query *query, struct route *ret_route)
 {
 	struct route route = {.group = "",
 	                      .version = "",
@@ -204,7 +205,7 @@ const struct status *route_parse(struct arena *arena, const char *method, const 
 			return status;
 		route.operation = operation_of(method, route.name, watch && !route.subresource_name[0]);
 		route.verb = verb_of(arena, route.operation, method);
-		find_resource(&route);
+		find_resource(served, &route);
 	} else {
 		route.verb = lower(arena, method);
 	}
@@ -239,6 +240,17 @@ static bool path_fits(const struct route *route)
 	return route->name[0] && !all_namespaces;
 }
 
+// Nothing new while a definition and its objects are being deleted.
+static const struct status *check_terminating(struct arena *arena, const struct route *route)
+{
+	const struct definition_version *version = definition_version_of(route->resource);
+
+	if (!version || !version->definition->terminating || route->operation != OPERATION_CREATE)
+		return NULL;
+	return status_new_for(arena, ERR_METHOD_NOT_ALLOWED, route->resource, NULL,
+	                      "create not allowed while custom resource definition is terminating");
+}
+
 const struct status *route_check(struct arena *arena, const struct route *route)
 {
 	const struct schema_resource *resource = route->resource;
@@ -257,7 +269,7 @@ const struct status *route_check(struct arena *arena, const struct route *route)
 
 	if (!(verb_bit(route->operation) & verbs) || !path_fits(route))
 		return status_method_not_allowed(arena);
-	return NULL;
+	return check_terminating(arena, route);
 }
 
 bool route_is_long_running(const struct route *route)

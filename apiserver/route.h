@@ -24,6 +24,8 @@ enum operation {
 	OPERATION_COUNT_,
 };
 
+struct served;
+
 struct route {
 	bool is_resource;
 	enum operation operation;
@@ -41,8 +43,9 @@ struct route {
 };
 
 // Bad paths (escapes, dots, NULs) are an answer of their own.
-const struct status *route_parse(struct arena *arena, const char *method, const char *path, const struct query *query,
-                                 struct route *ret_route);
+// `served` NULL: the built-in resources.
+const struct status *route_parse(struct arena *arena, const struct served *served, const char *method, const char *path,
+                                 const struct query *query, struct route *ret_route);
 
 // After authorization: NULL when the operation is served, else 404 or 405.
 const struct status *route_check(struct arena *arena, const struct route *route);

@@ -53,7 +53,7 @@ static const struct status *parse_options(struct request *request)
 
 static const struct status *parse_route(struct request *request)
 {
-	return route_parse(request->arena, request->http->method, request->http->path, &request->query,
+	return route_parse(request->arena, request->served, request->http->method, request->http->path, &request->query,
 	                   &request->route);
 }
 

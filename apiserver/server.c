@@ -19,7 +19,7 @@
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/bootstrap/policy_reconcile.h"
 #include "apiserver/connect/connect.h"
-#include "apiserver/documents/documents.h"
+#include "apiserver/custom/custom.h"
 #include "apiserver/encoding/encoding_cache.h"
 #include "apiserver/fairness/fairness.h"
 #include "apiserver/nonresource.h"
@@ -175,7 +175,6 @@ int server_start(struct server *server, const struct server_config *config, stru
 	*server = (struct server){.config = config, .main_loop = main_loop};
 	server->metrics = metrics_registry_new();
 	server->watch_frames = watch_frames_new();
-	server->documents = documents_new();
 	server->checks = nonresource_health_checks(server);
 	audit_register(server);
 	server->workers = work_pool_new(SERVER_WORKERS);
@@ -189,6 +188,8 @@ int server_start(struct server *server, const struct server_config *config, stru
 		r = start_listener(server, err);
 	if (r == 0)
 		r = start_storage(server, err);
+	if (r == 0)
+		r = custom_start(server, &server->custom, err);
 	if (r == 0)
 		r = admission_start(server, err);
 	if (r < 0)
@@ -266,13 +267,14 @@ void server_done(struct server *server)
 	server->aggregation = aggregation_free(server->aggregation);
 	server->fairness = fairness_free(server->fairness);
 	server->admission = admission_free(server->admission);
+	custom_stop(server->custom);
 	server->storage = storage_free(server->storage);
+	server->custom = custom_free(server->custom);
 	work_pool_free(server->workers);
 	connect_done(server);
 	for (size_t i = 1; i < SERVER_LOOPS; i++)
 		loop_free(server->loops[i].loop);
 	watch_frames_free(server->watch_frames);
-	documents_free(server->documents);
 	server->authorization = authorization_free(server->authorization);
 	free(server->checks);
 	metrics_registry_free(server->metrics);

@@ -19,8 +19,8 @@
 struct admission;
 struct aggregation;
 struct bootstrap;
+struct custom;
 struct policy_reconcile;
-struct documents;
 struct fairness;
 struct http_server;
 struct server_thread;
@@ -102,7 +102,7 @@ struct server {
 	struct policy_reconcile *policy_reconcile;
 	struct authorization *authorization;
 	struct watch_frames *watch_frames;
-	struct documents *documents; // discovery and OpenAPI
+	struct custom *custom; // what is served, and custom resources
 	struct fairness *fairness;   // NULL: switched off
 	struct aggregation *aggregation;
 	int port;                    // where it listens

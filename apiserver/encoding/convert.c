@@ -7,14 +7,19 @@
 
 #include <string.h>
 
+#include "apiserver/custom/definition.h"
+
 enum conversion {
 	CONVERT_NONE,
 	CONVERT_EVENT,
 	CONVERT_AUTOSCALER,
+	CONVERT_CUSTOM, // to another version of a definition
 };
 
 static enum conversion conversion_of(const struct schema_resource *resource)
 {
+	if (definition_version_of(resource))
+		return definition_must_convert(resource) ? CONVERT_CUSTOM : CONVERT_NONE;
 	if (!strcmp(resource->group, "events.k8s.io") && !strcmp(resource->kind, "Event"))
 		return CONVERT_EVENT;
 	if (!strcmp(resource->group, "autoscaling") && !strcmp(resource->kind, "HorizontalPodAutoscaler") &&
@@ -30,8 +35,11 @@ bool convert_is_needed(const struct schema_resource *resource)
 
 const struct schema_resource *convert_storage_resource(const struct schema_resource *resource)
 {
+	const struct definition_version *custom = definition_version_of(resource);
 	const struct schema_resource *stored = NULL;
 
+	if (custom)
+		return definition_asks_webhook(resource) ? resource : &custom->definition->stored.resource;
 	switch (conversion_of(resource)) {
 	case CONVERT_EVENT:
 		stored = schema_find_resource("", "v1", "events");
@@ -39,6 +47,7 @@ const struct schema_resource *convert_storage_resource(const struct schema_resou
 	case CONVERT_AUTOSCALER:
 		stored = schema_find_resource("autoscaling", "v2", "horizontalpodautoscalers");
 		break;
+	case CONVERT_CUSTOM:
 	case CONVERT_NONE:
 		break;
 	}
@@ -231,6 +240,9 @@ void convert_from_storage(struct arena *arena, const struct schema_resource *res
 	case CONVERT_AUTOSCALER:
 		autoscaler_from_storage(arena, object);
 		break;
+	case CONVERT_CUSTOM:
+		definition_convert(arena, definition_version_of(resource), object);
+		break;
 	case CONVERT_NONE:
 		break;
 	}
@@ -244,6 +256,9 @@ void convert_to_storage(struct arena *arena, const struct schema_resource *resou
 		break;
 	case CONVERT_AUTOSCALER:
 		autoscaler_to_storage(arena, object);
+		break;
+	case CONVERT_CUSTOM:
+		definition_convert(arena, definition_version_of(resource)->definition->storage, object);
 		break;
 	case CONVERT_NONE:
 		break;

@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "apiserver/custom/definition_status.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/strategy.h"
 #include "common/api/object.h"
@@ -158,6 +159,16 @@ static enum deletion_plan decide_namespace(struct change *change)
 	return DELETION_MARK;
 }
 
+// A definition goes when its objects have gone (apiserver/custom/).
+static void mark_definition_terminating(struct change *change)
+{
+	metadata_add_finalizer(change->arena, change->object, DEFINITION_CLEANUP_FINALIZER);
+	(void)definition_set_condition(change->arena, change->object, "Terminating", "True", "InstanceDeletionPending",
+	                               "CustomResourceDefinition marked for deletion; CustomResource deletion will "
+	                               "begin soon",
+	                               change->request->received_realtime_ns);
+}
+
 enum deletion_plan deletion_decide(struct change *change, const struct request_options *options,
                                    const struct status **ret_status)
 {
@@ -174,6 +185,9 @@ enum deletion_plan deletion_decide(struct change *change, const struct request_o
 	if (grace == GRACE_PENDING)
 		return DELETION_PENDING;
 	apply_propagation(change, options);
+	if (change_is_for(change, "apiextensions.k8s.io", "customresourcedefinitions") &&
+	    !object_is_being_deleted(change->old))
+		mark_definition_terminating(change);
 	if (metadata_has_finalizers(change->object)) {
 		mark_without_grace(change);
 		return json_equal(change->object, change->old) ? DELETION_PENDING : DELETION_MARK;

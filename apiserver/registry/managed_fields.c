@@ -15,6 +15,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "apiserver/custom/served.h"
 #include "apiserver/encoding/convert.h"
 #include "common/api/apply.h"
 #include "common/api/decode.h"
@@ -99,7 +100,7 @@ static struct json *in_version(void *context, const char *api_version, const str
 	struct json *copy;
 
 	api_version_split(change->arena, api_version, &group, &version);
-	resource = schema_find_kind(group, version, change->resource->kind);
+	resource = served_find_kind(change->request->served, group, version, change->resource->kind);
 	if (!resource || convert_storage_resource(resource) != convert_storage_resource(change->resource))
 		return NULL;
 	copy = json_clone(change->arena, object);

@@ -145,8 +145,8 @@ static struct json *config_of_scale(struct request *request, const struct json *
 	if (metadata && object_resource_version(scale))
 		json_set_text(request->arena, json_ensure_object(request->arena, config, "metadata"), "resourceVersion",
 		              object_resource_version(scale));
-	if (replicas)
-		json_set(request->arena, json_ensure_object(request->arena, config, "spec"), "replicas", replicas);
+	if (json_is(replicas, JSON_INTEGER))
+		scale_set_replicas(request->arena, resource, config, replicas->integer);
 	return config;
 }
 

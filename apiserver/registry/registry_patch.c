@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "apiserver/body.h"
+#include "apiserver/custom/definition.h"
 #include "apiserver/registry/managed_fields.h"
 #include "apiserver/registry/registry.h"
 #include "apiserver/registry/registry_apply.h"
@@ -110,6 +111,13 @@ static void decode(struct request *request)
 	struct patch_op *op = request->stage_context;
 
 	op->write.failure = body_decode_patch(request, &op->format, &op->patch);
+	// What merges how stands in no schema of a custom resource.
+	if (!op->write.failure && op->format == BODY_STRATEGIC_PATCH && definition_version_of(request->route.resource) &&
+	    !scale_is_route(&request->route))
+		op->write.failure = status_new(
+		        request->arena, ERR_UNSUPPORTED_MEDIA,
+		        "the body of the request was in an unknown format - accepted media types include: "
+		        "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml");
 }
 
 static void decoded(struct request *request)

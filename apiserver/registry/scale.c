@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "apiserver/custom/definition.h"
 #include "apiserver/encoding/encode.h"
 #include "apiserver/object_io.h"
 #include "apiserver/storage/storage.h"
@@ -57,26 +58,82 @@ static void copy_member(struct arena *arena, struct json *to, const struct json 
 		json_set(arena, to, key, value);
 }
 
+// Where the numbers stand: in built-in kinds always in the same places.
+static const struct definition_scale *places_of(const struct schema_resource *resource)
+{
+	static const struct definition_scale built_in = {"spec.replicas", "status.replicas", NULL};
+	const struct definition_version *version = definition_version_of(resource);
+
+	return version && version->scale ? version->scale : &built_in;
+}
+
+static const struct json *value_at(const struct json *object, const char *path)
+{
+	while (object && *path) {
+		size_t length = strcspn(path, ".");
+
+		object = json_get_n(object, path, length);
+		path += length + (path[length] == '.');
+	}
+	return object;
+}
+
+static int64_t number_at(const struct json *object, const char *path)
+{
+	const struct json *value = value_at(object, path);
+
+	return json_is(value, JSON_INTEGER) ? value->integer : 0;
+}
+
+static void set_number(struct arena *arena, struct json *object, const char *path, int64_t number)
+{
+	for (;;) {
+		size_t length = strcspn(path, ".");
+
+		if (!path[length]) {
+			json_set_integer(arena, object, path, number);
+			return;
+		}
+		object = json_ensure_object(arena, object, arena_strndup(arena, path, length));
+		path += length + 1;
+	}
+}
+
+void scale_set_replicas(struct arena *arena, const struct schema_resource *resource, struct json *object,
+                        int64_t replicas)
+{
+	set_number(arena, object, places_of(resource)->spec_replicas, replicas);
+}
+
+static const char *selector_of(struct arena *arena, const struct schema_resource *resource, const struct json *object)
+{
+	const struct definition_scale *places = places_of(resource);
+	const char *text;
+
+	if (!definition_version_of(resource))
+		return selector_text(arena, json_path(object, "spec", "selector"));
+	text = places->selector ? json_text(value_at(object, places->selector)) : NULL;
+	return text ? text : "";
+}
+
 struct json *scale_from_object(struct arena *arena, const struct schema_resource *resource, const struct json *object)
 {
 	static const char *const kept[] = {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"};
 	struct json *scale = json_object(arena), *metadata = json_object(arena);
 	struct json *spec = json_object(arena), *status = json_object(arena);
-	const char *selector = selector_text(arena, json_path(object, "spec", "selector"));
-	int64_t replicas = 0;
+	const char *selector = selector_of(arena, resource, object);
+	const struct definition_scale *places = places_of(resource);
+	int64_t replicas = number_at(object, places->spec_replicas);
 
-	(void)resource;
 	json_set_text(arena, scale, "kind", "Scale");
 	json_set_text(arena, scale, "apiVersion", "autoscaling/v1");
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
 		copy_member(arena, metadata, json_get(object, "metadata"), kept[i]);
 	json_set(arena, scale, "metadata", metadata);
-	if (json_get_integer(json_get(object, "spec"), "replicas", &replicas) && replicas)
+	if (replicas)
 		json_set_integer(arena, spec, "replicas", replicas);
 	json_set(arena, scale, "spec", spec);
-	replicas = 0;
-	(void)json_get_integer(json_get(object, "status"), "replicas", &replicas);
-	json_set_integer(arena, status, "replicas", replicas);
+	json_set_integer(arena, status, "replicas", number_at(object, places->status_replicas));
 	if (selector[0])
 		json_set_text(arena, status, "selector", selector);
 	json_set(arena, scale, "status", status);
@@ -112,7 +169,7 @@ const struct status *scale_apply(struct arena *arena, const struct schema_resour
 		if (!held || strcmp(held, version))
 			return status_conflict(arena, resource, name, NULL);
 	}
-	json_set_integer(arena, json_ensure_object(arena, object, "spec"), "replicas", replicas);
+	scale_set_replicas(arena, resource, object, replicas);
 	return NULL;
 }
 

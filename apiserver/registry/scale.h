@@ -19,6 +19,9 @@ struct json *scale_from_object(struct arena *arena, const struct schema_resource
 // Checks a Scale and puts its replicas into the workload.
 const struct status *scale_apply(struct arena *arena, const struct schema_resource *resource, const struct json *scale,
                                  struct json *object);
+// Puts a number where the kind has its replicas.
+void scale_set_replicas(struct arena *arena, const struct schema_resource *resource, struct json *object,
+                        int64_t replicas);
 // Ends a request with the Scale of what is stored, or of a workload's tree.
 void scale_finish(struct request *request, struct stored_object *object);
 void scale_finish_tree(struct request *request, const struct json *object);

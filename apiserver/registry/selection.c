@@ -6,13 +6,14 @@
 
 #include <string.h>
 
+#include "apiserver/custom/definition.h"
 #include "apiserver/encoding/convert.h"
 #include "apiserver/storage/storage.h"
 
 static const struct status *unknown_field(struct arena *arena, const struct schema_resource *resource,
                                           const char *field)
 {
-	if (resource->selectable_field_count)
+	if (resource->selectable_field_count || definition_version_of(resource))
 		return status_new(arena, ERR_BAD_REQUEST, "field label not supported: %s", field);
 	return status_new(arena, ERR_BAD_REQUEST,
 	                  "\"%s\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
@@ -58,7 +59,8 @@ static const struct status *add_term(struct arena *arena, const struct schema_re
 		term->source = FIELD_TERM_SELECTABLE;
 		if (!find_field(stored, stored_label, &term->index))
 			return unknown_field(arena, resource, requirement->field);
-		if (!term->negated && !selection->field_label) {
+		// Of what is converted first, storage can't know the fields.
+		if (!term->negated && !selection->field_label && !definition_asks_webhook(resource)) {
 			selection->field_label = stored_label;
 			selection->field_value = term->value;
 		}

@@ -20,6 +20,7 @@ void strategy_claim_create(struct change *change);
 void strategy_secret(struct change *change);
 void strategy_limit_range_create(struct change *change);
 void strategy_definition_create(struct change *change);
+void strategy_definition_update(struct change *change);
 void strategy_deployment_update(struct change *change);
 void strategy_job_create(struct change *change);
 void strategy_signing_request_create(struct change *change);

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "apiserver/custom/definition.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/registry/strategies.h"
 #include "common/api/object.h"
@@ -34,7 +35,8 @@ static const struct strategy strategies[] = {
          .returns_deleted_object = true},
         {"admissionregistration.k8s.io", "mutatingwebhookconfigurations", .generation_members = webhooks},
         {"admissionregistration.k8s.io", "validatingwebhookconfigurations", .generation_members = webhooks},
-        {"apiextensions.k8s.io", "customresourcedefinitions", .prepare_create = strategy_definition_create},
+        {"apiextensions.k8s.io", "customresourcedefinitions", .prepare_create = strategy_definition_create,
+         .prepare_update = strategy_definition_update, .returns_deleted_object = true},
         {"apps", "deployments", .generation_members = spec_and_annotations,
          .prepare_update = strategy_deployment_update},
         {"batch", "jobs", .prepare_create = strategy_job_create, .orphans_by_default = true},
@@ -115,10 +117,25 @@ static void keep_owner_references(struct change *change)
 		json_remove(metadata, "ownerReferences");
 }
 
+// Of a custom resource its status subresource changes nothing of the metadata but who owns what.
+static void prepare_custom_status(struct change *change)
+{
+	static const char *const status[] = {"status", NULL};
+	struct json *managers = json_path(change->object, "metadata", "managedFields");
+
+	keep_all_but(change, status);
+	if (managers)
+		json_set(change->arena, json_get(change->object, "metadata"), "managedFields", managers);
+}
+
 static void prepare_status(struct change *change)
 {
 	static const char *const status[] = {"metadata", "status", NULL};
 
+	if (definition_version_of(change->resource)) {
+		prepare_custom_status(change);
+		return;
+	}
 	keep_all_but(change, status);
 	if (change_is_for(change, "", "pods"))
 		keep_owner_references(change);
@@ -185,6 +202,23 @@ static bool differs(const struct change *change, const char *path)
 	return !json_equal(now, before);
 }
 
+// Of a custom resource every member counts but metadata, and the status where it stands apart.
+static bool custom_differs(const struct change *change)
+{
+	const struct json *sides[] = {change->object, change->old};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sides); i++)
+		json_for_each_member (member, sides[i]) {
+			const struct json *other = json_get_n(sides[1 - i], member->key, member->key_length);
+
+			if (strcmp(member->key, "metadata") &&
+			    (strcmp(member->key, "status") || !change->resource->has_status) &&
+			    (!other || !json_equal(member->value, other)))
+				return true;
+		}
+	return false;
+}
+
 static void count_generation(struct change *change, const struct strategy *strategy)
 {
 	static const char *const spec[] = {"spec", NULL};
@@ -194,6 +228,11 @@ static void count_generation(struct change *change, const struct strategy *strat
 	if (!change->resource->generation || !strcmp(change->subresource, "status") ||
 	    !strcmp(change->subresource, "binding"))
 		return;
+	if (definition_version_of(change->resource)) {
+		if (custom_differs(change))
+			set_generation(change, generation + 1);
+		return;
+	}
 	for (; *members; members++)
 		if (differs(change, *members)) {
 			set_generation(change, generation + 1);

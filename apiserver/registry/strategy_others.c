@@ -135,6 +135,28 @@ void strategy_definition_create(struct change *change)
 	json_set(change->arena, change->object, "status", status);
 }
 
+static bool is_listed(const struct json *list, const char *text)
+{
+	json_for_each_item (item, list)
+		if (json_text(item) && !strcmp(json_text(item), text))
+			return true;
+	return false;
+}
+
+// A version that objects are stored in from now on is remembered, until somebody has
+// migrated them and says so through the status.
+void strategy_definition_update(struct change *change)
+{
+	struct json *status = json_ensure_object(change->arena, change->object, "status");
+	struct json *stored = json_ensure_array(change->arena, status, "storedVersions");
+
+	if (!strcmp(change->subresource, "status"))
+		return;
+	json_for_each_item (version, json_path(change->object, "spec", "versions"))
+		if (json_get_bool(version, "storage", false) && !is_listed(stored, text_of(version, "name")))
+			json_append(change->arena, stored, json_string(change->arena, text_of(version, "name")));
+}
+
 // --- workloads ------------------------------------------------------------------------------
 
 // A status update keeps the labels: they belong to the spec's writers.

@@ -63,7 +63,7 @@ static void check(const struct route_case *row)
 	struct route route;
 
 	assert_null(query_parse(arena, row->query, &query));
-	status = route_parse(arena, row->method, row->path, &query, &route);
+	status = route_parse(arena, NULL, row->method, row->path, &query, &route);
 	if (!status)
 		status = route_check(arena, &route);
 	assert_int_equal(status ? status->code : 200, row->code);
@@ -94,7 +94,7 @@ static void test_proxy_tail_is_untouched(void **state)
 	struct route route;
 
 	(void)state;
-	assert_null(route_parse(arena, "GET", "/api/v1/nodes/n/proxy/a//b/..%2fc/", &query, &route));
+	assert_null(route_parse(arena, NULL, "GET", "/api/v1/nodes/n/proxy/a//b/..%2fc/", &query, &route));
 	assert_null(route_check(arena, &route));
 	assert_int_equal(route.operation, OPERATION_CONNECT);
 	assert_string_equal(route.tail, "/a//b/..%2fc/");
@@ -111,7 +111,7 @@ static void test_other_paths(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		assert_null(route_parse(arena, "GET", paths[i], &query, &route));
+		assert_null(route_parse(arena, NULL, "GET", paths[i], &query, &route));
 		assert_false(route.is_resource);
 		assert_string_equal(route.verb, "get");
 	}
@@ -130,7 +130,7 @@ static void test_many_segments_are_bounded(void **state)
 	path[sizeof(path) - 1] = '\0';
 	for (size_t i = 0; i + 1 < sizeof(path); i += 2)
 		path[i] = '/';
-	assert_null(route_parse(arena, "GET", path, &query, &route));
+	assert_null(route_parse(arena, NULL, "GET", path, &query, &route));
 	assert_false(route.is_resource);
 	arena_free(arena);
 }
