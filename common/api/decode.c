@@ -207,8 +207,17 @@ static void fill_elements(struct arena *arena, const struct schema_type *type, s
 		schema_fill_shape(arena, type->element, member->value);
 }
 
+// Whether there is anything to fill in below a value of the type.
+static bool has_shape(const struct schema_type *type)
+{
+	return type->kind == SCHEMA_STRUCT ||
+	       ((type->kind == SCHEMA_LIST || type->kind == SCHEMA_MAP) && has_shape(type->element));
+}
+
 static void fill_field(struct arena *arena, const struct schema_field *field, struct json *object)
 {
+	if ((field->flags & SCHEMA_OMIT_EMPTY) && !has_shape(field->type))
+		return;
 	struct json *value = json_get(object, field->json_name);
 	bool absent = value == NULL || value->type == JSON_NULL;
 	if (absent && (field->flags & SCHEMA_OMIT_EMPTY))

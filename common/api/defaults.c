@@ -114,6 +114,9 @@ static bool wants_default(const struct schema_field *field, const struct json *v
 
 static void apply_static(struct arena *arena, const struct schema_field *field, struct json *object)
 {
+	bool by_value = field->type->kind == SCHEMA_STRUCT && !(field->flags & (SCHEMA_POINTER | SCHEMA_OMIT_EMPTY));
+	if (field->default_json == NULL && !by_value)
+		return; // most fields: not even looked for
 	const struct json *value = json_get(object, field->json_name);
 	if (field->default_json != NULL && wants_default(field, value)) {
 		struct json *made = make_default(arena, field->default_json);
@@ -121,7 +124,6 @@ static void apply_static(struct arena *arena, const struct schema_field *field, 
 			json_set(arena, object, field->json_name, made);
 		return;
 	}
-	bool by_value = field->type->kind == SCHEMA_STRUCT && !(field->flags & (SCHEMA_POINTER | SCHEMA_OMIT_EMPTY));
 	if (by_value && (value == NULL || value->type == JSON_NULL))
 		json_set(arena, object, field->json_name, json_object(arena));
 }
