@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#include "apiserver/custom/definition.h"
+#include "apiserver/custom/validate_custom.h"
+#include "apiserver/custom/validate_definition.h"
 #include "apiserver/validation/string_checks.h"
 
 static const struct kind_rules {
@@ -91,7 +94,9 @@ const struct status *validate_change(struct change *change)
 		validate_metadata_create(&v, rules->name ? rules->name : check_dns_subdomain);
 	else
 		validate_metadata_update(&v);
-	if (rules->validate)
+	if (definition_version_of(change->resource))
+		validate_custom(&v);
+	else if (rules->validate)
 		rules->validate(&v);
 	if (change_is_create(change) && !v.count)
 		validate_name_segment(&v);
