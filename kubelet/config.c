@@ -12,6 +12,7 @@
 #include "common/api/yaml.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 
 enum { MAX_CONFIG_BYTES = 1 << 20 };
@@ -40,6 +41,12 @@ const struct kubelet_config kubelet_config_defaults = {
         .healthz_address = "127.0.0.1",
         .healthz_port = 10248,
         .client_ca_file = "",
+        .anonymous_auth = false,
+        .token_webhook = true,
+        .token_cache_ns = 120 * NSEC_PER_SEC,
+        .authorization_mode = "Webhook",
+        .allowed_cache_ns = 300 * NSEC_PER_SEC,
+        .denied_cache_ns = 30 * NSEC_PER_SEC,
         .tls_certificate_file = "",
         .tls_private_key_file = "",
         .max_pods = 110,
@@ -82,6 +89,17 @@ static const struct field fields[] = {
         ROW("cgroupDriver", FIELD_TEXT, cgroup_driver, "cgroup-driver"),
         ROW("cgroupRoot", FIELD_TEXT, cgroup_root, "cgroup-root"),
         ROW("authentication.x509.clientCAFile", FIELD_TEXT, client_ca_file, "client-ca-file"),
+        ROW("authentication.anonymous.enabled", FIELD_BOOL, anonymous_auth, "anonymous-auth"),
+        ROW("authentication.webhook.enabled", FIELD_BOOL, token_webhook, "authentication-token-webhook"),
+        ROW("authentication.webhook.cacheTTL", FIELD_DURATION, token_cache_ns,
+            "authentication-token-webhook-cache-ttl"),
+        ROW("authorization.mode", FIELD_TEXT, authorization_mode, "authorization-mode"),
+        ROW("authorization.webhook.cacheAuthorizedTTL", FIELD_DURATION, allowed_cache_ns,
+            "authorization-webhook-cache-authorized-ttl"),
+        ROW("authorization.webhook.cacheUnauthorizedTTL", FIELD_DURATION, denied_cache_ns,
+            "authorization-webhook-cache-unauthorized-ttl"),
+        ROW("rotateCertificates", FIELD_BOOL, rotate_certificates, "rotate-certificates"),
+        ROW("serverTLSBootstrap", FIELD_BOOL, server_tls_bootstrap, "rotate-server-certificates"),
         ROW("tlsCertFile", FIELD_TEXT, tls_certificate_file, "tls-cert-file"),
         ROW("tlsPrivateKeyFile", FIELD_TEXT, tls_private_key_file, "tls-private-key-file"),
         ROW("address", FIELD_TEXT, address, "address"),
@@ -162,6 +180,159 @@ static bool set_field(struct arena *arena, const struct field *field, const stru
 	return false;
 }
 
+// What upstream's KubeletConfiguration knows besides the table above, objects with their members.
+static const char *const other_fields[] = {"allowedUnsafeSysctls",
+                                           "apiVersion",
+                                           "cgroupsPerQOS",
+                                           "configMapAndSecretChangeDetectionStrategy",
+                                           "containerLogMaxWorkers",
+                                           "containerLogMonitorInterval",
+                                           "contentType",
+                                           "cpuCFSQuota",
+                                           "cpuCFSQuotaPeriod",
+                                           "cpuManagerPolicy",
+                                           "cpuManagerPolicyOptions",
+                                           "cpuManagerReconcilePeriod",
+                                           "crashLoopBackOff",
+                                           "enableContentionProfiling",
+                                           "enableControllerAttachDetach",
+                                           "enableDebugFlagsHandler",
+                                           "enableDebuggingHandlers",
+                                           "enableProfilingHandler",
+                                           "enableServer",
+                                           "enableSystemLogHandler",
+                                           "enableSystemLogQuery",
+                                           "enforceNodeAllocatable",
+                                           "eventBurst",
+                                           "eventRecordQPS",
+                                           "evictionHard",
+                                           "evictionMaxPodGracePeriod",
+                                           "evictionMinimumReclaim",
+                                           "evictionPressureTransitionPeriod",
+                                           "evictionSoft",
+                                           "evictionSoftGracePeriod",
+                                           "failCgroupV1",
+                                           "failSwapOn",
+                                           "featureGates",
+                                           "hairpinMode",
+                                           "httpCheckFrequency",
+                                           "imageGCHighThresholdPercent",
+                                           "imageGCLowThresholdPercent",
+                                           "imageMaximumGCAge",
+                                           "imageMinimumGCAge",
+                                           "imagePullCredentialsVerificationPolicy",
+                                           "imageServiceEndpoint",
+                                           "iptablesDropBit",
+                                           "iptablesMasqueradeBit",
+                                           "kernelMemcgNotification",
+                                           "kind",
+                                           "kubeAPIBurst",
+                                           "kubeAPIQPS",
+                                           "kubeReserved",
+                                           "kubeReservedCgroup",
+                                           "kubeletCgroups",
+                                           "localStorageCapacityIsolation",
+                                           "logging",
+                                           "makeIPTablesUtilChains",
+                                           "maxOpenFiles",
+                                           "maxParallelImagePulls",
+                                           "memoryManagerPolicy",
+                                           "memorySwap",
+                                           "memoryThrottlingFactor",
+                                           "mergeDefaultEvictionSettings",
+                                           "nodeStatusMaxImages",
+                                           "oomScoreAdj",
+                                           "podCIDR",
+                                           "podPidsLimit",
+                                           "podsPerCore",
+                                           "preloadedImagesVerificationAllowlist",
+                                           "protectKernelDefaults",
+                                           "providerID",
+                                           "qosReserved",
+                                           "readOnlyPort",
+                                           "registerWithTaints",
+                                           "registryBurst",
+                                           "registryPullQPS",
+                                           "reservedMemory",
+                                           "reservedSystemCPUs",
+                                           "runOnce",
+                                           "runtimeRequestTimeout",
+                                           "seccompDefault",
+                                           "serializeImagePulls",
+                                           "showHiddenMetricsForVersion",
+                                           "shutdownGracePeriod",
+                                           "shutdownGracePeriodByPodPriority",
+                                           "shutdownGracePeriodCriticalPods",
+                                           "singleProcessOOMKill",
+                                           "staticPodURL",
+                                           "staticPodURLHeader",
+                                           "streamingConnectionIdleTimeout",
+                                           "systemCgroups",
+                                           "systemReserved",
+                                           "systemReservedCgroup",
+                                           "tlsCipherSuites",
+                                           "tlsMinVersion",
+                                           "topologyManagerPolicy",
+                                           "topologyManagerPolicyOptions",
+                                           "topologyManagerScope",
+                                           "tracing",
+                                           "userNamespaces",
+                                           "volumePluginDir",
+                                           "volumeStatsAggPeriod"};
+
+// `is_whole`: the field itself and not only something above it.
+static bool is_known(const char *path, bool *is_whole)
+{
+	size_t length = strlen(path);
+	*is_whole = true;
+	for (size_t index = 0; index < ARRAY_SIZE(other_fields); index++)
+		if (!strcmp(other_fields[index], path))
+			return true;
+	for (size_t index = 0; index < ARRAY_SIZE(fields); index++)
+		if (!strcmp(fields[index].path, path))
+			return true;
+	*is_whole = false;
+	for (size_t index = 0; index < ARRAY_SIZE(fields); index++)
+		if (!strncmp(fields[index].path, path, length) && fields[index].path[length] == '.')
+			return true;
+	return false;
+}
+
+static void find_unknown(struct arena *arena, const struct json *object, const char *prefix, struct strbuf *out)
+{
+	if (!json_is(object, JSON_OBJECT))
+		return;
+	json_for_each_member (member, object) {
+		const char *path = arena_printf(arena, "%s%s%s", prefix, *prefix ? "." : "", member->key);
+		bool is_whole;
+		if (!is_known(path, &is_whole))
+			strbuf_printf(out, "%sunknown field \"%s\"", out->length ? ", " : "", path);
+		else if (!is_whole)
+			find_unknown(arena, member->value, path, out);
+	}
+}
+
+// As upstream: what can't be read strictly is said and then read leniently.
+static void tell_unknown(struct arena *arena, const struct json *document)
+{
+	AUTO_STRBUF struct strbuf text = STRBUF_INIT(4096);
+	find_unknown(arena, document, "", &text);
+	if (!text.length)
+		return;
+	AUTO_FREE char *message = xasprintf("strict decoding error: %s", strbuf_text(&text));
+	log_warning("Using lenient decoding as strict decoding failed", kv_str("err", message));
+}
+
+void kubelet_config_set_legacy_defaults(const struct option *options, struct kubelet_config *config)
+{
+	if (!option_was_set(options, "anonymous-auth"))
+		config->anonymous_auth = true;
+	if (!option_was_set(options, "authentication-token-webhook"))
+		config->token_webhook = false;
+	if (!option_was_set(options, "authorization-mode"))
+		config->authorization_mode = "AlwaysAllow";
+}
+
 static int check_type(const struct json *document, const char *path, struct err *err)
 {
 	const char *version = json_get_text(document, "apiVersion");
@@ -189,6 +360,8 @@ int kubelet_config_load(struct arena *arena, const char *path, const struct opti
 	if (count != 1)
 		return err_set(err, ERR_INVALID, "%s: expected one document, found %zu", path, count);
 	result = check_type(documents[0].value, path, err);
+	if (result == 0)
+		tell_unknown(arena, documents[0].value);
 	for (size_t index = 0; index < ARRAY_SIZE(fields) && result == 0; index++) {
 		const struct field *field = &fields[index];
 		const struct json *value = find(documents[0].value, field->path);

@@ -37,6 +37,14 @@ struct kubelet_config {
 	const char *healthz_address;
 	int64_t healthz_port;
 	const char *client_ca_file;
+	bool anonymous_auth;
+	bool token_webhook; // bearer tokens are judged by TokenReview
+	int64_t token_cache_ns;
+	const char *authorization_mode; // "AlwaysAllow", "Webhook"
+	int64_t allowed_cache_ns;
+	int64_t denied_cache_ns;
+	bool rotate_certificates;
+	bool server_tls_bootstrap;
 	const char *tls_certificate_file;
 	const char *tls_private_key_file;
 	int64_t max_pods;
@@ -56,6 +64,9 @@ extern const struct kubelet_config kubelet_config_defaults;
 
 // Reads a KubeletConfiguration document (YAML or JSON) into the fields whose flags were not given (`options` tells).
 // Texts go to the arena, which lives as long as the config.
+// Without a config file upstream's flags have older defaults for who may use the API: everybody.
+void kubelet_config_set_legacy_defaults(const struct option *options, struct kubelet_config *config);
+
 NODISCARD int kubelet_config_load(struct arena *arena, const char *path, const struct option *options,
                                   struct kubelet_config *config, struct err *err);
 

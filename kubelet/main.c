@@ -34,7 +34,6 @@ enum { WORKER_THREADS = 4 };
 
 static struct daemon_options arg_daemon = DAEMON_OPTIONS_INIT(10248);
 static struct kubelet_config arg_config;
-static const char *arg_anonymous = "";
 
 #define GROUP "Kubelet"
 static const struct option options[] = {
@@ -98,11 +97,23 @@ static const struct option options[] = {
          "authority of the clients of the HTTPS server"},
         {"tls-cert-file", 0, OPTION_STRING, &arg_config.tls_certificate_file, GROUP, "file", "serving certificate"},
         {"tls-private-key-file", 0, OPTION_STRING, &arg_config.tls_private_key_file, GROUP, "file", "its key"},
-        {"anonymous-auth", 0, OPTION_STRING, &arg_anonymous, GROUP, "bool", "accepted for compatibility"},
-        {"authorization-mode", 0, OPTION_IGNORED, NULL, GROUP, "mode", "accepted for compatibility"},
-        {"authentication-token-webhook", 0, OPTION_IGNORED, NULL, GROUP, "bool", "accepted for compatibility"},
+        {"anonymous-auth", 0, OPTION_BOOL, &arg_config.anonymous_auth, GROUP, "",
+         "let those who show no credentials be system:anonymous"},
+        {"authentication-token-webhook", 0, OPTION_BOOL, &arg_config.token_webhook, GROUP, "",
+         "judge bearer tokens by TokenReview"},
+        {"authentication-token-webhook-cache-ttl", 0, OPTION_DURATION, &arg_config.token_cache_ns, GROUP, "duration",
+         "how long the answers of TokenReview are kept"},
+        {"authorization-mode", 0, OPTION_STRING, &arg_config.authorization_mode, GROUP, "mode",
+         "AlwaysAllow or Webhook (SubjectAccessReview)"},
+        {"authorization-webhook-cache-authorized-ttl", 0, OPTION_DURATION, &arg_config.allowed_cache_ns, GROUP,
+         "duration", "how long it is kept that somebody may"},
+        {"authorization-webhook-cache-unauthorized-ttl", 0, OPTION_DURATION, &arg_config.denied_cache_ns, GROUP,
+         "duration", "how long it is kept that somebody may not"},
         {"container-runtime", 0, OPTION_IGNORED, NULL, GROUP, "name", "accepted for compatibility"},
-        {"rotate-certificates", 0, OPTION_IGNORED, NULL, GROUP, "bool", "accepted for compatibility"},
+        {"rotate-certificates", 0, OPTION_BOOL, &arg_config.rotate_certificates, GROUP, "",
+         "have a new client certificate made by the API server before the old one expires"},
+        {"rotate-server-certificates", 0, OPTION_BOOL, &arg_config.server_tls_bootstrap, GROUP, "",
+         "have the serving certificate made by the API server"},
         {"fail-swap-on", 0, OPTION_IGNORED, NULL, GROUP, "bool", "accepted for compatibility"},
         {"feature-gates", 0, OPTION_IGNORED, NULL, GROUP, "gates", "accepted for compatibility"},
         DAEMON_OPTION_ROWS(arg_daemon),
@@ -154,6 +165,8 @@ static int check_values(struct err *err)
 	if (strcmp(arg_config.cgroup_driver, "cgroupfs") && strcmp(arg_config.cgroup_driver, "systemd"))
 		return err_set(err, ERR_INVALID, "invalid cgroup driver \"%s\": want cgroupfs or systemd",
 		               arg_config.cgroup_driver);
+	if (strcmp(arg_config.authorization_mode, "AlwaysAllow") && strcmp(arg_config.authorization_mode, "Webhook"))
+		return err_set(err, ERR_INVALID, "unknown authorization-mode %s", arg_config.authorization_mode);
 	if (*arg_config.bootstrap_kubeconfig && *arg_daemon.kubeconfig && access(arg_daemon.kubeconfig, R_OK) < 0)
 		arg_daemon.kubeconfig = arg_config.bootstrap_kubeconfig;
 	return 0;
@@ -166,6 +179,8 @@ static int configure(struct daemon *daemon, struct err *err)
 	int result = 0;
 	if (*arg_config.config_file)
 		result = kubelet_config_load(state.arena, arg_config.config_file, options, &arg_config, err);
+	else
+		kubelet_config_set_legacy_defaults(options, &arg_config);
 	if (result == 0)
 		result = check_values(err);
 	if (result == 0)

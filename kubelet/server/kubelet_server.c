@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server's life, its routes, and who may use them.
 //
-// A client proves itself by a certificate of --client-ca-file; without one the answer
-// is 401 to everything. Whoever has one may do everything: authorization isn't
-// delegated to the API server yet, which is said at the start.
+// A client proves itself by a certificate of --client-ca-file or by a bearer token; what
+// it may do is asked of the API server (delegated_auth.h). While a question is open the
+// request waits on server->pending.
 //
 // The certificate is the one of --tls-cert-file, or a self-signed one in --cert-dir
 // that is looked after once a day. Everything happens on the kubelet's one loop.
@@ -149,21 +149,89 @@ static void route_request(struct server_request *request, const struct http_requ
 		route->handle(request);
 }
 
+// --- who may ---------------------------------------------------------------------------
+
+struct pending_request {
+	struct list node;
+	struct kubelet_server *server;
+	struct http_exchange *exchange;
+	struct delegated_check *check;
+};
+
+static void serve(struct kubelet_server *server, struct http_exchange *exchange)
+{
+	AUTO(arena_free) struct arena *arena = arena_new(0);
+	struct server_request request = {
+	        .server = server, .kubelet = server->kubelet, .exchange = exchange, .arena = arena};
+	route_request(&request, http_exchange_request(exchange));
+}
+
+static void refuse(const struct kubelet_server *server, struct http_exchange *exchange, const char *user,
+                   enum delegated_verdict verdict, const char *message)
+{
+	struct delegated_attributes attributes[2];
+	size_t count = server_attributes(http_exchange_request(exchange), server->kubelet->node_name, attributes);
+	if (verdict == DELEGATED_UNAUTHENTICATED) {
+		server_respond_error(exchange, 401, "Unauthorized");
+		return;
+	}
+	bool failed = verdict == DELEGATED_FAILED;
+	log_warning(failed ? "Could not ask who may use the kubelet's API" : "A request is forbidden",
+	            kv_str("user", user), kv_str("verb", attributes[0].verb),
+	            kv_str("path", http_exchange_request(exchange)->path), kv_str("err", message));
+	server_respond_error(
+	        exchange,
+	        failed && !*user ? 401
+	        : failed         ? 500
+	                         : 403,
+	        failed && !*user ? "Unauthorized" : "%s (user=%s, verb=%s, resource=nodes, subresource(s)=[%s%s%s])\n",
+	        failed ? "Authorization error" : "Forbidden", user, attributes[0].verb, attributes[0].subresource,
+	        count > 1 ? " " : "", count > 1 ? attributes[1].subresource : "");
+}
+
+static void pending_free(struct pending_request *pending)
+{
+	list_remove(&pending->node);
+	http_exchange_unref(pending->exchange);
+	free(pending);
+}
+
+static void on_checked(void *context, enum delegated_verdict verdict, const char *user, const char *message)
+{
+	struct pending_request *pending = context;
+	if (http_exchange_is_gone(pending->exchange))
+		log_v(4, "The client has left before its rights were known");
+	else if (verdict == DELEGATED_ALLOWED)
+		serve(pending->server, pending->exchange);
+	else
+		refuse(pending->server, pending->exchange, user, verdict, message);
+	pending_free(pending);
+}
+
 static void on_request(void *context, struct http_exchange *exchange)
 {
 	struct kubelet_server *server = context;
 	const struct http_request *head = http_exchange_request(exchange);
+	struct delegated_attributes attributes[2];
+	size_t count = server_attributes(head, server->kubelet->node_name, attributes);
 	log_v(4, "Request", kv_str("method", head->method), kv_str("path", head->path),
 	      kv_str("user", head->identity.common_name ? head->identity.common_name : ""),
 	      kv_str("remote", head->remote_address));
-	if (!head->identity.common_name) {
-		server_respond_error(exchange, 401, "Unauthorized");
+	struct pending_request *pending = NEW(struct pending_request);
+	const char *user = "";
+	enum delegated_verdict verdict = delegated_auth_check(server->auth, head, attributes, count, on_checked,
+	                                                      pending, &pending->check, &user);
+	if (verdict == DELEGATED_PENDING) {
+		pending->server = server;
+		pending->exchange = http_exchange_ref(exchange);
+		list_append(&server->pending, &pending->node);
 		return;
 	}
-	AUTO(arena_free) struct arena *arena = arena_new(0);
-	struct server_request request = {
-	        .server = server, .kubelet = server->kubelet, .exchange = exchange, .arena = arena};
-	route_request(&request, head);
+	free(pending);
+	if (verdict == DELEGATED_ALLOWED)
+		serve(server, exchange);
+	else
+		refuse(server, exchange, user, verdict, "");
 }
 
 // --- life ----------------------------------------------------------------------------
@@ -215,13 +283,22 @@ static int listen_on(struct kubelet_server *server, struct err *err)
 	return http_server_new(&http, &server->http, err);
 }
 
-static void tell_access(const struct kubelet_config *config)
+static struct delegated_auth *make_auth(const struct kubelet *kubelet)
 {
-	if (*config->client_ca_file)
-		log_warning("Every client with a certificate of the client CA may use the whole kubelet API",
-		            kv_str("clientCAFile", config->client_ca_file));
-	else
-		log_warning("Without --client-ca-file every request is answered with 401 Unauthorized");
+	const struct kubelet_config *config = kubelet->config;
+	const struct delegated_auth_config auth = {
+	        .client = kubelet->client,
+	        .anonymous = config->anonymous_auth,
+	        .reviews_tokens = config->token_webhook,
+	        .allows_all = !strcmp(config->authorization_mode, "AlwaysAllow"),
+	        .token_ttl_ns = config->token_cache_ns,
+	        .allowed_ttl_ns = config->allowed_cache_ns,
+	        .denied_ttl_ns = config->denied_cache_ns,
+	};
+	if (auth.allows_all)
+		log_warning("Every client that is known may use the whole kubelet API",
+		            kv_bool("anonymous", auth.anonymous));
+	return delegated_auth_new(kubelet->loop, &auth);
 }
 
 int kubelet_server_new(struct kubelet *kubelet, struct metrics_registry *metrics, struct kubelet_server **ret_server,
@@ -231,6 +308,8 @@ int kubelet_server_new(struct kubelet *kubelet, struct metrics_registry *metrics
 	server->kubelet = kubelet;
 	server->metrics = metrics;
 	list_init(&server->execs);
+	list_init(&server->pending);
+	server->auth = make_auth(kubelet);
 	log_watch_init(&server->log_watch);
 	choose_files(server, kubelet->config);
 	int result = server->own_certificate ? ensure_certificate(server, err) : 0;
@@ -242,7 +321,6 @@ int kubelet_server_new(struct kubelet *kubelet, struct metrics_registry *metrics
 	}
 	if (server->own_certificate)
 		loop_timer_start(kubelet->loop, &server->certificate_timer, CERTIFICATE_LOOK_NS, on_certificate_timer);
-	tell_access(kubelet->config);
 	log_info("Serving", kv_str("address", kubelet->config->address), kv_int("port", kubelet_server_port(server)));
 	*ret_server = server;
 	return 0;
@@ -258,6 +336,12 @@ struct kubelet_server *kubelet_server_free(struct kubelet_server *server)
 	if (!server)
 		return NULL;
 	loop_timer_stop(&server->certificate_timer);
+	struct pending_request *pending;
+	list_for_each (pending, &server->pending, node) {
+		delegated_check_cancel(pending->check);
+		pending_free(pending);
+	}
+	delegated_auth_free(server->auth);
 	http_server_free(server->http);
 	exec_sessions_detach(server);
 	log_watch_done(&server->log_watch);

@@ -4,6 +4,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/list.h"
+#include "common/client/delegated_auth.h"
 #include "common/io/http_server.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/pod/pod.h"
@@ -24,11 +25,17 @@ struct kubelet_server {
 	struct http_server *http;
 	bool own_certificate;
 	struct loop_timer certificate_timer;
+	struct delegated_auth *auth;
+	struct list pending; // requests whose right to be made is being asked for
 	struct log_watch log_watch;
 	struct list execs; // struct exec_session
 	size_t exec_count;
 	size_t log_stream_count;
 };
+
+// Which of the node's subresources a path stands for, as upstream's kubelet maps them; more than one: any will do.
+size_t server_attributes(const struct http_request *request, const char *node_name,
+                         struct delegated_attributes ret_attributes[2]);
 
 // One request while its handler runs. What a handler keeps, it copies.
 struct server_request {

@@ -223,6 +223,8 @@ static inline void server_fixture_init(struct server_fixture *fixture)
 	fixture->config = kubelet_config_defaults;
 	fixture->config.address = "127.0.0.1";
 	fixture->config.port = 0;
+	fixture->config.authorization_mode = "AlwaysAllow";
+	fixture->config.token_webhook = false;
 	fixture->config.root_directory = fixture_path(fixture, "root");
 	fixture->config.pod_logs_directory = fixture_path(fixture, "logs");
 	fixture->config.certificate_directory = fixture_path(fixture, "pki");

@@ -239,7 +239,7 @@ static void test_post_start_hook_holds_those_after_it(void **state)
 	assert_string_equal(describe(&input), "start 1");
 	containers[0].state = CONTAINER_EXITED; // its back-off doesn't hold the other
 	containers[0].retry_at_ns = NOW + 10;
-	assert_string_equal(describe(&input), "start 1 at 1010");
+	assert_string_equal(describe(&input), "start 1, at 1010");
 }
 
 static void test_ephemeral_containers_count_for_nothing(void **state)
