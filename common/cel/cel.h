@@ -205,8 +205,8 @@ struct cel_value cel_value_bool(bool value);
 struct cel_value cel_value_int(int64_t value);
 struct cel_value cel_value_string(const char *text, size_t length); // borrowed
 struct cel_value cel_value_null(void);
-// The tree seen as `type` (NULL = dyn); both are borrowed.
-struct cel_value cel_value_json(const struct json *json, const struct cel_type *type);
+// The tree seen as `type` (NULL = dyn); both are borrowed, the arena takes what must be decoded (bytes).
+struct cel_value cel_value_json(struct arena *arena, const struct json *json, const struct cel_type *type);
 // optional.none(), or optional.of(value) with the value copied into the arena.
 struct cel_value cel_value_optional(struct arena *arena, const struct cel_value *value);
 
@@ -221,7 +221,7 @@ NODISCARD int cel_value_to_json(struct arena *arena, const struct cel_value *val
 
 enum cel_error_kind {
 	CEL_ERROR_NONE,
-	CEL_ERROR_EVALUATION, // "no such key: x", "divide by zero", …
+	CEL_ERROR_EVALUATION, // "no such key: x", "division by zero", …
 	CEL_ERROR_COST_LIMIT, // "operation cancelled: actual cost limit exceeded"; also the bound on work and memory
 	CEL_ERROR_BUDGET,     // the run's budget is used up by this and earlier calls
 };

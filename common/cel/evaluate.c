@@ -1,0 +1,642 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Evaluation by walking the tree. Each kind of node has a function; costs are added where
+// upstream's interpreter observes them:
+//
+//	identifier, selection, index     1 each, whatever they are made of
+//	has(a.b)                         what `a` costs
+//	&&, ||, ?:                       nothing; of a branch that is a plain variable, selection or
+//	                                 index the variable itself is free
+//	list, map, message               10, 30, 40; literals of constants nothing
+//	call                             by the rule of its overload (cost.c)
+//
+// Errors travel as values. A function sees no errors: a call with one yields the first.
+#include <string.h>
+
+#include "common/cel/evaluate.h"
+#include "common/cel/regex.h"
+
+enum {
+	COST_LIST = 10,
+	COST_MAP = 30,
+	COST_MESSAGE = 40,
+};
+
+static struct cel_value spend(struct cel_eval *eval, uint64_t cost, struct cel_value value)
+{
+	return cel_charge(eval, cost) && !eval->aborted ? value : cel_abort(eval);
+}
+
+// --- variables ----------------------------------------------------------------------
+
+static struct cel_value call_binding(struct cel_eval *eval, const struct cel_binding *binding, int variable)
+{
+	if (!eval->called) {
+		eval->called = cel_allocate(eval, eval->binding_count * sizeof(*eval->called));
+		if (!eval->called)
+			return cel_abort(eval);
+		for (size_t i = 0; i < eval->binding_count; i++)
+			eval->called[i] = (struct cel_value){.kind = CEL_KIND_COUNT_};
+	}
+	struct cel_value *known = &eval->called[variable];
+	if (known->kind == CEL_KIND_COUNT_) {
+		struct cel_error error = {.message = "variable has no value"};
+		if (binding->call.get(binding->call.context, eval->run, known, &error))
+			*known = cel_fail_text(error.message);
+	}
+	return *known;
+}
+
+static struct cel_value bound_value(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	int variable = expr->ident.variable;
+	const struct cel_binding *binding = (size_t)variable < eval->binding_count ? &eval->bindings[variable] : NULL;
+	switch (binding ? binding->kind : CEL_BINDING_ABSENT) {
+	case CEL_BINDING_VALUE:
+		return binding->value;
+	case CEL_BINDING_JSON:
+		return cel_from_json(eval, binding->json, cel_type_unwrap(expr->type));
+	case CEL_BINDING_CALL:
+		return call_binding(eval, binding, variable);
+	case CEL_BINDING_COMPOSITION:
+		return (struct cel_value){.kind = CEL_OBJECT,
+		                          .flags = CEL_FORM_COMPOSITION,
+		                          .type = binding->composition->type,
+		                          .opaque = binding->composition};
+	default:
+		return cel_fail(eval, "no such attribute(s): %s", expr->ident.name.text);
+	}
+}
+
+static struct cel_value eval_ident(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	if (expr->ident.local >= 0)
+		return spend(eval, 1, eval->locals[expr->ident.local]);
+	if (expr->ident.type_value)
+		return spend(eval, 1, cel_make_type(expr->ident.type_value));
+	return spend(eval, 1, bound_value(eval, expr));
+}
+
+// --- fields ------------------------------------------------------------------------------
+
+static struct cel_value composed_value(struct cel_eval *eval, struct cel_composition *composition, size_t number)
+{
+	struct cel_composed_value *composed = &composition->values[number];
+	if (!composed->known) {
+		struct cel_run *run = eval->run;
+		if (run->depth > 64)
+			return cel_fail_text("variables refer to each other");
+		run->depth++;
+		if (cel_eval(composition->programs[number], run, composition->bindings, composition->binding_count,
+		             &composed->value, &composed->error))
+			composed->value = (struct cel_value){.kind = CEL_ERROR, .text = composed->error.message};
+		run->depth--;
+		composed->known = true;
+	}
+	if (composed->value.kind == CEL_ERROR && composed->error.kind == CEL_ERROR_BUDGET) {
+		eval->aborted = true;
+		eval->abort_kind = CEL_ERROR_BUDGET;
+		eval->abort_message = composed->error.message;
+	}
+	if (composed->value.kind == CEL_ERROR)
+		return cel_fail(eval, "composited variable \"%s\" fails to evaluate: %s", composition->names[number],
+		                composed->value.text);
+	return composed->value;
+}
+
+static bool composition_get(struct cel_eval *eval, const struct cel_value *object, const struct cel_text *name,
+                            struct cel_value *ret_value)
+{
+	struct cel_composition *composition = (struct cel_composition *)object->opaque;
+	for (size_t i = 0; i < composition->count; i++) {
+		if (strcmp(composition->names[i], name->text) != 0)
+			continue;
+		*ret_value = composed_value(eval, composition, i);
+		return true;
+	}
+	return false;
+}
+
+bool cel_object_get(struct cel_eval *eval, const struct cel_value *object, const struct cel_text *name,
+                    const struct cel_field *declared, struct cel_value *ret_value)
+{
+	if (object->flags == CEL_FORM_COMPOSITION)
+		return composition_get(eval, object, name, ret_value);
+	if (object->flags == CEL_FORM_MADE) {
+		for (uint32_t i = 0; i < object->object->count; i++) {
+			if (strcmp(object->object->names[i].text, name->text) != 0)
+				continue;
+			*ret_value = object->object->values[i];
+			return true;
+		}
+		return false;
+	}
+	if (!declared)
+		declared = cel_type_find_field(object->type, name->text, name->length);
+	struct json *member =
+	        declared ? cel_json_member(eval, object->json, declared->json_name, declared->json_name_length) : NULL;
+	if (member)
+		*ret_value = cel_from_json(eval, member, declared->type);
+	return member != NULL;
+}
+
+// The member of a map or object; false when it isn't there, or `container` has no members.
+static bool find_member(struct cel_eval *eval, const struct cel_value *container, const struct cel_expr *expr,
+                        const struct cel_text *name, struct cel_value *ret_value)
+{
+	if (container->kind == CEL_OBJECT) {
+		bool known = expr && expr->select.declared && container->type == expr->select.object;
+		return cel_object_get(eval, container, name, known ? expr->select.declared : NULL, ret_value);
+	}
+	if (container->kind != CEL_MAP)
+		return false;
+	struct cel_value key = cel_value_string(name->text, name->length);
+	return cel_map_find(eval, container, &key, ret_value);
+}
+
+static struct cel_value optional_member(struct cel_eval *eval, const struct cel_value *container,
+                                        const struct cel_text *name)
+{
+	struct cel_value value;
+	const struct cel_value *inner = container;
+	if (container->kind == CEL_OPTIONAL) {
+		if (!cel_has_value(container))
+			return cel_optional_none;
+		inner = container->inner;
+	}
+	if (!find_member(eval, inner, NULL, name, &value))
+		return cel_optional_none;
+	return value.kind == CEL_OPTIONAL ? value : cel_make_optional(eval, value);
+}
+
+static struct cel_value test_member(struct cel_eval *eval, const struct cel_expr *expr, const struct cel_value *operand)
+{
+	struct cel_value value = {0};
+	if (operand->kind == CEL_OPTIONAL) {
+		value = optional_member(eval, operand, &expr->select.field);
+		return value.kind == CEL_ERROR ? value : cel_value_bool(cel_has_value(&value));
+	}
+	return cel_value_bool(find_member(eval, operand, expr, &expr->select.field, &value));
+}
+
+static struct cel_value eval_select(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	struct cel_value value, operand = cel_evaluate(eval, expr->select.operand);
+	if (cel_is_error(&operand))
+		return operand;
+	if (expr->test_only)
+		return test_member(eval, expr, &operand);
+	if (operand.kind == CEL_OPTIONAL)
+		return spend(eval, 1, optional_member(eval, &operand, &expr->select.field));
+	if (find_member(eval, &operand, expr, &expr->select.field, &value))
+		return spend(eval, 1, value);
+	value = cel_value_string(expr->select.field.text, expr->select.field.length);
+	return eval->aborted ? cel_abort(eval) : cel_no_such_key(eval, &value);
+}
+
+// --- indices ----------------------------------------------------------------------------------
+
+static bool whole_index(const struct cel_value *index, int64_t *ret_index)
+{
+	*ret_index = index->integer;
+	if (index->kind == CEL_INT)
+		return true;
+	if (index->kind == CEL_UINT)
+		return index->unsigned_integer <= INT64_MAX;
+	*ret_index = index->kind == CEL_DOUBLE && index->real >= 0 && index->real < 4e9 ? (int64_t)index->real : -1;
+	return index->kind == CEL_DOUBLE && (double)*ret_index == index->real;
+}
+
+static bool usable_key(const struct cel_value *key)
+{
+	return key->kind == CEL_STRING || key->kind == CEL_BOOL || key->kind == CEL_INT || key->kind == CEL_UINT ||
+	       key->kind == CEL_DOUBLE;
+}
+
+// The element; false with *ret_value the error that a plain index yields.
+static bool find_element(struct cel_eval *eval, const struct cel_value *container, const struct cel_value *index,
+                         struct cel_value *ret_value)
+{
+	int64_t number;
+	if (container->kind == CEL_LIST) {
+		if (!whole_index(index, &number)) {
+			*ret_value = cel_fail(eval, "unsupported index type '%s' in list", cel_value_type_name(index));
+			return false;
+		}
+		if (number < 0 || (uint64_t)number >= container->length) {
+			*ret_value = cel_fail(eval, "index out of bounds: %lld", (long long)number);
+			return false;
+		}
+		*ret_value = cel_list_get(eval, container, (size_t)number);
+		return true;
+	}
+	if (container->kind == CEL_MAP && usable_key(index) && cel_map_find(eval, container, index, ret_value))
+		return true;
+	if (container->kind == CEL_OBJECT && index->kind == CEL_STRING) {
+		struct cel_text name = {arena_strndup(eval->arena, index->text, index->length), index->length};
+		if (cel_object_get(eval, container, &name, NULL, ret_value))
+			return true;
+	}
+	*ret_value = container->kind == CEL_MAP || container->kind == CEL_OBJECT ? cel_no_such_key(eval, index)
+	                                                                         : cel_no_such_overload();
+	return false;
+}
+
+static struct cel_value eval_index(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	bool optional = expr->call.call_kind == CEL_CALL_OPTIONAL_INDEX;
+	const struct cel_expr *index_expr = expr->call.operands[1];
+	struct cel_value value, container = cel_evaluate(eval, expr->call.operands[0]);
+	if (cel_is_error(&container))
+		return container;
+	struct cel_value index = cel_evaluate(eval, index_expr);
+	if (cel_is_error(&index))
+		return index;
+	if (index_expr->kind == CEL_EXPR_IDENT)
+		eval->cost--; // a plain variable as an index is part of the access
+	const struct cel_value *inner = &container;
+	if (container.kind == CEL_OPTIONAL) {
+		if (!cel_has_value(&container))
+			return spend(eval, 1, cel_optional_none);
+		inner = container.inner;
+		optional = true;
+	}
+	bool found = find_element(eval, inner, &index, &value);
+	if (!optional || (inner->kind != CEL_LIST && inner->kind != CEL_MAP && inner->kind != CEL_OBJECT))
+		return spend(eval, 1, value);
+	if (!found)
+		return spend(eval, 1, cel_optional_none);
+	return spend(eval, 1, value.kind == CEL_OPTIONAL ? value : cel_make_optional(eval, value));
+}
+
+static struct cel_value eval_optional_select(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	const struct cel_value *field = &expr->call.operands[1]->literal;
+	struct cel_text name = {field->text, field->length};
+	struct cel_value operand = cel_evaluate(eval, expr->call.operands[0]);
+	if (cel_is_error(&operand))
+		return operand;
+	return spend(eval, 1, optional_member(eval, &operand, &name));
+}
+
+// --- logic ---------------------------------------------------------------------------------
+
+static struct cel_value not_bool(const struct cel_value *value)
+{
+	return cel_is_error(value) ? *value : cel_no_such_overload();
+}
+
+// && when `deciding` is false, || when it is true.
+static struct cel_value eval_logic(struct cel_eval *eval, const struct cel_expr *expr, bool deciding)
+{
+	struct cel_value left = cel_evaluate(eval, expr->call.operands[0]);
+	if (left.kind == CEL_BOOL && left.boolean == deciding)
+		return left;
+	if (eval->aborted)
+		return left;
+	struct cel_value right = cel_evaluate(eval, expr->call.operands[1]);
+	if (right.kind == CEL_BOOL && right.boolean == deciding)
+		return right;
+	if (left.kind == CEL_BOOL && right.kind == CEL_BOOL)
+		return cel_value_bool(!deciding);
+	if (cel_is_error(&left) || left.kind != CEL_BOOL)
+		return not_bool(&left);
+	return not_bool(&right);
+}
+
+static bool is_plain_access(const struct cel_expr *expr)
+{
+	if (expr->kind == CEL_EXPR_IDENT)
+		return true;
+	if (expr->kind == CEL_EXPR_SELECT)
+		return !expr->test_only;
+	return expr->kind == CEL_EXPR_CALL && expr->call.call_kind >= CEL_CALL_INDEX &&
+	       expr->call.call_kind <= CEL_CALL_OPTIONAL_SELECT;
+}
+
+static struct cel_value eval_conditional(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	struct cel_value condition = cel_evaluate(eval, expr->call.operands[0]);
+	if (condition.kind != CEL_BOOL)
+		return not_bool(&condition);
+	const struct cel_expr *branch = expr->call.operands[condition.boolean ? 1 : 2];
+	struct cel_value value = cel_evaluate(eval, branch);
+	if (is_plain_access(branch) && !cel_is_error(&value))
+		eval->cost--;
+	return value;
+}
+
+static struct cel_value eval_not_strictly_false(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	struct cel_value value = cel_evaluate(eval, expr->call.operands[0]);
+	if (eval->aborted)
+		return value;
+	return spend(eval, 1, cel_value_bool(!(value.kind == CEL_BOOL && !value.boolean)));
+}
+
+static struct cel_value eval_optional_or(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	struct cel_value left = cel_evaluate(eval, expr->call.operands[0]);
+	if (cel_is_error(&left))
+		return left;
+	if (left.kind != CEL_OPTIONAL)
+		return cel_no_such_overload();
+	if (!cel_has_value(&left))
+		return cel_evaluate(eval, expr->call.operands[1]);
+	return expr->call.call_kind == CEL_CALL_OPTIONAL_OR ? left : *left.inner;
+}
+
+// --- calls -----------------------------------------------------------------------------------
+
+static struct cel_value eval_equality(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	struct cel_value args[2];
+	for (int i = 0; i < 2; i++) {
+		args[i] = cel_evaluate(eval, expr->call.operands[i]);
+		if (cel_is_error(&args[i]))
+			return args[i];
+	}
+	bool equal = cel_equal(eval, &args[0], &args[1]);
+	struct cel_value result = cel_value_bool(equal == (expr->call.call_kind == CEL_CALL_EQUAL));
+	return spend(eval, cel_call_cost(CEL_COST_EQUAL, args, 2, &result), result);
+}
+
+static const struct cel_overload *choose_overload(const struct cel_expr *expr, const struct cel_value *args)
+{
+	for (uint32_t i = 0; i < expr->call.overload_count; i++)
+		if (cel_overload_accepts(expr->call.overloads[i], args, expr->call.operand_count))
+			return expr->call.overloads[i];
+	return NULL;
+}
+
+static struct cel_value eval_function(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	struct cel_value args[CEL_MAX_PARAMS];
+	uint32_t count = expr->call.operand_count;
+	for (uint32_t i = 0; i < count; i++) {
+		args[i] = cel_evaluate(eval, expr->call.operands[i]);
+		if (cel_is_error(&args[i]))
+			return args[i];
+	}
+	const struct cel_overload *overload = choose_overload(expr, args);
+	if (!overload)
+		return cel_no_such_overload();
+	struct cel_value result = overload->row->call(eval, expr, args, count);
+	// Upstream knows no overload, so no rule, when the operands' types are only known here.
+	bool known = expr->call.overload_count == 1 || overload->row->by_name;
+	enum cel_cost_rule rule = known ? overload->row->cost : CEL_COST_ONE;
+	if (rule == CEL_COST_IN_LIST && expr->call.operands[1]->constant)
+		return spend(eval, 0, result);
+	return spend(eval, rule == CEL_COST_ONE ? 1 : cel_call_cost(rule, args, count, &result), result);
+}
+
+static struct cel_value eval_call(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	switch (expr->call.call_kind) {
+	case CEL_CALL_AND:
+		return eval_logic(eval, expr, false);
+	case CEL_CALL_OR:
+		return eval_logic(eval, expr, true);
+	case CEL_CALL_CONDITIONAL:
+		return eval_conditional(eval, expr);
+	case CEL_CALL_NOT_STRICTLY_FALSE:
+		return eval_not_strictly_false(eval, expr);
+	case CEL_CALL_INDEX:
+	case CEL_CALL_OPTIONAL_INDEX:
+		return eval_index(eval, expr);
+	case CEL_CALL_OPTIONAL_SELECT:
+		return eval_optional_select(eval, expr);
+	case CEL_CALL_OPTIONAL_OR:
+	case CEL_CALL_OPTIONAL_OR_VALUE:
+		return eval_optional_or(eval, expr);
+	case CEL_CALL_EQUAL:
+	case CEL_CALL_NOT_EQUAL:
+		return eval_equality(eval, expr);
+	default:
+		return eval_function(eval, expr);
+	}
+}
+
+// --- literals of several values ----------------------------------------------------------------
+
+// Takes the value out of an optional element; false when it is left out, or *value an error.
+static bool take_optional(struct cel_eval *eval, const char *what, struct cel_value *value)
+{
+	if (value->kind != CEL_OPTIONAL) {
+		*value = cel_fail(eval, "cannot initialize optional %s from non-optional value", what);
+		return false;
+	}
+	if (!cel_has_value(value))
+		return false;
+	*value = *value->inner;
+	return true;
+}
+
+static struct cel_value eval_list(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	if (expr->constant && expr->list.made.kind == CEL_LIST)
+		return expr->list.made;
+	struct cel_value list = cel_list_new(eval, expr->list.count);
+	for (uint32_t i = 0; i < expr->list.count; i++) {
+		struct cel_value item = cel_evaluate(eval, expr->list.items[i]);
+		if (cel_is_error(&item))
+			return item;
+		if (expr->list.optional && expr->list.optional[i] && !take_optional(eval, "list element", &item)) {
+			if (cel_is_error(&item))
+				return item;
+			continue;
+		}
+		if (!cel_list_add(eval, &list, item))
+			return list;
+	}
+	return spend(eval, COST_LIST, list);
+}
+
+static struct cel_value eval_map_entry(struct cel_eval *eval, const struct cel_expr *expr, uint32_t number,
+                                       struct cel_value *map)
+{
+	struct cel_value key = cel_evaluate(eval, expr->map.keys[number]);
+	if (cel_is_error(&key))
+		return key;
+	struct cel_value value = cel_evaluate(eval, expr->map.values[number]);
+	if (cel_is_error(&value))
+		return value;
+	if (!usable_key(&key))
+		return cel_fail_text("unsupported key type");
+	if (expr->map.optional && expr->map.optional[number] && !take_optional(eval, "entry", &value))
+		return cel_is_error(&value) ? value : cel_value_null();
+	switch (cel_map_insert(eval, map, key, value)) {
+	case CEL_INSERTED:
+		return cel_value_null();
+	case CEL_INSERT_EXISTS:
+		key = cel_convert_string(eval, &key);
+		return cel_fail(eval, "Failed with repeated key: %.*s", key.length > 256 ? 256 : (int)key.length,
+		                key.text);
+	default:
+		return *map;
+	}
+}
+
+static struct cel_value eval_map(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	if (expr->constant && expr->map.made.kind == CEL_MAP)
+		return expr->map.made;
+	struct cel_value map = cel_map_new(eval, expr->map.count);
+	for (uint32_t i = 0; i < expr->map.count && map.kind == CEL_MAP; i++) {
+		struct cel_value failure = eval_map_entry(eval, expr, i, &map);
+		if (cel_is_error(&failure))
+			return failure;
+	}
+	return spend(eval, COST_MAP, map);
+}
+
+static struct cel_value eval_message(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	uint32_t count = expr->message.count;
+	struct cel_object *object = cel_allocate(eval, sizeof(*object));
+	struct cel_text *names = cel_allocate(eval, count * sizeof(*names));
+	struct cel_value *values = cel_allocate(eval, count * sizeof(*values));
+	if (!object || !names || !values)
+		return cel_abort(eval);
+	*object = (struct cel_object){.names = names, .values = values};
+	for (uint32_t i = 0; i < count; i++) {
+		struct cel_value value = cel_evaluate(eval, expr->message.values[i]);
+		if (cel_is_error(&value))
+			return value;
+		if (expr->message.optional && expr->message.optional[i] && !take_optional(eval, "field", &value)) {
+			if (cel_is_error(&value))
+				return value;
+			continue;
+		}
+		names[object->count] = expr->message.fields[i];
+		values[object->count++] = value;
+	}
+	struct cel_value made = {.kind = CEL_OBJECT, .flags = CEL_FORM_MADE, .type = expr->type, .object = object};
+	return spend(eval, COST_MESSAGE, made);
+}
+
+// --- folds ----------------------------------------------------------------------------------------
+
+static void set_variables(struct cel_eval *eval, const struct cel_expr *expr, const struct cel_value *range,
+                          uint32_t number)
+{
+	struct cel_value *first = &eval->locals[expr->fold.variable_slot];
+	if (range->kind == CEL_LIST) {
+		struct cel_value item = cel_list_get(eval, range, number);
+		if (expr->fold.second.text) {
+			eval->locals[expr->fold.second_slot] = item;
+			item = cel_value_int(number);
+		}
+		*first = item;
+		return;
+	}
+	struct cel_value key, value;
+	cel_map_entry(eval, range, number, &key, &value);
+	*first = key;
+	if (expr->fold.second.text)
+		eval->locals[expr->fold.second_slot] = value;
+}
+
+static struct cel_value eval_fold(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	struct cel_value *accumulator = &eval->locals[expr->fold.accumulator_slot];
+	struct cel_value range = cel_evaluate(eval, expr->fold.range);
+	if (cel_is_error(&range))
+		return range;
+	if (range.kind != CEL_LIST && range.kind != CEL_MAP)
+		return cel_no_such_overload();
+	*accumulator = cel_evaluate(eval, expr->fold.init);
+	for (uint32_t i = 0; i < range.length; i++) {
+		set_variables(eval, expr, &range, i);
+		struct cel_value condition = cel_evaluate(eval, expr->fold.condition);
+		if (!cel_value_is_true(&condition) || !cel_work(eval, 1))
+			break;
+		struct cel_value next = cel_evaluate(eval, expr->fold.step);
+		*accumulator = next;
+		if (eval->aborted)
+			break;
+	}
+	if (eval->aborted)
+		return cel_abort(eval);
+	return cel_evaluate(eval, expr->fold.result);
+}
+
+struct cel_value cel_evaluate(struct cel_eval *eval, const struct cel_expr *expr)
+{
+	switch (expr->kind) {
+	case CEL_EXPR_LITERAL:
+		return expr->literal;
+	case CEL_EXPR_IDENT:
+		return eval_ident(eval, expr);
+	case CEL_EXPR_SELECT:
+		return eval_select(eval, expr);
+	case CEL_EXPR_CALL:
+		return eval_call(eval, expr);
+	case CEL_EXPR_LIST:
+		return eval_list(eval, expr);
+	case CEL_EXPR_MAP:
+		return eval_map(eval, expr);
+	case CEL_EXPR_MESSAGE:
+		return eval_message(eval, expr);
+	default:
+		return eval_fold(eval, expr);
+	}
+}
+
+// --- the whole --------------------------------------------------------------------------------------
+
+enum { DEFAULT_MEMORY = 64 * 1024 * 1024 };
+
+static void drop_indexes(struct cel_eval *eval)
+{
+	if (!eval->indexes)
+		return;
+	for (size_t i = 0; i < CEL_INDEX_SLOTS; i++)
+		if (eval->indexes[i].made)
+			json_index_done(&eval->indexes[i].index);
+}
+
+static int finish(struct cel_eval *eval, struct cel_run *run, struct cel_value value, struct cel_value *ret_value,
+                  struct cel_error *error)
+{
+	run->cost = eval->cost;
+	if (eval->aborted) {
+		*error = (struct cel_error){eval->abort_kind, eval->abort_message};
+		run->budget -= run->budget == UINT64_MAX ? 0 : eval->cost < run->budget ? eval->cost : run->budget;
+		return -ERR_INVALID;
+	}
+	if (run->budget != UINT64_MAX && eval->cost > run->budget) {
+		run->budget = 0;
+		*error = (struct cel_error){CEL_ERROR_BUDGET, "validation failed due to running out of cost budget, "
+		                                              "no further validation rules will be run"};
+		return -ERR_INVALID;
+	}
+	run->budget -= run->budget == UINT64_MAX ? 0 : eval->cost;
+	if (cel_is_error(&value)) {
+		*error = (struct cel_error){CEL_ERROR_EVALUATION, value.text};
+		return -ERR_INVALID;
+	}
+	*ret_value = value;
+	return 0;
+}
+
+int cel_eval(const struct cel_program *program, struct cel_run *run, const struct cel_binding *bindings, size_t count,
+             struct cel_value *ret_value, struct cel_error *error)
+{
+	struct cel_value few_locals[16];
+	struct cel_eval eval = {
+	        .run = run,
+	        .arena = run->arena,
+	        .program = program,
+	        .bindings = bindings,
+	        .binding_count = count,
+	        .locals = few_locals,
+	        .limit = run->limit,
+	        .max_memory = run->max_memory_bytes ? run->max_memory_bytes : DEFAULT_MEMORY,
+	};
+	if (program->local_count > ARRAY_SIZE(few_locals))
+		eval.locals = ARENA_ARRAY(run->arena, struct cel_value, program->local_count);
+	struct cel_value value = cel_evaluate(&eval, program->root);
+	drop_indexes(&eval);
+	return finish(&eval, run, value, ret_value, error);
+}
