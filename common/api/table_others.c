@@ -360,6 +360,13 @@ static const struct cell admission_policy_binding_cells[] = {
         CELL_AGE_OF_OBJECT,
 };
 
+static const struct cell mutating_policy_cells[] = {
+        CELL_NAME,
+        {CELL_COUNT, "spec.mutations", NULL, NULL},
+        CELL_BY(policy_parameter_kind),
+        CELL_AGE_OF_OBJECT,
+};
+
 static const struct cell flow_schema_cells[] = {
         CELL_NAME,
         {CELL_TEXT, "spec.priorityLevelConfiguration.name", "", NULL},
@@ -390,19 +397,76 @@ static const struct cell resource_slice_cells[] = {
         CELL_AGE_OF_OBJECT,
 };
 
+static const struct cell device_taint_cells[] = {
+        CELL_NAME,
+        {CELL_TEXT, "spec.taint.key", "", NULL},
+        {CELL_TEXT, "spec.taint.value", "", NULL},
+        {CELL_TEXT, "spec.taint.effect", "", NULL},
+        {CELL_AGE, "spec.taint.timeAdded", NULL, NULL},
+        CELL_AGE_OF_OBJECT,
+};
+
+static const struct cell lease_candidate_cells[] = {
+        CELL_NAME,
+        {CELL_TEXT, "spec.leaseName", "", NULL},
+        {CELL_TEXT, "spec.binaryVersion", "", NULL},
+        {CELL_TEXT, "spec.emulationVersion", "", NULL},
+        CELL_AGE_OF_OBJECT,
+};
+
+static const struct cell trust_bundle_cells[] = {CELL_NAME, {CELL_TEXT, "spec.signerName", "<none>", NULL}};
+static const struct cell attributes_class_cells[] = {
+        CELL_NAME, {CELL_TEXT, "driverName", "", NULL}, CELL_AGE_OF_OBJECT};
+
+// "server1=v1,server2=v1beta1 + 2 more..."
+static void storage_versions(struct table_row *row)
+{
+	size_t count = 0;
+	AUTO_STRBUF struct strbuf out = STRBUF_INIT(1 << 20);
+	json_for_each_item (server, table_at(row->object, "status.storageVersions"))
+		if (count++ < LIST_MAXIMUM)
+			strbuf_printf(&out, "%s%s=%s", out.length ? "," : "", table_text(server, "apiServerID", ""),
+			              table_text(server, "encodingVersion", ""));
+	if (count > LIST_MAXIMUM)
+		strbuf_printf(&out, " + %zu more...", count - LIST_MAXIMUM);
+	table_add_text(row, count ? strbuf_text(&out) : "<none>");
+}
+
+static const struct cell storage_version_cells[] = {
+        CELL_NAME,
+        {CELL_TEXT, "status.commonEncodingVersion", "<unset>", NULL},
+        CELL_BY(storage_versions),
+        CELL_AGE_OF_OBJECT,
+};
+
+// "deployments.v1.apps"
+static void migrated_resource(struct table_row *row)
+{
+	const struct json *resource = table_at(row->object, "spec.resource");
+	table_add_text(row, arena_printf(row->arena, "%s.%s.%s", table_text(resource, "resource", ""),
+	                                 table_text(resource, "version", ""), table_text(resource, "group", "")));
+}
+
+static const struct cell migration_cells[] = {CELL_NAME, CELL_BY(migrated_resource)};
+
 static const struct cell api_service_cells[] = {CELL_NAME, CELL_BY(api_service), CELL_AGE_OF_OBJECT};
 
 const struct table_kind table_other_kinds[] = {
+        TABLE_KIND("admissionregistration.k8s.io", "MutatingAdmissionPolicy", mutating_policy_cells),
+        TABLE_KIND("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding", admission_policy_binding_cells),
         TABLE_KIND("admissionregistration.k8s.io", "MutatingWebhookConfiguration", webhook_cells),
         TABLE_KIND("admissionregistration.k8s.io", "ValidatingAdmissionPolicy", admission_policy_cells),
         TABLE_KIND("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding", admission_policy_binding_cells),
         TABLE_KIND("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", webhook_cells),
         TABLE_KIND("apiregistration.k8s.io", "APIService", api_service_cells),
         TABLE_KIND("certificates.k8s.io", "CertificateSigningRequest", signing_request_cells),
+        TABLE_KIND("certificates.k8s.io", "ClusterTrustBundle", trust_bundle_cells),
         TABLE_KIND("coordination.k8s.io", "Lease", lease_cells),
+        TABLE_KIND("coordination.k8s.io", "LeaseCandidate", lease_candidate_cells),
         TABLE_KIND("discovery.k8s.io", "EndpointSlice", endpoint_slice_cells),
         TABLE_KIND("flowcontrol.apiserver.k8s.io", "FlowSchema", flow_schema_cells),
         TABLE_KIND("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", priority_level_cells),
+        TABLE_KIND("internal.apiserver.k8s.io", "StorageVersion", storage_version_cells),
         TABLE_KIND("networking.k8s.io", "IPAddress", ip_address_cells),
         TABLE_KIND("networking.k8s.io", "Ingress", ingress_cells),
         TABLE_KIND("networking.k8s.io", "IngressClass", ingress_class_cells),
@@ -412,6 +476,7 @@ const struct table_kind table_other_kinds[] = {
         TABLE_KIND("rbac.authorization.k8s.io", "ClusterRoleBinding", binding_cells),
         TABLE_KIND("rbac.authorization.k8s.io", "RoleBinding", binding_cells),
         TABLE_KIND("resource.k8s.io", "DeviceClass", name_and_age_cells),
+        TABLE_KIND("resource.k8s.io", "DeviceTaintRule", device_taint_cells),
         TABLE_KIND("resource.k8s.io", "ResourceClaim", resource_claim_cells),
         TABLE_KIND("resource.k8s.io", "ResourceClaimTemplate", name_and_age_cells),
         TABLE_KIND("resource.k8s.io", "ResourceSlice", resource_slice_cells),
@@ -420,5 +485,7 @@ const struct table_kind table_other_kinds[] = {
         TABLE_KIND("storage.k8s.io", "CSINode", csi_node_cells),
         TABLE_KIND("storage.k8s.io", "StorageClass", storage_class_cells),
         TABLE_KIND("storage.k8s.io", "VolumeAttachment", volume_attachment_cells),
+        TABLE_KIND("storage.k8s.io", "VolumeAttributesClass", attributes_class_cells),
+        TABLE_KIND("storagemigration.k8s.io", "StorageVersionMigration", migration_cells),
 };
 const size_t table_other_kind_count = ARRAY_SIZE(table_other_kinds);
