@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "apiserver/authentication/service_account.h"
 #include "apiserver/authorization/authorization.h"
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/documents/discovery_serve.h"
@@ -166,11 +167,13 @@ static const struct {
 	void (*serve)(struct request *request);
 } paths[] = {
         {"/", false, serve_root},
+        {"/.well-known/openid-configuration", false, service_account_serve_discovery},
         {"/api", true, discovery_serve},
         {"/apis", true, discovery_serve},
         {"/healthz", true, serve_health},
         {"/livez", true, serve_health},
         {"/metrics", false, serve_metrics},
+        {"/openid/v1/jwks", false, service_account_serve_keys},
         {"/openapi/v2", false, discovery_serve_openapi_v2},
         {"/openapi/v3", true, discovery_serve_openapi_v3},
         {"/readyz", true, serve_health},

@@ -130,11 +130,11 @@ struct stage {
 void request_next(struct request *request, const struct status *failure)
 {
 	static const struct stage stages[] = {
-	        {.check = parse_options},     {.check = authenticate},
-	        {.check = parse_route},       {.check = limit},
-	        {.start = fairness_admit},    {.start = authorize},
-	        {.start = aggregation_serve}, {.check = check_route},
-	        {.check = negotiate},
+	        {.check = parse_options}, {.start = authenticate},
+	        {.check = parse_route},   {.start = impersonate},
+	        {.check = limit},         {.start = fairness_admit},
+	        {.start = authorize},     {.start = aggregation_serve},
+	        {.check = check_route},   {.check = negotiate},
 	};
 
 	while (!failure && request->next_stage < ARRAY_SIZE(stages)) {

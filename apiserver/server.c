@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "apiserver/admission/admission.h"
-#include "apiserver/audit.h"
 #include "apiserver/aggregation/aggregation.h"
+#include "apiserver/audit.h"
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/bootstrap/policy_reconcile.h"
 #include "apiserver/connect/connect.h"
@@ -135,6 +135,12 @@ static int start_listener(struct server *server, struct err *err)
 	        .client_ca_file = config->client_ca_file[0] ? config->client_ca_file : NULL,
 	        .offer_http2 = true,
 	        .minimum_version = config->tls_minimum_version,
+	        .accept_any_client_certificate = true,
+	        .front_proxy_ca_file = config->authentication.front_proxy_ca_file[0]
+	                                       ? config->authentication.front_proxy_ca_file
+	                                       : NULL,
+	        .cipher_suites = config->cipher_suites,
+	        .sni = config->sni,
 	};
 	struct http_server_config http = {
 	        .bind_address = config->bind_address,
@@ -178,7 +184,9 @@ int server_start(struct server *server, const struct server_config *config, stru
 	server->checks = nonresource_health_checks(server);
 	audit_register(server);
 	server->workers = work_pool_new(SERVER_WORKERS);
-	r = authorization_new(server, &config->authorization, &server->authorization, err);
+	r = authentication_new(server, &config->authentication, &server->authentication, err);
+	if (r == 0)
+		r = authorization_new(server, &config->authorization, &server->authorization, err);
 	if (r == 0)
 		r = start_loops(server, err);
 	if (r == 0)
@@ -199,6 +207,7 @@ int server_start(struct server *server, const struct server_config *config, stru
 	server->aggregation = aggregation_start(server);
 	start_threads(server);
 	server->bootstrap = bootstrap_start(server);
+	authentication_start(server->authentication);
 	authorization_start(server->authorization);
 	if (authorization_rbac(server->authorization))
 		server->policy_reconcile = policy_reconcile_start(server);
@@ -263,6 +272,7 @@ void server_done(struct server *server)
 	server->http = http_server_free(server->http);
 	server->bootstrap = bootstrap_free(server->bootstrap);
 	server->policy_reconcile = policy_reconcile_free(server->policy_reconcile);
+	authentication_stop(server->authentication);
 	authorization_stop(server->authorization);
 	server->aggregation = aggregation_free(server->aggregation);
 	server->fairness = fairness_free(server->fairness);
@@ -276,6 +286,7 @@ void server_done(struct server *server)
 		loop_free(server->loops[i].loop);
 	watch_frames_free(server->watch_frames);
 	server->authorization = authorization_free(server->authorization);
+	server->authentication = authentication_free(server->authentication);
 	free(server->checks);
 	metrics_registry_free(server->metrics);
 }

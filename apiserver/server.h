@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "apiserver/authentication/authentication.h"
 #include "apiserver/authorization/authorization.h"
 #include "apiserver/services/ip_range.h"
 #include "common/base/err.h"
@@ -26,6 +27,7 @@ struct http_server;
 struct server_thread;
 struct storage;
 struct watch_frames;
+struct tls_sni_certificate;
 typedef struct ssl_ctx_st SSL_CTX;
 
 enum {
@@ -41,7 +43,6 @@ struct server_config {
 	const char *private_key_file;
 	const char *client_ca_file;
 	int tls_minimum_version; // 0 = the default
-	bool anonymous_auth;
 
 	struct string_list etcd_servers;
 	const char *etcd_ca_file;
@@ -79,6 +80,10 @@ struct server_config {
 	struct string_list disabled_admission;
 	const char *admission_config_file; // "" = none
 	struct authorization_flags authorization;
+	struct authentication_flags authentication;
+	const char *const *cipher_suites;      // NULL = the default
+	const struct tls_sni_certificate *sni; // ended by {0}
+	const char *strict_transport_security; // the header's value, NULL = not sent
 };
 
 // One of the connection loops with what belongs to it alone.
@@ -101,12 +106,13 @@ struct server {
 	struct admission *admission;
 	struct policy_reconcile *policy_reconcile;
 	struct authorization *authorization;
+	struct authentication *authentication;
 	struct watch_frames *watch_frames;
-	struct custom *custom; // what is served, and custom resources
-	struct fairness *fairness;   // NULL: switched off
+	struct custom *custom;     // what is served, and custom resources
+	struct fairness *fairness; // NULL: switched off
 	struct aggregation *aggregation;
-	int port;                    // where it listens
-	SSL_CTX *kubelet_tls;        // client context for tunnels; NULL: no kubelet certificate given
+	int port;             // where it listens
+	SSL_CTX *kubelet_tls; // client context for tunnels; NULL: no kubelet certificate given
 	struct health_check *checks;
 	struct server_thread *threads;
 	atomic_int in_flight;

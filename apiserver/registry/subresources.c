@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include "apiserver/authentication/service_account.h"
 #include "apiserver/registry/subresources.h"
 
 #include <string.h>
-
-// ServiceAccount tokens need signing keys and their own authentication.
-static void refuse_token(struct request *request)
-{
-	request_finish_status(request, status_no_such_path(request->arena));
-}
 
 static void refuse_component_status(struct request *request)
 {
@@ -26,7 +21,7 @@ static const struct {
         {"", "componentstatuses", "", OPERATION_NONE, refuse_component_status},
         {"", "pods", "binding", OPERATION_CREATE, binding_serve},
         {"", "pods", "eviction", OPERATION_CREATE, eviction_serve},
-        {"", "serviceaccounts", "token", OPERATION_CREATE, refuse_token},
+        {"", "serviceaccounts", "token", OPERATION_CREATE, service_account_serve_token},
 };
 
 bool subresources_serve(struct request *request)
