@@ -16,6 +16,7 @@ const struct controller_type *const controller_types[] = {
         &pod_gc_controller,
         &replicaset_controller,
         &replication_controller,
+        &resource_quota_controller,
         &root_ca_publisher_controller,
         &serviceaccount_controller,
         &statefulset_controller,

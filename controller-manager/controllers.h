@@ -16,6 +16,7 @@ extern const struct controller_type node_lifecycle_controller;
 extern const struct controller_type pod_gc_controller;
 extern const struct controller_type replicaset_controller;
 extern const struct controller_type replication_controller;
+extern const struct controller_type resource_quota_controller;
 extern const struct controller_type root_ca_publisher_controller;
 extern const struct controller_type serviceaccount_controller;
 extern const struct controller_type statefulset_controller;

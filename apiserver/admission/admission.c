@@ -13,6 +13,7 @@
 
 #include "apiserver/admission/admission_internal.h"
 #include "apiserver/admission/plugins.h"
+#include "apiserver/admission/quota.h"
 #include "apiserver/authorization/authorizer.h"
 #include "apiserver/object_io.h"
 #include "apiserver/server.h"
@@ -61,7 +62,7 @@ static const struct admission_plugin plugins[] = {
         {"MutatingAdmissionWebhook", true, ADMISSION_ALL},
         {"ValidatingAdmissionPolicy", true, ADMISSION_ALL},
         {"ValidatingAdmissionWebhook", true, ADMISSION_ALL},
-        {"ResourceQuota", true, WRITES},
+        {"ResourceQuota", true, WRITES, NULL, NULL, admission_quota_waits, admission_quota_start},
         {"AlwaysDeny", false, ADMISSION_ALL, admission_always_deny, admission_always_deny},
 };
 

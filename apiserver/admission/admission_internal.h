@@ -10,6 +10,7 @@ enum {
 
 struct event_rate_limits;
 struct pod_security_settings;
+struct quota_desk;
 
 struct admission {
 	bool runs[ADMISSION_MAX_PLUGINS];                   // by row of the table
@@ -17,4 +18,6 @@ struct admission {
 	struct json *configurations[ADMISSION_MAX_PLUGINS]; // likewise by row
 	struct event_rate_limits *event_rate_limits;        // NULL: no limits
 	struct pod_security_settings *pod_security;         // in the arena
+	struct quota_desk *quota;
+	bool quota_is_limiting; // something may only be used where a quota speaks of it
 };

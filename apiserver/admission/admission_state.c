@@ -7,6 +7,7 @@
 #include "apiserver/admission/event_rate_limit.h"
 #include "apiserver/admission/plugins.h"
 #include "apiserver/admission/pod_security.h"
+#include "apiserver/admission/quota.h"
 #include "apiserver/server.h"
 
 int admission_plugins_start(struct server *server, struct err *err)
@@ -20,10 +21,14 @@ int admission_plugins_start(struct server *server, struct err *err)
 	if (r == 0)
 		r = pod_security_configure(admission->arena, admission_configuration(server, "PodSecurity"),
 		                           &admission->pod_security, err);
+	admission->quota = quota_desk_new(server, admission_configuration(server, "ResourceQuota"));
+	admission->quota_is_limiting =
+	        json_get(admission_configuration(server, "ResourceQuota"), "limitedResources") != NULL;
 	return r;
 }
 
 void admission_plugins_stop(struct admission *admission)
 {
+	quota_desk_free(admission->quota);
 	event_rate_limits_free(admission->event_rate_limits);
 }

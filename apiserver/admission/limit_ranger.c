@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "apiserver/admission/plugins.h"
-#include "apiserver/admission/resource_amounts.h"
 #include "apiserver/validation/validation.h"
 #include "common/api/object.h"
+#include "common/api/resource_amounts.h"
 
 #define LIMIT_RANGER_ANNOTATION "kubernetes.io/limit-ranger"
 

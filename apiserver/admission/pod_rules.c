@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "apiserver/admission/plugins.h"
-#include "apiserver/admission/resource_amounts.h"
 #include "apiserver/validation/validation.h"
+#include "common/api/resource_amounts.h"
 
 static const char *const container_lists[] = {"initContainers", "containers", "ephemeralContainers"};
 

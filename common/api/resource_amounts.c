@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "apiserver/admission/resource_amounts.h"
+#include "common/api/resource_amounts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/validation/validation.h"
+#include "common/base/text.h"
 
 struct quantity *resource_amounts_get(const struct resource_amounts *amounts, const char *name)
 {
@@ -121,7 +121,7 @@ static void raise_by_status(struct pod_sum *sum, const char *statuses, const str
 	json_for_each_item (status, json_path(sum->pod, "status", statuses)) {
 		struct resource_amounts held = {0};
 
-		if (strcmp(text_of(status, "name"), text_of(container, "name")))
+		if (!text_equal(json_get_text(status, "name"), json_get_text(container, "name")))
 			continue;
 		resource_amounts_read(sum->arena, &held, json_path(status, "resources", sum->list));
 		raise_all(sum->arena, amounts, &held);
@@ -148,7 +148,7 @@ static void add_init_container(struct pod_sum *sum, const struct json *container
 {
 	struct resource_amounts amounts = container_amounts(sum, container, "initContainerStatuses");
 
-	if (!strcmp(text_of(container, "restartPolicy"), "Always")) {
+	if (text_equal(json_get_text(container, "restartPolicy"), "Always")) {
 		add_all(sum->arena, &sum->total, &amounts);
 		add_all(sum->arena, &sum->sidecars, &amounts);
 		raise_all(sum->arena, &sum->peak, &sum->sidecars);

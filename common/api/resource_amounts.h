@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Lists of named quantities (v1.ResourceList) that are added up, and what a pod
-// as a whole asks for. Pure; LimitRanger and ResourceQuota calculate with it.
+// as a whole asks for. LimitRanger and ResourceQuota calculate with it, in admission
+// and in the controller that counts again.
 
 #include <stdbool.h>
 
