@@ -281,6 +281,21 @@ static void name_type(struct arena *arena, struct schema_type *type, const struc
 	type->openapi_name = arena_printf(arena, "%s.%s.%s", parts, resource->version, resource->kind);
 }
 
+// The declared schema, read again from the definition's own text.
+static const struct json *load_schema(const struct structural_source *source, struct arena *arena)
+{
+	const struct definition_version *version = container_of(source, struct definition_version, source);
+	const struct blob *text = version->definition->source->json;
+	struct json *tree = NULL;
+
+	if (json_parse(arena, text->data, text->length, NULL, &tree, NULL) < 0)
+		return NULL;
+	json_for_each_item (candidate, json_path(tree, "spec", "versions"))
+		if (!strcmp(version->resource.version, copy_text(arena, candidate, "name")))
+			return json_path(candidate, "schema", "openAPIV3Schema");
+	return NULL;
+}
+
 static void read_version(struct definition *definition, const struct json *spec, const struct json *version,
                          const struct schema_resource *common, struct definition_version *result)
 {
@@ -295,6 +310,8 @@ static void read_version(struct definition *definition, const struct json *spec,
 	// As definitions that are older than schemas: everything may be there.
 	if (!schema || json_get_bool(spec, "preserveUnknownFields", false))
 		result->schema->preserve_unknown = result->schema->type.preserve_unknown = true;
+	result->source.load = load_schema;
+	result->schema->source = &result->source;
 	name_type(arena, &result->schema->type, resource);
 	resource->type = &result->schema->type;
 	resource->deprecation_warning = deprecation(arena, json_get(spec, "versions"), version, resource);

@@ -31,6 +31,7 @@ struct definition_version {
 	struct definition_rules *rules; // x-kubernetes-validations, NULL = none
 	const struct definition_scale *scale;
 	bool served;
+	struct structural_source source; // the schema as it was declared
 };
 
 struct definition {

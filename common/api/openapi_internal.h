@@ -31,6 +31,10 @@ const struct schema_type *openapi_meta_type(const char *name);
 // The list type of a resource, NULL when the schema has none.
 const struct schema_type *openapi_list_type(struct arena *arena, const struct schema_resource *resource);
 
+// Custom resources: the definition of one, as it was declared, and the type of their lists.
+struct json *openapi_custom_schema(struct openapi_builder *builder, const struct schema_type *type);
+const struct schema_type *openapi_custom_list_type(struct arena *arena, const struct schema_resource *resource);
+
 // x-kubernetes-unions, for the types that have a discriminator.
 void openapi_add_unions(struct arena *arena, const struct schema_type *type, struct json *schema);
 // A kind in every group and version that there ever was: [{"group": …}, …].

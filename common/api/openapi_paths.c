@@ -230,8 +230,7 @@ static struct json *type_or_object(struct openapi_builder *builder, const struct
 
 static bool is_custom(const struct schema_resource *resource)
 {
-	return !resource->type || !resource->type->openapi_name ||
-	       strncmp(resource->type->openapi_name, "io.k8s.", 7) != 0;
+	return !resource->type || resource->type->structural;
 }
 
 static void add_body(const struct path_context *context, const struct operation_row *row, struct json *operation,

@@ -60,6 +60,8 @@ const struct schema_type *openapi_list_type(struct arena *arena, const struct sc
 	const char *dot = name ? strrchr(name, '.') : NULL;
 	if (!dot || !resource->list_kind)
 		return NULL;
+	if (resource->type->structural)
+		return openapi_custom_list_type(arena, resource);
 	return schema_find_type(arena_printf(arena, "%.*s.%s", (int)(dot - name), name, resource->list_kind));
 }
 
@@ -319,9 +321,10 @@ void openapi_define_all(struct openapi_builder *builder)
 	// Each definition may add types behind the end.
 	for (size_t i = 0; i < builder->type_count; i++) {
 		const struct schema_type *type = builder->types[i];
-		struct json *schema = type->kind == SCHEMA_STRUCT ? struct_schema(builder, type)
-		                      : type->kind == SCHEMA_RAW  ? raw_schema(builder, type)
-		                                                  : scalar_schema(builder, type);
+		struct json *schema = type->structural              ? openapi_custom_schema(builder, type)
+		                      : type->kind == SCHEMA_STRUCT ? struct_schema(builder, type)
+		                      : type->kind == SCHEMA_RAW    ? raw_schema(builder, type)
+		                                                    : scalar_schema(builder, type);
 		if (type->doc && *type->doc)
 			json_set_text(builder->arena, schema, "description", type->doc);
 		json_add_n(builder->arena, builder->definitions, type->openapi_name, strlen(type->openapi_name),

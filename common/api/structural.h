@@ -81,6 +81,12 @@ struct structural_rules {
 	const struct structural *none_of; // not
 };
 
+// Where a root's schema can be read again, as it was declared.
+struct structural_source {
+	// In the arena; NULL = there is none.
+	const struct json *(*load)(const struct structural_source *source, struct arena *arena);
+};
+
 struct structural {
 	struct schema_type type; // what the engine walks
 	uint8_t value_type;      // enum structural_type
@@ -103,6 +109,7 @@ struct structural {
 	// x-kubernetes-validations, NULL = none, and what their compiler keeps with them.
 	const struct json *expressions;
 	const void *programs;
+	const struct structural_source *source; // of the root, for documents; may be NULL
 };
 
 // Builds the nodes of a schema (the JSON of openAPIV3Schema) that has passed validation;
