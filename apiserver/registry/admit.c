@@ -2,6 +2,7 @@
 
 #include "apiserver/registry/admit.h"
 
+#include "apiserver/authorization/escalation.h"
 #include "apiserver/object_io.h"
 #include "apiserver/registry/strategy.h"
 #include "apiserver/validation/validate.h"
@@ -23,7 +24,9 @@ static const struct status *judge(struct admit *admit)
 	else
 		strategy_prepare_update(change);
 	object_complete(change->arena, change->resource->type, change->object);
-	status = validate_change(change);
+	status = escalation_check(change);
+	if (!status)
+		status = validate_change(change);
 	if (!status)
 		status = admission_validate(change, admit->operation);
 	if (!status && admit->settle)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "apiserver/authorization/authorize.h"
 #include "apiserver/body.h"
 #include "apiserver/object_io.h"
 #include "apiserver/registry/managed_fields.h"
@@ -203,6 +204,17 @@ static const struct status *check_new(struct change *change)
 	return NULL;
 }
 
+// An apply that creates needs both permissions.
+static void create_if_allowed(struct request *request, const struct status *failure)
+{
+	struct write_op *write = request->stage_context;
+
+	if (failure)
+		request_finish_status(request, failure);
+	else
+		registry_create_applied(request, write->change.object);
+}
+
 static void create(struct write_op *write)
 {
 	struct apply_op *op = container_of(write, struct apply_op, write);
@@ -213,10 +225,12 @@ static void create(struct write_op *write)
 	status = lay_over(op, change);
 	if (!status)
 		status = check_new(change);
-	if (status)
+	if (status) {
 		request_finish_status(write->request, status);
-	else
-		registry_create_applied(write->request, change->object);
+	} else {
+		write->request->stage_context = write;
+		authorize_verb(write->request, "create", create_if_allowed);
+	}
 }
 
 static void finish_scale(struct write_op *op, struct stored_object *object, struct json *tree)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "apiserver/authorization/authorize.h"
 #include "apiserver/body.h"
 #include "apiserver/registry/managed_fields.h"
 #include "apiserver/registry/metadata.h"
@@ -32,17 +33,30 @@ static void finish_scale(struct write_op *op, struct stored_object *object, stru
 		scale_finish_tree(op->request, tree);
 }
 
+// A PUT that creates needs both permissions.
+static void create_if_allowed(struct request *request, const struct status *failure)
+{
+	struct write_op *op = request->stage_context;
+
+	if (failure)
+		request_finish_status(request, failure);
+	else
+		registry_create_object(request, op->context);
+}
+
 static void create_instead(struct write_op *op)
 {
 	struct json *body = op->context;
 	const char *version = object_resource_version(body);
 
 	// A version says that it was there before.
-	if (version && version[0] && version[0] != '0')
+	if (version && version[0] && version[0] != '0') {
 		request_finish_status(op->request,
 		                      status_not_found(op->request->arena, op->change.resource, op->change.name));
-	else
-		registry_create_object(op->request, body);
+		return;
+	}
+	op->request->stage_context = op;
+	authorize_verb(op->request, "create", create_if_allowed);
 }
 
 static void decode(struct request *request)
