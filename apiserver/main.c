@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "apiserver/admission/admission.h"
+#include "apiserver/enabled.h"
 #include "apiserver/security_flags.h"
 #include "apiserver/server.h"
 #include "common/base/log.h"
@@ -20,6 +21,7 @@
 #include "common/io/loop.h"
 #include "common/io/tls.h"
 
+static struct string_list arg_runtime_config, arg_feature_gates;
 static struct server_config arg_config = {
         .bind_address = "0.0.0.0",
         .advertise_address = "",
@@ -79,6 +81,12 @@ static const struct option options[] = {
          "what all keys in etcd begin with"},
         {"etcd-compaction-interval", 0, OPTION_DURATION, &arg_config.etcd_compaction_interval_ns, "etcd", "duration",
          "how often old revisions are compacted; 0 turns it off"},
+
+        {"runtime-config", 0, OPTION_STRINGS, &arg_runtime_config, "Features", "name=bool",
+         "switches API versions and resources: api/all, api/ga, api/beta, api/alpha, GROUP/VERSION, "
+         "GROUP/VERSION/RESOURCE"},
+        {"feature-gates", 0, OPTION_STRINGS, &arg_feature_gates, "Features", "name=bool",
+         "gates of resources that are alpha or beta; other gates are accepted and change nothing here"},
 
         {"bind-address", 0, OPTION_STRING, &arg_config.bind_address, "Serving", "address",
          "IP address to listen on; 0.0.0.0 or :: for all"},
@@ -245,7 +253,6 @@ static const struct option options[] = {
         IGNORED("etcd-readycheck-timeout", "Compatibility", "duration"),
         IGNORED("etcd-servers-overrides", "Compatibility", "list"),
         IGNORED("external-hostname", "Compatibility", "name"),
-        IGNORED("feature-gates", "Compatibility", "name=bool"),
         IGNORED("goaway-chance", "Compatibility", "number"),
         IGNORED("http2-max-streams-per-connection", "Compatibility", "number"),
         IGNORED("lease-reuse-duration-seconds", "Compatibility", "seconds"),
@@ -258,7 +265,6 @@ static const struct option options[] = {
         IGNORED("permit-port-sharing", "Compatibility", ""),
         IGNORED("profiling", "Compatibility", ""),
         IGNORED("request-timeout", "Compatibility", "duration"),
-        IGNORED("runtime-config", "Compatibility", "name=value"),
         IGNORED("show-hidden-metrics-for-version", "Compatibility", "version"),
         IGNORED("shutdown-delay-duration", "Compatibility", "duration"),
         IGNORED("shutdown-send-retry-after", "Compatibility", ""),
@@ -380,6 +386,8 @@ static int check_modes(struct err *err)
 
 	if (r == 0)
 		r = admission_check_flags(&arg_config.enabled_admission, &arg_config.disabled_admission, err);
+	if (r == 0)
+		r = enabled_new(&arg_runtime_config, &arg_feature_gates, &arg_config.enabled, err);
 	return r;
 }
 

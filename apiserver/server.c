@@ -20,6 +20,7 @@
 #include "apiserver/bootstrap/policy_reconcile.h"
 #include "apiserver/connect/connect.h"
 #include "apiserver/custom/custom.h"
+#include "apiserver/enabled.h"
 #include "apiserver/encoding/encoding_cache.h"
 #include "apiserver/fairness/fairness.h"
 #include "apiserver/nonresource.h"
@@ -64,15 +65,15 @@ struct server_loop *server_loop_of(struct server *server, struct loop *loop)
 
 // --- storage ------------------------------------------------------------------------------
 
-static bool is_stored_here(const struct schema_resource *resource)
+static bool is_stored_here(const struct server *server, const struct schema_resource *resource)
 {
-	return resource->storage_prefix && resource->enabled_by_default;
+	return resource->storage_prefix && enabled_has(server->config->enabled, resource);
 }
 
 static void add_resources(struct server *server)
 {
 	for (size_t i = 0; i < schema_resource_count; i++)
-		if (is_stored_here(schema_resources[i]))
+		if (is_stored_here(server, schema_resources[i]))
 			storage_add_resource(server->storage, schema_resources[i]);
 	storage_add_resource(server->storage, &own_resource_port_ranges);
 	storage_add_resource(server->storage, &own_resource_leases);

@@ -23,6 +23,7 @@ struct bootstrap;
 struct custom;
 struct policy_reconcile;
 struct fairness;
+struct enabled;
 struct http_server;
 struct server_thread;
 struct storage;
@@ -84,6 +85,7 @@ struct server_config {
 	const char *const *cipher_suites;      // NULL = the default
 	const struct tls_sni_certificate *sni; // ended by {0}
 	const char *strict_transport_security; // the header's value, NULL = not sent
+	struct enabled *enabled;               // which built-in resources are served; NULL = the usual ones
 };
 
 // One of the connection loops with what belongs to it alone.

@@ -23,6 +23,7 @@
 
 #include "apiserver/custom/custom_internal.h"
 #include "apiserver/custom/definition_status.h"
+#include "apiserver/enabled.h"
 #include "apiserver/object_io.h"
 #include "apiserver/registry/metadata.h"
 #include "apiserver/server.h"
@@ -442,7 +443,7 @@ static void collect_built_in(struct custom *custom)
 {
 	custom->built_in = xcalloc(schema_resource_count + 1, sizeof(*custom->built_in));
 	for (size_t i = 0; i < schema_resource_count; i++)
-		if (schema_resources[i]->enabled_by_default)
+		if (enabled_has(custom->server->config->enabled, schema_resources[i]))
 			custom->built_in[custom->built_in_count++] = schema_resources[i];
 }
 

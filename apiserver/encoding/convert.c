@@ -8,13 +8,24 @@
 #include <string.h>
 
 #include "apiserver/custom/definition.h"
+#include "apiserver/encoding/convert_devices.h"
 
 enum conversion {
 	CONVERT_NONE,
 	CONVERT_EVENT,
 	CONVERT_AUTOSCALER,
-	CONVERT_CUSTOM, // to another version of a definition
+	CONVERT_CUSTOM,  // to another version of a definition
+	CONVERT_VERSION, // nothing but the version differs
+	CONVERT_DEVICES,
 };
+
+// Of two versions of a built-in kind the schema says which one is stored.
+static bool is_another_version(const struct schema_resource *resource)
+{
+	return resource->storage_prefix && resource->storage_version && resource->storage_version[0] &&
+	       !strcmp(resource->group, resource->storage_group) &&
+	       strcmp(resource->version, resource->storage_version) != 0;
+}
 
 static enum conversion conversion_of(const struct schema_resource *resource)
 {
@@ -25,7 +36,9 @@ static enum conversion conversion_of(const struct schema_resource *resource)
 	if (!strcmp(resource->group, "autoscaling") && !strcmp(resource->kind, "HorizontalPodAutoscaler") &&
 	    strcmp(resource->version, resource->storage_version ? resource->storage_version : "v2"))
 		return CONVERT_AUTOSCALER;
-	return CONVERT_NONE;
+	if (!is_another_version(resource))
+		return CONVERT_NONE;
+	return strcmp(resource->group, "resource.k8s.io") ? CONVERT_VERSION : CONVERT_DEVICES;
 }
 
 bool convert_is_needed(const struct schema_resource *resource)
@@ -46,6 +59,10 @@ const struct schema_resource *convert_storage_resource(const struct schema_resou
 		break;
 	case CONVERT_AUTOSCALER:
 		stored = schema_find_resource("autoscaling", "v2", "horizontalpodautoscalers");
+		break;
+	case CONVERT_VERSION:
+	case CONVERT_DEVICES:
+		stored = schema_find_resource(resource->group, resource->storage_version, resource->plural);
 		break;
 	case CONVERT_CUSTOM:
 	case CONVERT_NONE:
@@ -231,6 +248,18 @@ static void autoscaler_to_storage(struct arena *arena, struct json *object)
 	json_set_text(arena, object, "apiVersion", "autoscaling/v2");
 }
 
+// --- versions ----------------------------------------------------------------------
+
+static void convert_version(struct arena *arena, const struct schema_resource *resource, struct json *object,
+                            bool to_storage)
+{
+	const char *version = to_storage ? resource->storage_version : resource->version;
+
+	if (conversion_of(resource) == CONVERT_DEVICES)
+		convert_devices(arena, object, resource->version, to_storage);
+	json_set_text(arena, object, "apiVersion", arena_printf(arena, "%s/%s", resource->group, version));
+}
+
 void convert_from_storage(struct arena *arena, const struct schema_resource *resource, struct json *object)
 {
 	switch (conversion_of(resource)) {
@@ -242,6 +271,10 @@ void convert_from_storage(struct arena *arena, const struct schema_resource *res
 		break;
 	case CONVERT_CUSTOM:
 		definition_convert(arena, definition_version_of(resource), object);
+		break;
+	case CONVERT_VERSION:
+	case CONVERT_DEVICES:
+		convert_version(arena, resource, object, false);
 		break;
 	case CONVERT_NONE:
 		break;
@@ -259,6 +292,10 @@ void convert_to_storage(struct arena *arena, const struct schema_resource *resou
 		break;
 	case CONVERT_CUSTOM:
 		definition_convert(arena, definition_version_of(resource)->definition->storage, object);
+		break;
+	case CONVERT_VERSION:
+	case CONVERT_DEVICES:
+		convert_version(arena, resource, object, true);
 		break;
 	case CONVERT_NONE:
 		break;
