@@ -25,7 +25,10 @@
 //    that was compacted meanwhile, or etcd came back with fewer revisions (restored
 //    from a backup) or as another cluster, every cache is listed again while it
 //    goes on serving what may be old.
-// 4. `watched_revision` is raised after all caches have taken a response. Responses
+// 4. A watch over history asks etcd for the state before each change: no cache has it.
+//    Once every cache is listed they all know it themselves, and the watch goes on as
+//    one that doesn't: it spares etcd a read, and the connection a value, for each event.
+// 5. `watched_revision` is raised after all caches have taken a response. Responses
 //    hold whole revisions: fragments are not asked for.
 #include "apiserver/storage/storage_internal.h"
 #include "apiserver/storage/storage_object.h"
@@ -61,6 +64,7 @@ struct feed_cache {
 static void begin(struct storage *storage);
 static void start_lists(struct storage *storage);
 static void ask_page(struct feed_cache *entry);
+static void create_watch(struct storage *storage);
 
 // --- lists ---------------------------------------------------------------------------
 
@@ -93,6 +97,23 @@ static void feed_note_listed(struct storage *storage, const struct watch_cache *
 		atomic_fetch_sub(&storage->unlisted, 1);
 }
 
+static bool has_lists_to_come(const struct feed *feed)
+{
+	return !list_is_empty(&feed->to_list) || !list_is_empty(&feed->listing);
+}
+
+// The caches are listed: nobody needs the states before any more.
+static void spare_previous(struct storage *storage)
+{
+	struct feed *feed = &storage->feed;
+	if (!feed->with_previous || feed->state != FEED_RUNNING || has_lists_to_come(feed))
+		return;
+	feed->with_previous = false;
+	feed->watch = etcd_watch_cancel(feed->watch);
+	feed->start_revision = atomic_load(&storage->watched_revision) + 1;
+	create_watch(storage);
+}
+
 static void finish_list(struct feed_cache *entry)
 {
 	struct storage *storage = entry->storage;
@@ -106,6 +127,7 @@ static void finish_list(struct feed_cache *entry)
 	entry->listed_once = true;
 	reads_check_waiting(storage);
 	start_lists(storage);
+	spare_previous(storage);
 }
 
 static void take_page(struct feed_cache *entry, const struct etcd_range_response *page)
@@ -259,9 +281,12 @@ static void add_change(struct feed_cache *entry, const struct etcd_event *event)
 		entry->changes = xreallocarray(entry->changes, entry->change_capacity, sizeof(*entry->changes));
 	}
 	const struct etcd_key_value *kv = event->kv, *previous = event->prev_kv;
+	bool put = event->type == ETCD_EVENT_PUT;
 	entry->changes[entry->change_count++] = (struct watch_cache_change){
 	        .deleted = event->type == ETCD_EVENT_DELETE,
-	        .created = event->type == ETCD_EVENT_PUT && kv->version == 1,
+	        .created = put && kv->version == 1,
+	        .object =
+	                put ? written_event(entry->storage, entry->cache, kv->key, kv->value, kv->mod_revision) : NULL,
 	        .key = relative_key(entry, kv->key),
 	        .value = kv->value,
 	        .revision = kv->mod_revision,
@@ -292,7 +317,8 @@ static void take_events(struct storage *storage, const struct etcd_watch_respons
 	list_for_each (entry, &touched, touched_node) {
 		list_remove(&entry->touched_node);
 		watch_cache_apply(entry->cache, entry->changes, entry->change_count);
-		entry->change_count = 0;
+		while (entry->change_count)
+			stored_object_unref(entry->changes[--entry->change_count].object);
 	}
 	if (last > atomic_load(&storage->watched_revision))
 		atomic_store(&storage->watched_revision, last);
@@ -312,8 +338,6 @@ static void pause_feed(struct storage *storage)
 	loop_timer_start(storage->loop, &storage->feed.retry, RETRY_NS, on_retry);
 }
 
-static void create_watch(struct storage *storage);
-
 static void on_compacted(struct storage *storage, int64_t compact_revision)
 {
 	struct feed *feed = &storage->feed;
@@ -321,6 +345,7 @@ static void on_compacted(struct storage *storage, int64_t compact_revision)
 	         kv_int("compacted", compact_revision));
 	feed->watch = etcd_watch_cancel(feed->watch);
 	relist_all(storage, compact_revision);
+	feed->with_previous = true;
 	feed->start_revision = compact_revision + 1;
 	create_watch(storage);
 }
@@ -386,7 +411,7 @@ static void create_watch(struct storage *storage)
 	        .range_end = {"\0", 1}, // all keys
 	        .start_revision = storage->feed.start_revision,
 	        .progress_notify = true,
-	        .prev_kv = true,
+	        .prev_kv = storage->feed.with_previous,
 	};
 	if (storage->feed.prefix_only) {
 		request.key = ETCD_TEXT(storage->prefix);
@@ -436,6 +461,7 @@ static void on_revision(void *context, const void *response, const struct err *e
 		feed->start_revision = watched + 1;
 	else // revision 1 is an empty etcd's: nothing happened in it
 		feed->start_revision = now > HISTORY_REVISIONS ? now - HISTORY_REVISIONS : 2;
+	feed->with_previous = !watched || has_lists_to_come(feed);
 	create_watch(storage);
 }
 

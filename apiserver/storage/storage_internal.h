@@ -35,7 +35,8 @@ struct feed {
 	int64_t asked_known;    // it, when the revision was asked for
 	int64_t history_until;  // first lists begin when the watch has come so far
 	bool caught_up;
-	bool prefix_only; // etcd forbids the watch over all keys
+	bool prefix_only;   // etcd forbids the watch over all keys
+	bool with_previous; // the watch tells the state before each change
 	struct loop_timer retry;
 	struct hashmap *caches; // prefix → struct feed_cache
 	struct list to_list;    // caches that need a list
@@ -59,7 +60,10 @@ struct reads {
 
 struct writes {
 	struct list running;
-	struct list leases; // struct lease_bucket
+	struct list leases;      // struct lease_bucket
+	struct hashmap *written; // key → struct written
+	struct list written_list;
+	size_t written_count;
 };
 
 struct compactor {
@@ -120,5 +124,21 @@ void reads_done(struct storage *storage);
 void reads_check_waiting(struct storage *storage); // the watched revision or a cache moved on
 void writes_init(struct storage *storage);
 void writes_done(struct storage *storage);
+
+// --- what was just written (storage_written.c), on the storage thread ----------------------
+void written_init(struct storage *storage);
+void written_done(struct storage *storage);
+// A put starts; borrowed.
+void written_add(struct storage *storage, const char *key, struct watch_cache *cache, struct blob *value,
+                 struct stored_object *draft);
+// etcd has carried it out: the object, one reference for the caller.
+struct stored_object *written_answer(struct storage *storage, const char *key, const struct blob *value,
+                                     struct stored_object *draft, int64_t revision);
+// etcd has refused it, or nobody knows.
+void written_fail(struct storage *storage, const char *key, const struct blob *value);
+// The object of an event, when it is one of these; one reference for the caller.
+struct stored_object *written_event(struct storage *storage, const struct watch_cache *cache, struct etcd_bytes key,
+                                    struct etcd_bytes value, int64_t revision);
+
 void compactor_init(struct storage *storage, int64_t interval_ns);
 void compactor_done(struct storage *storage);

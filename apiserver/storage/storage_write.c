@@ -5,8 +5,9 @@
 //   entered ──(needs a lease)──> waiting for it ──> transaction ──> caller's loop: the new object
 //      └──────────────────────────────────────────────^   └ lease unknown: once more with a new one
 //
-// The result object is made on the caller's loop from the bytes that were written;
-// a deletion's from the last state, which the transaction returns.
+// The result object is parsed on the caller's loop from the bytes that will be written
+// (storage_written.c gives it its revision and shares it with the cache); a deletion's
+// from the last state, which the transaction returns.
 //
 // Leases are shared: granting one for each event would cost as much as the events.
 // A lease serves the writes of about a minute (a twentieth of the time to live, if
@@ -41,7 +42,9 @@ struct write_op {
 	char *key;       // in etcd
 	size_t key_skip; // of it the storage prefix and slash
 	int64_t expected_revision;
-	struct blob *json; // what is written, or of a deletion the last state
+	struct blob *json;            // what is written, or of a deletion the last state
+	struct stored_object *draft;  // of what is written, as of revision 0
+	struct stored_object *object; // once it was
 	int64_t lease_seconds;
 	bool lease_renewed;
 	int64_t revision; // of the transaction
@@ -66,6 +69,8 @@ static void start_transaction(struct write_op *op, int64_t lease);
 static void op_free(struct write_op *op)
 {
 	blob_unref(op->json);
+	stored_object_unref(op->draft);
+	stored_object_unref(op->object);
 	watch_cache_unref(op->cache);
 	free(op->resource_name);
 	free(op->name);
@@ -75,18 +80,19 @@ static void op_free(struct write_op *op)
 
 // --- the answer (the caller's loop) -----------------------------------------------------
 
+static int parse_object(struct write_op *op, int64_t revision, struct stored_object **ret_object)
+{
+	struct etcd_bytes key = {op->key + op->key_skip, strlen(op->key) - op->key_skip};
+	struct etcd_bytes value = {op->json->data, op->json->length};
+	return storage_object_parse(watch_cache_format(op->cache), key, value, revision, ret_object, &op->err);
+}
+
 static void on_answer(struct loop_task *task)
 {
 	struct write_op *op = container_of(task, struct write_op, task);
-	struct stored_object *object = NULL;
-	if (!op->err.code) {
-		struct etcd_bytes key = {op->key + op->key_skip, strlen(op->key) - op->key_skip};
-		struct etcd_bytes value = {op->json->data, op->json->length};
-		if (storage_object_parse(watch_cache_format(op->cache), key, value, op->revision, &object, &op->err))
-			object = NULL;
-	}
-	op->done(op->context, object, object ? NULL : &op->err);
-	stored_object_unref(object);
+	if (!op->err.code && !op->object && parse_object(op, op->revision, &op->object))
+		op->object = NULL;
+	op->done(op->context, op->object, op->object ? NULL : &op->err);
 	op_free(op);
 }
 
@@ -216,6 +222,8 @@ static void on_transaction(void *context, const void *response, const struct err
 		start_with_lease(op);
 		return;
 	}
+	if (err || !txn->succeeded)
+		written_fail(op->storage, op->key, op->json);
 	if (err) {
 		fail(op, err);
 		return;
@@ -228,6 +236,8 @@ static void on_transaction(void *context, const void *response, const struct err
 	op->revision = txn->header->revision;
 	if (op->type == STORAGE_DELETE)
 		take_last_state(op, txn);
+	else
+		op->object = written_answer(op->storage, op->key, op->json, op->draft, op->revision);
 	hand_back(op);
 }
 
@@ -252,6 +262,7 @@ static void start_transaction(struct write_op *op, int64_t lease)
 	} else {
 		put.value = (struct etcd_bytes){op->json->data, op->json->length};
 		success.put = &put;
+		written_add(op->storage, op->key, op->cache, op->json, op->draft);
 	}
 	struct etcd_txn_request request = {
 	        .compare = {&compare, 1}, .success = {&success, 1}, .failure = {&failure, 1}};
@@ -304,6 +315,10 @@ void storage_write(struct storage *storage, const struct storage_write *write, s
 	AUTO_FREE char *relative = storage_make_key(write->namespace_name, write->name);
 	op->key = xasprintf("%s/%s", watch_cache_prefix(op->cache), relative);
 	op->key_skip = strlen(watch_cache_prefix(op->cache)) + 1;
+	if (op->type != STORAGE_DELETE && parse_object(op, 0, &op->draft)) {
+		hand_back(op);
+		return;
+	}
 	loop_post(storage->loop, &op->task, on_enter);
 }
 
@@ -313,6 +328,7 @@ void writes_init(struct storage *storage)
 {
 	list_init(&storage->writes.running);
 	list_init(&storage->writes.leases);
+	written_init(storage);
 }
 
 // A transaction that was under way may have happened.
@@ -334,4 +350,5 @@ void writes_done(struct storage *storage)
 		list_remove(&bucket->node);
 		free(bucket);
 	}
+	written_done(storage);
 }

@@ -218,6 +218,7 @@ static void hold(struct watch_cache *cache, const struct watch_cache_change *cha
 	size_t size = change->key.length + change->value.length + change->previous_value.length;
 	char *bytes = xmalloc(size + 1), *at = bytes;
 	struct watch_cache_change copy = *change;
+	copy.object = NULL;
 	struct etcd_bytes *parts[] = {&copy.key, &copy.value, &copy.previous_value};
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		if (parts[i]->length)
@@ -333,6 +334,8 @@ static struct stored_object *state_after(struct watch_cache *cache, const struct
 		if (now && now->revision == change->revision)
 			return stored_object_ref(now);
 	}
+	if (change->object)
+		return stored_object_ref(change->object);
 	return parse(cache, change->key, change->value, change->revision);
 }
 

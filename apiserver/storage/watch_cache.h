@@ -52,6 +52,7 @@ struct watch_cache_change {
 	bool created; // its first version: nothing was there before
 	struct etcd_bytes key;
 	struct etcd_bytes value;
+	struct stored_object *object; // of the value, where it is known already; NULL = parse it
 	int64_t revision;
 	bool has_previous;
 	struct etcd_bytes previous_value;

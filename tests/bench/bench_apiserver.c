@@ -115,28 +115,77 @@ static void put(struct bench *bench, struct call *call, size_t number)
 	etcd_call(bench->etcd, ETCD_TXN, &txn, TIMEOUT_NS, "create", "bench", on_stored, call);
 }
 
+// The calls by name.
+static const struct operation {
+	const char *name;
+	const char *method;
+	const char *path; // behind a pod's name; NULL: the collection's
+	const char *content_type;
+	const char *body; // of a patch, with a number in it
+} operations[] = {
+        {"POST", "POST", NULL, "Content-Type: application/json", NULL},
+        {"GET", "GET", "", NULL, NULL},
+        {"LIST", "GET", NULL, NULL, NULL},
+        {"NODE", "GET", NULL, NULL, NULL}, // a list of the pods of one node
+        {"LABEL", "PATCH", "", "Content-Type: application/merge-patch+json",
+         "{\"metadata\":{\"labels\":{\"tick\":\"t%zu\"}}}"},
+        {"STATUS", "PATCH", "/status", "Content-Type: application/strategic-merge-patch+json",
+         "{\"status\":{\"phase\":\"Running\",\"message\":\"%zu\",\"conditions\":[{\"type\":\"Ready\",\"status\":"
+         "\"True\",\"lastTransitionTime\":\"2024-01-01T00:00:00Z\"}]}}"},
+};
+
+static const struct operation *find_operation(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(operations); i++)
+		if (!strcmp(operations[i].name, name))
+			return &operations[i];
+	die(name, 0, NULL);
+	return NULL;
+}
+
+static char *body_of(struct bench *bench, const struct operation *operation, size_t number)
+{
+	if (operation->body) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		return xasprintf(operation->body, number);
+#pragma GCC diagnostic pop
+	}
+	if (!strcmp(operation->method, "POST"))
+		return pod_text(bench->to_etcd ? number : bench->pod_number++);
+	return NULL;
+}
+
+static char *url_of(const struct bench *bench, const struct operation *operation, size_t number)
+{
+	if (!strcmp(operation->name, "NODE"))
+		return xasprintf("%s/api/v1/pods?fieldSelector=spec.nodeName%%3Dnode-%zu", bench->url,
+		                 number % WATCHES);
+	if (!operation->path)
+		return xasprintf("%s" PATH, bench->url);
+	return xasprintf("%s" PATH "/pod-%05zu%s", bench->url, number % PODS, operation->path);
+}
+
 static void start_next(struct bench *bench, size_t client)
 {
-	static const char *const headers[] = {"Content-Type: application/json", NULL};
 	if (bench->next == bench->end)
 		return;
-	bool creates = !strcmp(bench->method, "POST");
+	const struct operation *operation = find_operation(bench->method);
+	const char *headers[] = {operation->content_type, NULL};
 	size_t number = bench->next++;
 	struct call *call = NEW(struct call);
 	*call = (struct call){.bench = bench, .client = client, .started_ns = now()};
 	bench->running++;
-	if (creates)
-		call->body = pod_text(bench->to_etcd ? number : bench->pod_number++);
+	call->body = body_of(bench, operation, number);
 	if (bench->to_etcd) {
 		put(bench, call, number);
 		return;
 	}
-	AUTO_FREE char *one = xasprintf("%s" PATH "/pod-%05zu", bench->url, number % PODS);
-	AUTO_FREE char *all = xasprintf("%s" PATH, bench->url);
+	AUTO_FREE char *url = url_of(bench, operation, number);
 	struct http_call_config config = {
-	        .method = creates ? "POST" : "GET",
-	        .url = !strcmp(bench->method, "GET") ? one : all,
-	        .headers = creates ? headers : NULL,
+	        .method = operation->method,
+	        .url = url,
+	        .headers = operation->content_type ? headers : NULL,
 	        .body = call->body,
 	        .body_length = call->body ? strlen(call->body) : 0,
 	        .timeout_ns = TIMEOUT_NS,
@@ -383,6 +432,10 @@ static void run_part(struct bench *bench, const char *part)
 	}
 	if (sscanf(part, "%7s %zu %zu", method, &clients, &calls) != 3 || clients > MAX_CLIENTS)
 		die(part, 0, NULL);
+	if (!strcmp(method, "WATCH")) { // "WATCH 1 500": of a node each, 500 updates
+		run_watches(bench, clients == 1, calls, UPDATE_PERIOD_MS * NSEC_PER_MSEC);
+		return;
+	}
 	open_clients(bench, false);
 	bench->to_etcd = !strcmp(method, "ETCD");
 	run_calls(bench, part, bench->to_etcd ? "POST" : method, calls, clients);
