@@ -96,9 +96,9 @@ static struct cel_value from_number(const struct json *json, const struct cel_ty
 {
 	if (type->kind == CEL_TYPE_DOUBLE)
 		return cel_make_double(json->type == JSON_INTEGER ? (double)json->integer : strtod(json->text, NULL));
-	double real = strtod(json->text, NULL);
 	if (json->type == JSON_INTEGER)
 		return cel_value_int(json->integer);
+	double real = strtod(json->text, NULL);
 	// An integer written with a fraction or an exponent that it doesn't need.
 	return real == floor(real) && fabs(real) < 9.2e18 ? cel_value_int((int64_t)real) : cel_make_double(real);
 }
