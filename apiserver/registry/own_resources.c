@@ -25,6 +25,7 @@ static const char *const none[] = {NULL};
 	        .categories = none,                             \
 	        .type = &type_##name_,                          \
 	        .storage_prefix = prefix_,                      \
+	        .storage_group = "",                            \
 	        .storage_version = "v1",                        \
 	        .doc = "",                                      \
 	}
