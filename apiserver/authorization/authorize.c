@@ -36,6 +36,20 @@ void authorization_parse_field_selector(struct arena *arena, const char *text,
 	attributes->field_requirement_count = selector.count;
 }
 
+// A list of the one object of this name asks for that object.
+static const char *selected_name(const struct authorization_attributes *attributes)
+{
+	for (size_t i = 0; i < attributes->field_requirement_count; i++) {
+		const struct authorization_requirement *row = &attributes->field_requirements[i];
+
+		if (!strcmp(row->key, "metadata.name") && !strcmp(row->operator, "In") &&
+		    !strpbrk(row->values[0], "/%") && strcmp(row->values[0], ".") != 0 &&
+		    strcmp(row->values[0], "..") != 0)
+			return row->values[0];
+	}
+	return "";
+}
+
 void authorization_attributes_of(struct request *request, const char *verb,
                                  struct authorization_attributes *ret_attributes)
 {
@@ -57,6 +71,8 @@ void authorization_attributes_of(struct request *request, const char *verb,
 		return;
 	authorization_parse_field_selector(request->arena, query_get(&request->query, "fieldSelector"), ret_attributes);
 	authorization_parse_label_selector(request->arena, query_get(&request->query, "labelSelector"), ret_attributes);
+	if (!ret_attributes->name[0])
+		ret_attributes->name = selected_name(ret_attributes);
 }
 
 // --- refusals -------------------------------------------------------------------------------

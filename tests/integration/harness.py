@@ -298,12 +298,15 @@ class Cluster:
     """One etcd and one apiserver in a folder of their own."""
 
     def __init__(self, *flags):
+        self.prepare()
+        self.flags = flags
+        self.server = self.start_server()
+
+    def prepare(self):
         self.folder = tempfile.mkdtemp(prefix="caravel-integration-")
         _folders.append(self.folder)
         self.pki = Pki(self.folder)
         self.etcd = Etcd(self.folder)
-        self.flags = flags
-        self.server = self.start_server()
 
     def start_server(self, *flags, **kwargs):
         return ApiServer(self.folder, self.pki, self.etcd.url, *self.flags, *flags, **kwargs)
