@@ -22,7 +22,7 @@ struct regex_parser {
 	struct arena *arena;
 	const char *at, *end;
 	const char *pattern;
-	size_t length;
+	const char *quoted_end; // of \Q…\E, NULL = not inside
 	unsigned flags;
 	unsigned depth;
 	struct err *err;
@@ -457,19 +457,26 @@ static struct regex_node *parse_dot(struct regex_parser *parser)
 	return node;
 }
 
-static struct regex_node *parse_quoted(struct regex_parser *parser)
+// Past \Q: up to \E every character stands for itself.
+static struct regex_node *begin_quoted(struct regex_parser *parser)
 {
-	struct regex_node *all = NULL;
-	for (parser->at += 2; parser->at < parser->end;) {
-		uint32_t rune;
-		if (parser->end - parser->at >= 2 && parser->at[0] == '\\' && parser->at[1] == 'E') {
-			parser->at += 2;
-			break;
-		}
-		parser->at += rune_decode(parser->at, (size_t)(parser->end - parser->at), &rune);
-		all = join(parser, REGEX_CONCAT, all, rune_node(parser, rune));
-	}
-	return all ? all : node_new(parser, REGEX_EMPTY);
+	parser->at += 2;
+	parser->quoted_end = memmem(parser->at, (size_t)(parser->end - parser->at), "\\E", 2);
+	if (!parser->quoted_end)
+		parser->quoted_end = parser->end;
+	return node_new(parser, REGEX_EMPTY);
+}
+
+// True while characters are quoted; steps over \E at their end.
+static bool in_quotes(struct regex_parser *parser)
+{
+	if (!parser->quoted_end)
+		return false;
+	if (parser->at < parser->quoted_end)
+		return true;
+	parser->at += parser->quoted_end < parser->end ? 2 : 0;
+	parser->quoted_end = NULL;
+	return false;
 }
 
 static struct regex_node *parse_backslash(struct regex_parser *parser)
@@ -485,7 +492,7 @@ static struct regex_node *parse_backslash(struct regex_parser *parser)
 			return assert_node(parser, assertions[i].assertion);
 		}
 	if (letter == 'Q')
-		return parse_quoted(parser);
+		return begin_quoted(parser);
 	struct regex_node *node = node_new(parser, REGEX_CLASS);
 	node->class = ARENA_NEW(parser->arena, struct rune_class);
 	if (parse_class_escape(parser, node->class))
@@ -494,9 +501,18 @@ static struct regex_node *parse_backslash(struct regex_parser *parser)
 	return parse_escape(parser, &rune) ? rune_node(parser, rune) : NULL;
 }
 
+static struct regex_node *parse_rune(struct regex_parser *parser)
+{
+	uint32_t rune;
+	parser->at += rune_decode(parser->at, (size_t)(parser->end - parser->at), &rune);
+	return rune_node(parser, rune);
+}
+
 static struct regex_node *parse_atom(struct regex_parser *parser)
 {
 	bool lines = parser->flags & FLAG_MULTILINE;
+	if (parser->quoted_end)
+		return parse_rune(parser);
 	switch (*parser->at) {
 	case '(':
 		return parse_group(parser);
@@ -517,11 +533,8 @@ static struct regex_node *parse_atom(struct regex_parser *parser)
 	case '+':
 	case '?':
 		return fail_at(parser, "missing argument to repetition operator", parser->at, parser->at + 1);
-	default: {
-		uint32_t rune;
-		parser->at += rune_decode(parser->at, (size_t)(parser->end - parser->at), &rune);
-		return rune_node(parser, rune);
-	}
+	default:
+		return parse_rune(parser);
 	}
 }
 
@@ -599,7 +612,7 @@ static struct regex_node *parse_repetition(struct regex_parser *parser)
 	struct regex_node *node = parse_atom(parser);
 	int minimum, maximum;
 	bool repeated = false;
-	while (node) {
+	while (node && !in_quotes(parser)) {
 		const char *from = parser->at;
 		if (!parse_operator(parser, &minimum, &maximum))
 			break;
@@ -625,7 +638,7 @@ static struct regex_node *parse_repetition(struct regex_parser *parser)
 static struct regex_node *parse_concatenation(struct regex_parser *parser)
 {
 	struct regex_node *all = NULL;
-	while (parser->at < parser->end && *parser->at != '|' && *parser->at != ')') {
+	while (in_quotes(parser) || (parser->at < parser->end && *parser->at != '|' && *parser->at != ')')) {
 		struct regex_node *node = parse_repetition(parser);
 		if (!node)
 			return NULL;
@@ -652,7 +665,6 @@ int regex_parse(struct arena *arena, const char *pattern, size_t length, struct 
 	                              .at = pattern,
 	                              .end = pattern + length,
 	                              .pattern = pattern,
-	                              .length = length,
 	                              .err = err ? err : &ignored};
 	struct regex_node *root = parse_alternation(&parser);
 	if (!parser.failed && parser.at < parser.end)
