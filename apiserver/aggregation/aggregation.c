@@ -52,12 +52,17 @@ struct aggregation {
 
 // --- the table --------------------------------------------------------------------------------
 
+bool aggregation_is_used(const struct server *server)
+{
+	return server->aggregation && atomic_load_explicit(&server->aggregation->count, memory_order_relaxed);
+}
+
 struct api_service_table *aggregation_table(struct server *server)
 {
 	struct aggregation *aggregation = server->aggregation;
 	struct api_service_table *table;
 
-	if (!aggregation || !atomic_load_explicit(&aggregation->count, memory_order_relaxed))
+	if (!aggregation_is_used(server))
 		return NULL;
 	pthread_mutex_lock(&aggregation->lock);
 	table = aggregation->table ? api_service_table_ref(aggregation->table) : NULL;

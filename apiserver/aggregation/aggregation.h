@@ -18,6 +18,8 @@ struct aggregation *aggregation_free(struct aggregation *aggregation);
 // A stage of the line: sends the request on when another server answers for its path, else passes.
 void aggregation_serve(struct request *request);
 
+// Is there any API service of another server?
+bool aggregation_is_used(const struct server *server);
 // The API services of other servers now, the caller's reference; NULL: none. Any thread.
 struct api_service_table *aggregation_table(struct server *server);
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "apiserver/bootstrap/bootstrap_objects.h"
-#include "apiserver/documents/discovery_serve.h"
+#include "apiserver/custom/custom.h"
 #include "apiserver/server.h"
 #include "apiserver/storage/storage.h"
 #include "common/api/object.h"
@@ -24,7 +24,8 @@ struct local_services {
 	struct server *server;
 	struct arena *arena; // of a round
 	const struct schema_resource *resource;
-	const struct schema_resource *const *served;
+	struct served *snapshot;
+	const struct schema_resource *const *served; // of the snapshot
 	size_t served_count;
 	size_t next; // of `served`
 	struct stored_object **stored;
@@ -272,7 +273,9 @@ static void on_timer(struct loop_timer *timer)
 	}
 	drop_stored(services);
 	arena_reset(services->arena);
-	services->served = discovery_resources(&services->served_count);
+	served_unref(services->snapshot);
+	services->snapshot = custom_served(services->server->custom);
+	services->served = served_resources(services->snapshot, &services->served_count);
 	services->stored_count = storage_peek_all(services->server->storage, services->resource, "", &services->stored);
 	services->next = services->next_stored = 0;
 	go_on(services);
@@ -303,6 +306,7 @@ struct local_services *local_services_stop(struct local_services *services)
 		return NULL;
 	loop_timer_stop(&services->timer);
 	drop_stored(services);
+	served_unref(services->snapshot);
 	arena_free(services->arena);
 	services->stopped = true;
 	if (!services->writing)
