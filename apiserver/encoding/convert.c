@@ -46,6 +46,11 @@ bool convert_is_needed(const struct schema_resource *resource)
 	return conversion_of(resource) != CONVERT_NONE;
 }
 
+bool convert_is_validated_as_stored(const struct schema_resource *resource)
+{
+	return conversion_of(resource) == CONVERT_DEVICES;
+}
+
 const struct schema_resource *convert_storage_resource(const struct schema_resource *resource)
 {
 	const struct definition_version *custom = definition_version_of(resource);

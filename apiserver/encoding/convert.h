@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The kinds that are served in two forms from one stored one: Events (core/v1
-// stored, events.k8s.io/v1 beside it) and HorizontalPodAutoscalers (v2 stored,
-// v1 beside it). Every other kind is stored as it is served.
+// The kinds that are served in several forms from one stored one: Events (core/v1
+// stored, events.k8s.io/v1 beside it), HorizontalPodAutoscalers (v2 stored, v1 beside
+// it), resource.k8s.io (v1beta2 stored), and versions that differ in their name alone.
+// Every other kind is stored as it is served.
 
 #include <stdbool.h>
 
@@ -21,3 +22,6 @@ const char *convert_field_label(const struct schema_resource *resource, const ch
 
 // The resource in whose form the objects are stored (itself for most).
 const struct schema_resource *convert_storage_resource(const struct schema_resource *resource);
+
+// Whether the rules of validation are written for the stored form alone.
+bool convert_is_validated_as_stored(const struct schema_resource *resource);

@@ -8,6 +8,7 @@
 #include "apiserver/custom/definition.h"
 #include "apiserver/custom/validate_custom.h"
 #include "apiserver/custom/validate_definition.h"
+#include "apiserver/encoding/convert.h"
 #include "apiserver/validation/string_checks.h"
 
 static const struct kind_rules {
@@ -84,8 +85,26 @@ static const struct kind_rules *rules_of(const struct schema_resource *resource)
 	return &generic;
 }
 
+// The same change in the stored form, as upstream validates its internal one.
+static const struct status *validate_as_stored(const struct change *change)
+{
+	struct change stored = *change;
+	struct json *old = change->old ? json_clone(change->arena, change->old) : NULL;
+
+	stored.resource = convert_storage_resource(change->resource);
+	stored.object = json_clone(change->arena, change->object);
+	convert_to_storage(change->arena, change->resource, stored.object);
+	if (old)
+		convert_to_storage(change->arena, change->resource, old);
+	stored.old = old;
+	return validate_change(&stored);
+}
+
 const struct status *validate_change(struct change *change)
 {
+	if (convert_is_validated_as_stored(change->resource))
+		return validate_as_stored(change);
+
 	const struct kind_rules *rules = rules_of(change->resource);
 	struct validation v;
 

@@ -12,6 +12,8 @@
 #include "api/autoscaling_v2.h"
 #include "api/networking_v1.h"
 #include "api/rbac_v1.h"
+#include "api/resource_v1alpha3.h"
+#include "api/resource_v1beta1.h"
 #include "api/resource_v1beta2.h"
 #include "common/api/decode_forms.h"
 #include "common/api/object.h"
@@ -112,6 +114,15 @@ static void default_device_request(struct arena *arena, struct json *request)
 		json_set_integer(arena, request, "count", 1);
 }
 
+// In older versions the one way to meet a request stands in the request itself.
+static void default_old_device_request(struct arena *arena, struct json *request)
+{
+	if (default_has_items(request, "firstAvailable"))
+		return;
+	default_text(arena, request, "allocationMode", "ExactCount");
+	default_device_request(arena, request);
+}
+
 static void default_device_taint(struct arena *arena, struct json *taint)
 {
 	char now[API_TIME_BYTES];
@@ -128,6 +139,12 @@ const struct default_hook defaults_extension_hooks[] = {
         {&schema_type_autoscaling_v2_horizontal_pod_autoscaler_spec, default_autoscaler_spec},
         {&schema_type_networking_v1_network_policy_spec, default_network_policy_spec},
         {&schema_type_rbac_v1_subject, default_subject},
+        {&schema_type_resource_v1alpha3_device_request, default_old_device_request},
+        {&schema_type_resource_v1alpha3_device_sub_request, default_device_request},
+        {&schema_type_resource_v1alpha3_device_taint, default_device_taint},
+        {&schema_type_resource_v1beta1_device_request, default_old_device_request},
+        {&schema_type_resource_v1beta1_device_sub_request, default_device_request},
+        {&schema_type_resource_v1beta1_device_taint, default_device_taint},
         {&schema_type_resource_v1beta2_device_sub_request, default_device_request},
         {&schema_type_resource_v1beta2_device_taint, default_device_taint},
         {&schema_type_resource_v1beta2_exact_device_request, default_device_request},
