@@ -17,6 +17,7 @@
 #include "common/client/informer.h"
 #include "common/client/rest.h"
 #include "common/io/loop.h"
+#include "kubelet/certificates/client_certificate.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/node/node_agent.h"
 #include "kubelet/node/node_facts.h"
@@ -126,7 +127,9 @@ struct main_state {
 	struct informer_handler pod_handler;
 	struct static_pods *static_pods;
 	struct kubelet_server *server;
-	struct daemon *daemon; // while ending
+	struct certificate_manager *client_certificate;  // NULL: not rotated
+	struct certificate_manager *serving_certificate; // NULL likewise
+	struct daemon *daemon;                           // while ending
 	struct loop_timer end_timer;
 	int64_t end_by_ns;
 };
@@ -167,14 +170,25 @@ static int check_values(struct err *err)
 		               arg_config.cgroup_driver);
 	if (strcmp(arg_config.authorization_mode, "AlwaysAllow") && strcmp(arg_config.authorization_mode, "Webhook"))
 		return err_set(err, ERR_INVALID, "unknown authorization-mode %s", arg_config.authorization_mode);
-	if (*arg_config.bootstrap_kubeconfig && *arg_daemon.kubeconfig && access(arg_daemon.kubeconfig, R_OK) < 0)
-		arg_daemon.kubeconfig = arg_config.bootstrap_kubeconfig;
 	return 0;
+}
+
+static const char *node_name_of(const struct daemon *daemon)
+{
+	return *arg_config.hostname_override ? arg_config.hostname_override : daemon->host_name;
+}
+
+// Rotation keeps a file up; the client is to use that one.
+static int adjust_client(struct daemon *daemon, struct client_config *config, struct arena *arena, struct err *err)
+{
+	(void)daemon;
+	if (!arg_config.rotate_certificates)
+		return 0;
+	return client_certificate_adopt(arena, arg_config.certificate_directory, config, err);
 }
 
 static int configure(struct daemon *daemon, struct err *err)
 {
-	(void)daemon;
 	state.arena = arena_new(0);
 	int result = 0;
 	if (*arg_config.config_file)
@@ -185,6 +199,10 @@ static int configure(struct daemon *daemon, struct err *err)
 		result = check_values(err);
 	if (result == 0)
 		result = find_logger(err);
+	if (result == 0 && *arg_config.bootstrap_kubeconfig && *arg_daemon.kubeconfig &&
+	    access(arg_daemon.kubeconfig, R_OK) < 0)
+		result = client_certificate_bootstrap(arg_config.bootstrap_kubeconfig, arg_daemon.kubeconfig,
+		                                      node_name_of(daemon), arg_config.certificate_directory, err);
 	arg_daemon.health_address = arg_config.healthz_address;
 	arg_daemon.health_port = arg_config.healthz_port;
 	return result;
@@ -229,7 +247,7 @@ static void start_client(struct daemon *daemon)
 static int find_node(struct daemon *daemon, struct err *err)
 {
 	struct kubelet *kubelet = &state.kubelet;
-	kubelet->node_name = *arg_config.hostname_override ? arg_config.hostname_override : daemon->host_name;
+	kubelet->node_name = node_name_of(daemon);
 	kubelet->node_ip = *arg_config.node_ip ? arg_config.node_ip : node_address_guess(state.arena);
 	if (!kubelet->node_ip)
 		return err_set(err, ERR_INVALID, "no address of this node was found: give it by --node-ip");
@@ -245,6 +263,20 @@ static int make_folders(struct err *err)
 	if (result == 0)
 		result = file_make_folders(arg_config.pod_logs_directory, 0755, err);
 	return result;
+}
+
+static void start_certificates(struct daemon *daemon)
+{
+	struct kubelet *kubelet = &state.kubelet;
+	const char *directory = arg_config.certificate_directory;
+	if (!daemon->client)
+		return;
+	if (arg_config.rotate_certificates)
+		state.client_certificate =
+		        client_certificate_rotate(daemon->loop, daemon->client, kubelet->node_name, directory);
+	if (arg_config.server_tls_bootstrap && !*arg_config.tls_certificate_file)
+		state.serving_certificate = serving_certificate_rotate(daemon->loop, daemon->client, kubelet->node_name,
+		                                                       kubelet->node_ip, directory);
 }
 
 static int start(struct daemon *daemon, struct err *err)
@@ -286,6 +318,7 @@ static int start(struct daemon *daemon, struct err *err)
 	}
 	if (*arg_config.static_pod_path)
 		state.static_pods = static_pods_new(kubelet);
+	start_certificates(daemon);
 	if (arg_config.port)
 		result = kubelet_server_new(kubelet, daemon->metrics, &state.server, err);
 	if (result == 0)
@@ -334,6 +367,8 @@ static void stop(struct daemon *daemon)
 		_exit(0);
 	}
 	state.server = kubelet_server_free(state.server);
+	state.client_certificate = certificate_manager_free(state.client_certificate);
+	state.serving_certificate = certificate_manager_free(state.serving_certificate);
 	state.static_pods = static_pods_free(state.static_pods);
 	if (kubelet->api_pods && state.pod_handler.changed)
 		informer_remove_handler(kubelet->api_pods, &state.pod_handler);
@@ -360,6 +395,7 @@ static const struct daemon_program program = {
         .values = &arg_daemon,
         .kubeconfig_optional = true,
         .configure = configure,
+        .adjust_client = adjust_client,
         .start = start,
         .stop = stop,
         .terminate = terminate,

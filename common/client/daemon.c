@@ -170,6 +170,9 @@ static int start_client(struct daemon_frame *frame, struct err *err)
 	struct daemon *daemon = &frame->daemon;
 	if (load_client_config(frame, err) < 0)
 		return -err->code;
+	if (daemon->client_config.server && daemon->program->adjust_client &&
+	    daemon->program->adjust_client(daemon, &daemon->client_config, frame->arena, err) < 0)
+		return -err->code;
 	if (!daemon->client_config.server)
 		return 0;
 	AUTO_FREE char *agent =

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/arena.h"
 #include "common/base/err.h"
 #include "common/base/metrics.h"
 #include "common/base/options.h"
@@ -140,6 +141,8 @@ struct daemon_program {
 	bool kubeconfig_optional; // start without one (--kubeconfig not given and no in-cluster configuration)
 	// Looks at the parsed flags before anything is made: may correct values (a config file) or refuse. May be NULL.
 	int (*configure)(struct daemon *daemon, struct err *err);
+	// May correct the client's configuration (the kubelet's certificate is rotated). May be NULL.
+	int (*adjust_client)(struct daemon *daemon, struct client_config *config, struct arena *arena, struct err *err);
 	// Extra health checks, ended by a NULL name (see plain_server.h). May be NULL.
 	const struct health_check *checks;
 	// Starts the daemon's work on daemon->loop.

@@ -10,13 +10,17 @@
 
 #include "kubelet/server/kubelet_server.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/metrics.h"
+#include "kubelet/certificates/client_certificate.h"
 #include "kubelet/pod/pod_manager.h"
 #include "kubelet/server/server_internal.h"
 #include "kubelet/server/serving_certificate.h"
@@ -252,18 +256,44 @@ static void on_certificate_timer(struct loop_timer *timer)
 	loop_timer_start(server->kubelet->loop, timer, CERTIFICATE_LOOK_NS, on_certificate_timer);
 }
 
+// With serverTLSBootstrap the certificate is the one that the API server has issued; until there is one, and for any
+// other kubelet that was given none, a self-signed one stands at the same place.
 static void choose_files(struct kubelet_server *server, const struct kubelet_config *config)
 {
 	server->own_certificate = !*config->tls_certificate_file || !*config->tls_private_key_file;
 	const char *directory = config->certificate_directory;
+	bool issued = server->own_certificate && config->server_tls_bootstrap;
 	server->tls = (struct tls_server_config){
-	        .certificate_file = server->own_certificate ? xasprintf("%s/kubelet.crt", directory)
-	                                                    : xstrdup(config->tls_certificate_file),
-	        .private_key_file = server->own_certificate ? xasprintf("%s/kubelet.key", directory)
-	                                                    : xstrdup(config->tls_private_key_file),
+	        .certificate_file = issued ? certificate_current_path(directory, SERVING_CERTIFICATE_PREFIX)
+	                            : server->own_certificate ? xasprintf("%s/kubelet.crt", directory)
+	                                                      : xstrdup(config->tls_certificate_file),
+	        .private_key_file = issued ? certificate_current_path(directory, SERVING_CERTIFICATE_PREFIX)
+	                            : server->own_certificate ? xasprintf("%s/kubelet.key", directory)
+	                                                      : xstrdup(config->tls_private_key_file),
 	        .client_ca_file = *config->client_ca_file ? config->client_ca_file : NULL,
 	        .offer_http2 = true,
 	};
+}
+
+// The self-signed pair as the link's first target: the server needs something to begin with.
+static int stand_in(const struct kubelet_server *server, struct err *err)
+{
+	const char *directory = server->kubelet->config->certificate_directory;
+	AUTO_FREE char *target = xasprintf("%s/%s-self-signed.pem", directory, SERVING_CERTIFICATE_PREFIX);
+	AUTO_STRBUF struct strbuf pem = STRBUF_INIT(1 << 20);
+	if (!server->kubelet->config->server_tls_bootstrap || access(server->tls.certificate_file, R_OK) == 0)
+		return 0;
+	AUTO_FREE char *certificate = xasprintf("%s/kubelet.crt", directory);
+	AUTO_FREE char *key = xasprintf("%s/kubelet.key", directory);
+	int result = file_read(certificate, &pem, err);
+	if (result == 0)
+		result = file_read(key, &pem, err);
+	if (result == 0)
+		result = file_write_atomic(target, pem.data, pem.length, 0600, err);
+	unlink(server->tls.certificate_file);
+	if (result == 0 && symlink(strrchr(target, '/') + 1, server->tls.certificate_file) < 0)
+		result = err_set_errno(err, errno, "link %s", server->tls.certificate_file);
+	return result;
 }
 
 static int listen_on(struct kubelet_server *server, struct err *err)
@@ -313,6 +343,8 @@ int kubelet_server_new(struct kubelet *kubelet, struct metrics_registry *metrics
 	log_watch_init(&server->log_watch);
 	choose_files(server, kubelet->config);
 	int result = server->own_certificate ? ensure_certificate(server, err) : 0;
+	if (result == 0 && server->own_certificate)
+		result = stand_in(server, err);
 	if (result == 0)
 		result = listen_on(server, err);
 	if (result < 0) {
