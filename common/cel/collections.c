@@ -82,8 +82,10 @@ static struct cel_value list_copy(struct cel_eval *eval, const struct cel_value 
 struct cel_value cel_list_concat(struct cel_eval *eval, const struct cel_value *left, const struct cel_value *right)
 {
 	struct cel_value joined = *left;
-	if (right->length == 0 && left->type->list_kind == CEL_LIST_ATOMIC)
+	if (right->length == 0)
 		return *left;
+	if (left->type->list_kind != CEL_LIST_ATOMIC)
+		return cel_list_merge(eval, left, right);
 	bool extend = left->flags == CEL_FORM_MADE && left->list->count == left->length;
 	if (!extend)
 		joined = list_copy(eval, left, right->length);

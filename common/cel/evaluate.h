@@ -138,6 +138,8 @@ struct cel_value cel_list_new(struct cel_eval *eval, size_t capacity);
 bool cel_list_add(struct cel_eval *eval, struct cel_value *list, struct cel_value item);
 struct cel_value cel_list_get(struct cel_eval *eval, const struct cel_value *list, size_t index);
 struct cel_value cel_list_concat(struct cel_eval *eval, const struct cel_value *left, const struct cel_value *right);
+// The same of lists that are declared as sets or maps.
+struct cel_value cel_list_merge(struct cel_eval *eval, const struct cel_value *left, const struct cel_value *right);
 bool cel_list_contains(struct cel_eval *eval, const struct cel_value *list, const struct cel_value *item);
 
 struct cel_value cel_map_new(struct cel_eval *eval, size_t capacity);

@@ -168,21 +168,63 @@ static void point_split(struct compiler *compiler, uint32_t split, uint32_t insi
 	compiler->steps[split].y = lazy ? inside : after;
 }
 
+static bool can_be_empty(const struct regex_node *node)
+{
+	switch (node->kind) {
+	case REGEX_RUNE:
+	case REGEX_CLASS:
+		return false;
+	case REGEX_CONCAT:
+		for (; node->kind == REGEX_CONCAT; node = node->left)
+			if (!can_be_empty(node->right))
+				return false;
+		return can_be_empty(node);
+	case REGEX_ALTERNATE:
+		for (; node->kind == REGEX_ALTERNATE; node = node->left)
+			if (can_be_empty(node->right))
+				return true;
+		return can_be_empty(node);
+	case REGEX_REPEAT:
+		return node->minimum == 0 || can_be_empty(node->left);
+	default:
+		return true;
+	}
+}
+
+// Once and as often as it goes.
+static void compile_plus(struct compiler *compiler, const struct regex_node *node)
+{
+	uint32_t first = compiler->count;
+	compile(compiler, node->left);
+	uint32_t split = emit(compiler, OP_SPLIT);
+	point_split(compiler, split, first, compiler->count, node->lazy);
+}
+
+// (x+)? where x can match nothing: an empty round ends the loop, as it should.
 static void compile_star(struct compiler *compiler, const struct regex_node *node)
 {
 	uint32_t split = emit(compiler, OP_SPLIT);
-	compile(compiler, node->left);
-	uint32_t jump = emit(compiler, OP_JUMP);
-	if (jump < compiler->count)
-		compiler->steps[jump].x = split;
+	if (can_be_empty(node->left)) {
+		compile_plus(compiler, node);
+	} else {
+		compile(compiler, node->left);
+		uint32_t jump = emit(compiler, OP_JUMP);
+		if (jump < compiler->count)
+			compiler->steps[jump].x = split;
+	}
 	point_split(compiler, split, split + 1, compiler->count, node->lazy);
 }
 
 static void compile_repeat(struct compiler *compiler, const struct regex_node *node)
 {
-	for (int i = 0; i < node->minimum && compiler->count <= MAX_STEPS; i++)
+	bool endless = node->maximum < 0;
+	for (int i = 0; i < node->minimum - (endless ? 1 : 0) && compiler->count <= MAX_STEPS; i++)
 		compile(compiler, node->left);
-	if (node->maximum < 0) {
+	if (endless && node->minimum > 0) {
+		compile_plus(compiler, node);
+		return;
+	}
+	if (endless) {
 		compile_star(compiler, node);
 		return;
 	}

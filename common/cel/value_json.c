@@ -226,15 +226,49 @@ static int write_map(struct arena *arena, const struct cel_value *value, unsigne
 	return 0;
 }
 
+// The type of Object.spec's field x is Object.spec.x, in lists and maps as well.
+static int check_names(struct arena *arena, const char *expected, const struct cel_value *value, unsigned depth,
+                       struct err *err)
+{
+	int status = 0;
+	if (value->flags == CEL_FORM_JSON || depth > 200)
+		return 0;
+	if (value->kind == CEL_LIST)
+		for (uint32_t i = 0; i < value->length && !status; i++)
+			status = check_names(arena, expected, &value->list->values[i], depth + 1, err);
+	if (value->kind == CEL_MAP)
+		for (uint32_t i = 0; i < value->length && !status; i++)
+			status = check_names(arena, expected, &value->map->entries[i].value, depth + 1, err);
+	if (value->kind == CEL_OBJECT && value->type->open && strcmp(value->type->name, expected) != 0)
+		return err_set(err, ERR_INVALID,
+		               "unexpected type name \"%s\", expected \"%s\", which matches field name path from root "
+		               "Object type",
+		               value->type->name, expected);
+	return status;
+}
+
+static int check_fields(struct arena *arena, const struct cel_value *object, struct err *err)
+{
+	int status = 0;
+	for (uint32_t i = 0; i < object->object->count && !status; i++)
+		status = check_names(arena,
+		                     arena_printf(arena, "%s.%s", object->type->name, object->object->names[i].text),
+		                     &object->object->values[i], 0, err);
+	return status;
+}
+
 static int write_object(struct arena *arena, const struct cel_value *value, unsigned depth, struct json **ret_json,
                         struct err *err)
 {
 	struct json *object = json_object(arena);
 	if (value->flags != CEL_FORM_MADE)
 		return err_set(err, ERR_INVALID, "%s has no JSON form", cel_value_type_name(value));
+	int status = value->type->open ? check_fields(arena, value, err) : 0;
+	if (status)
+		return status;
 	for (uint32_t i = 0; i < value->object->count; i++) {
 		struct json *member;
-		int status = write_value(arena, &value->object->values[i], depth + 1, &member, err);
+		status = write_value(arena, &value->object->values[i], depth + 1, &member, err);
 		if (status)
 			return status;
 		json_set_n(arena, object, value->object->names[i].text, value->object->names[i].length, member);
