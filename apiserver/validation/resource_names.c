@@ -30,7 +30,7 @@ bool resource_is_native(const char *name)
 	return !strchr(name, '/') || strstr(name, "kubernetes.io/");
 }
 
-bool resource_is_extended(const char *name)
+bool is_extended_resource_name(const char *name)
 {
 	AUTO(arena_free) struct arena *arena = NULL;
 
@@ -42,7 +42,7 @@ bool resource_is_extended(const char *name)
 
 bool resource_is_integer(const char *name)
 {
-	return is_one_of(name, counted_names) || resource_is_extended(name);
+	return is_one_of(name, counted_names) || is_extended_resource_name(name);
 }
 
 bool resource_may_overcommit(const char *name)
@@ -96,7 +96,7 @@ void validate_container_resource_name(struct validation *v, const char *name, co
 	if (!strchr(name, '/')) {
 		if (!is_one_of(name, container_names) && !resource_is_hugepages(name))
 			validation_invalid_text(v, path, name, "must be a standard resource for containers");
-	} else if (!resource_is_native(name) && !resource_is_extended(name)) {
+	} else if (!resource_is_native(name) && !is_extended_resource_name(name)) {
 		validation_invalid_text(v, path, name, "doesn't follow extended resource name standard");
 	}
 }

@@ -9,7 +9,7 @@
 bool resource_is_hugepages(const char *name);
 // In the *kubernetes.io namespace, which names without a prefix are too.
 bool resource_is_native(const char *name);
-bool resource_is_extended(const char *name);
+bool is_extended_resource_name(const char *name);
 bool resource_is_integer(const char *name);
 bool resource_may_overcommit(const char *name);
 

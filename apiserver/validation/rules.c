@@ -33,11 +33,51 @@ bool is_unset(const struct json *value)
 	}
 }
 
+static bool equal_inside(const struct json *a, const struct json *b);
+
+// Within a map "" says something: only lists and objects are the same empty as absent.
+static bool is_empty(const struct json *value)
+{
+	return !is_present(value) || ((value->type == JSON_ARRAY || value->type == JSON_OBJECT) && !value->length);
+}
+
+static bool equal_members(const struct json *a, const struct json *b)
+{
+	json_for_each_member (member, a)
+		if (!equal_inside(member->value, json_get(b, member->key)))
+			return false;
+	json_for_each_member (member, b)
+		if (!json_get(a, member->key) && !is_empty(member->value))
+			return false;
+	return true;
+}
+
+static bool equal_items(const struct json *a, const struct json *b)
+{
+	if (a->length != b->length)
+		return false;
+	for (uint32_t i = 0; i < a->length; i++)
+		if (!equal_inside(a->items[i], b->items[i]))
+			return false;
+	return true;
+}
+
+static bool equal_inside(const struct json *a, const struct json *b)
+{
+	if (is_empty(a) || is_empty(b))
+		return is_empty(a) && is_empty(b);
+	if (a->type == JSON_OBJECT && b->type == JSON_OBJECT)
+		return equal_members(a, b);
+	if (a->type == JSON_ARRAY && b->type == JSON_ARRAY)
+		return equal_items(a, b);
+	return json_equal(a, b);
+}
+
 bool rule_equal(const struct json *a, const struct json *b)
 {
 	if (is_unset(a) || is_unset(b))
 		return is_unset(a) && is_unset(b);
-	return json_equal(a, b);
+	return equal_inside(a, b);
 }
 
 bool text_is(const struct json *object, const char *member, const char *text)

@@ -3,6 +3,7 @@
 // not have anything going on, and what is over stays so.
 
 #include <stdio.h>
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -99,6 +100,15 @@ static bool has_container(const struct json *spec, const char *name)
 	return false;
 }
 
+static const char *rendered_values(struct arena *arena, const struct json *values)
+{
+	const char *text = "";
+
+	json_for_each_item (value, values)
+		text = arena_printf(arena, "%s%s%" PRId64, text, text[0] ? ", " : "", value->integer);
+	return arena_printf(arena, "[]int32{%s}", text);
+}
+
 static void validate_exit_code_values(struct validation *v, const struct json *codes, const struct rule_path *path)
 {
 	const struct json *values = json_get(codes, "values");
@@ -121,7 +131,7 @@ static void validate_exit_code_values(struct validation *v, const struct json *c
 		ordered &= before <= value->integer;
 	}
 	if (!ordered)
-		validation_invalid(v, path, values, "must be ordered");
+		validation_invalid_rendered(v, path, rendered_values(v->arena, values), "must be ordered");
 }
 
 static void validate_exit_codes(struct validation *v, const struct json *spec, const struct json *codes,

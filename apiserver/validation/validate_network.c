@@ -122,13 +122,22 @@ const char *check_ip_name(struct arena *arena, const char *text, size_t index)
 	return strcmp(canonical, text) ? arena_printf(arena, "must be in canonical form (\"%s\")", canonical) : NULL;
 }
 
+static const char *rendered_parent(struct arena *arena, const struct json *reference)
+{
+	return arena_printf(arena,
+	                    "networking.ParentReference{Group:\"%s\", Resource:\"%s\", Namespace:\"%s\", Name:\"%s\"}",
+	                    text_of(reference, "group"), text_of(reference, "resource"), text_of(reference, "namespace"),
+	                    text_of(reference, "name"));
+}
+
 void validate_ip_address(struct validation *v)
 {
 	const struct json *reference = json_path(v->change->object, "spec", "parentRef");
 	struct rule_path spec = FIELD(NULL, "spec"), parent = FIELD(&spec, "parentRef");
 
 	if (v->change->old) {
-		validation_immutable(v, &parent, reference, json_path(v->change->old, "spec", "parentRef"));
+		if (!rule_equal(reference, json_path(v->change->old, "spec", "parentRef")))
+			validation_invalid_rendered(v, &parent, rendered_parent(v->arena, reference), "field is immutable");
 		return;
 	}
 	if (!is_present(reference)) {

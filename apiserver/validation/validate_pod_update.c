@@ -357,11 +357,14 @@ static void validate_resized(struct validation *v, const struct json *container,
 
 static void neutralize_amounts(struct arena *arena, struct json *container, const struct json *old, const char *member)
 {
-	struct json *resources = json_get(container, "resources"), *now = json_get(resources, member);
 	const struct json *before = json_get(json_get(old, "resources"), member);
+	struct json *resources = json_ensure_object(arena, container, "resources"), *now;
 
-	if (!now || !before)
+	if (!length_of(before)) {
+		json_remove(resources, member);
 		return;
+	}
+	now = json_ensure_object(arena, resources, member);
 	put_back(arena, now, before, "cpu");
 	put_back(arena, now, before, "memory");
 }
@@ -393,7 +396,7 @@ static void validate_resized_list(struct validation *v, const char *member, stru
 			neutralize_amounts(v->arena, container, before, "limits");
 			neutralize_amounts(v->arena, container, before, "requests");
 		}
-		if (!json_equal(container, before))
+		if (!rule_equal(container, before))
 			validation_forbidden(
 			        v, root,
 			        !init       ? "only cpu and memory resources are mutable"
@@ -436,7 +439,7 @@ void validate_pod_resize(struct validation *v)
 	before = v->count;
 	validate_resized_list(v, "initContainers", spec, &path);
 	validate_resized_list(v, "containers", spec, &path);
-	if (before == v->count && !json_equal(spec, spec_of(old)))
+	if (before == v->count && !rule_equal(spec, spec_of(old)))
 		validation_forbidden(v, &path, "only cpu and memory resources are mutable");
 }
 
