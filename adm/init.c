@@ -44,6 +44,7 @@ const struct init_phase init_phases[] = {
         {"kubelet-start", "Write the kubelet's settings and start it", phase_kubelet_start},
         {"wait-control-plane", "Wait for the control plane to be ready", phase_wait_control_plane},
         {"mark-control-plane", "Mark the node as a control-plane node", phase_mark_control_plane},
+        {"bootstrap-token", "Grant administrators and joining kubelets what they need", phase_rbac},
         {"addon/kube-proxy", "Start kube-proxy", phase_kube_proxy},
         {0},
 };

@@ -56,6 +56,7 @@ int phase_etcd(struct init_run *run, const struct init_phase *phase, struct err 
 int phase_control_plane(struct init_run *run, const struct init_phase *phase, struct err *err);
 int phase_kubelet_start(struct init_run *run, const struct init_phase *phase, struct err *err);
 int phase_wait_control_plane(struct init_run *run, const struct init_phase *phase, struct err *err);
+int phase_rbac(struct init_run *run, const struct init_phase *phase, struct err *err);
 int phase_mark_control_plane(struct init_run *run, const struct init_phase *phase, struct err *err);
 int phase_kube_proxy(struct init_run *run, const struct init_phase *phase, struct err *err);
 

@@ -73,6 +73,7 @@ static void apiserver_arguments(struct init_run *run, struct argument_list *list
 	add(run, list, "--allow-privileged=true");
 	add(run, list, "--authorization-mode=Node,RBAC");
 	add(run, list, "--enable-admission-plugins=NodeRestriction");
+	add(run, list, "--enable-bootstrap-token-auth=true");
 	add(run, list, "--client-ca-file=%s/ca.crt", pki);
 	add(run, list, "--tls-cert-file=%s/apiserver.crt", pki);
 	add(run, list, "--tls-private-key-file=%s/apiserver.key", pki);
@@ -88,6 +89,7 @@ static void apiserver_arguments(struct init_run *run, struct argument_list *list
 	add(run, list, "--requestheader-extra-headers-prefix=X-Remote-Extra-");
 	add(run, list, "--requestheader-group-headers=X-Remote-Group");
 	add(run, list, "--requestheader-username-headers=X-Remote-User");
+	add(run, list, "--requestheader-uid-headers=X-Remote-Uid");
 	add(run, list, "--proxy-client-cert-file=%s/front-proxy-client.crt", pki);
 	add(run, list, "--proxy-client-key-file=%s/front-proxy-client.key", pki);
 	add(run, list, "--service-account-issuer=https://kubernetes.default.svc.%s", settings->dns_domain);
@@ -104,6 +106,10 @@ static void controller_manager_arguments(struct init_run *run, struct argument_l
 	add(run, list, "--bind-address=127.0.0.1");
 	add(run, list, "--leader-elect=true");
 	add(run, list, "--use-service-account-credentials=true");
+	add(run, list, "--authentication-kubeconfig=" ADM_KUBERNETES_FOLDER "/controller-manager.conf");
+	add(run, list, "--authorization-kubeconfig=" ADM_KUBERNETES_FOLDER "/controller-manager.conf");
+	add(run, list, "--client-ca-file=%s/ca.crt", pki);
+	add(run, list, "--requestheader-client-ca-file=%s/front-proxy-ca.crt", pki);
 	add(run, list, "--root-ca-file=%s/ca.crt", pki);
 	add(run, list, "--cluster-signing-cert-file=%s/ca.crt", pki);
 	add(run, list, "--cluster-signing-key-file=%s/ca.key", pki);

@@ -4,71 +4,25 @@
 // told: this node's role.
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "adm/admin_client.h"
 #include "adm/init_run.h"
 #include "adm/unit.h"
 #include "common/base/clock.h"
 #include "common/client/rest.h"
 #include "common/io/loop.h"
 
-#define CONTROL_PLANE_TIMEOUT_NS (INT64_C(240) * NSEC_PER_SEC)
-#define RETRY_INTERVAL_NS (20 * NSEC_PER_MSEC)
-
-struct admin_client {
-	struct arena *arena;
-	struct loop *loop;
-	struct rest_client *rest;
-};
-
-static void admin_client_done(struct admin_client *client)
-{
-	rest_client_free(client->rest);
-	loop_free(client->loop);
-	arena_free(client->arena);
-}
-
-static int admin_client_init(struct admin_client *client, const char *kubeconfig, struct err *err)
-{
-	client->arena = arena_new(0);
-	struct kubeconfig_overrides overrides = {.path = kubeconfig};
-	struct client_config config;
-	int result = kubeconfig_load(client->arena, &overrides, &config, err);
-	if (result == 0)
-		result = loop_new(&clock_system, &client->loop, err);
-	if (result == 0)
-		result = rest_client_new(client->loop, &config, "adm", &client->rest, err);
-	return result;
-}
-
-// One request, over and over until it succeeds or the time is up.
-static int run_until_success(struct admin_client *client, const struct rest_request *request, struct err *err)
-{
-	int64_t deadline_ns = loop_now_ns(client->loop) + CONTROL_PLANE_TIMEOUT_NS;
-	while (true) {
-		struct rest_response response;
-		struct err last = ERR_INIT;
-		AUTO(arena_free) struct arena *arena = arena_new(0);
-		if (rest_run(client->rest, arena, request, &response, &last) == 0 && response.err.code == ERR_NONE)
-			return 0;
-		const struct err *reason = last.code != ERR_NONE ? &last : &response.err;
-		if (loop_now_ns(client->loop) > deadline_ns)
-			return err_copy(err, reason);
-		nanosleep(&(struct timespec){.tv_nsec = RETRY_INTERVAL_NS}, NULL);
-	}
-}
-
 int phase_wait_control_plane(struct init_run *run UNUSED, const struct init_phase *phase, struct err *err)
 {
 	phase_say(phase, "Waiting for the API server to be ready, up to 4m0s");
-	__attribute__((cleanup(admin_client_done))) struct admin_client client = {0};
+	AUTO_ADMIN_CLIENT struct admin_client client = {0};
 	int result = admin_client_init(&client, ADM_KUBERNETES_FOLDER "/super-admin.conf", err);
 	if (result < 0)
 		return result;
 	int64_t started_ns = loop_now_ns(client.loop);
 	struct rest_request request = {
 	        .method = "GET", .path = "/readyz", .accept = "text/plain", .timeout_ns = 5 * NSEC_PER_SEC};
-	result = run_until_success(&client, &request, err);
+	result = admin_client_run(&client, &request, ERR_NONE, err);
 	if (result < 0) {
 		unit_show_journal("kube-etcd");
 		unit_show_journal("kube-apiserver");
@@ -85,7 +39,7 @@ int phase_mark_control_plane(struct init_run *run, const struct init_phase *phas
 	                            "\"node.kubernetes.io/exclude-from-external-load-balancers\":\"\"}},"
 	                            "\"spec\":{\"taints\":[{\"key\":\"node-role.kubernetes.io/"
 	                            "control-plane\",\"effect\":\"NoSchedule\"}]}}";
-	__attribute__((cleanup(admin_client_done))) struct admin_client client = {0};
+	AUTO_ADMIN_CLIENT struct admin_client client = {0};
 	int result = admin_client_init(&client, ADM_KUBERNETES_FOLDER "/super-admin.conf", err);
 	if (result < 0)
 		return result;
@@ -99,7 +53,7 @@ int phase_mark_control_plane(struct init_run *run, const struct init_phase *phas
 	        .body = patch,
 	        .body_length = sizeof(patch) - 1,
 	};
-	result = run_until_success(&client, &request, err);
+	result = admin_client_run(&client, &request, ERR_NONE, err);
 	if (result < 0) {
 		unit_show_journal("kubelet");
 		return err_wrap(err, "the node %s did not register", run->settings.node_name);

@@ -32,7 +32,8 @@ struct event_recorder *controller_events(const struct controller *controller)
 
 struct rest_client *controller_client(const struct controller *controller)
 {
-	return controller->manager->config.client;
+	return controller->credential ? credentials_client(controller->manager->credentials)
+	                              : controller->manager->config.client;
 }
 
 void controller_set_state(struct controller *controller, void *state)
@@ -65,6 +66,8 @@ int controller_init(struct controller *controller, const struct controller_type 
 	};
 	controller->queue = work_queue_new(manager->loop, &config);
 	work_queue_pause(controller->queue);
+	if (manager->credentials)
+		controller->credential = credentials_of(manager->credentials, type->name);
 	return type->start(controller, err);
 }
 
@@ -103,15 +106,20 @@ static bool has_stores(const struct controller *controller)
 	return true;
 }
 
-// Work begins when all stores of the controller are complete.
-static void on_synced(struct informer_handler *handler)
+// Work begins when all stores of the controller are complete and it has its credential.
+void controller_start_if_ready(struct controller *controller)
 {
-	struct controller *controller = container_of(handler, struct controller_watch, handler)->controller;
-	if (controller->is_started || !has_stores(controller))
+	bool has_token = !controller->credential || credential_token(controller->credential);
+	if (controller->is_started || !has_token || !has_stores(controller))
 		return;
 	controller->is_started = true;
 	log_info("Started controller", kv_str("controller", controller->type->name));
 	work_queue_resume(controller->queue);
+}
+
+static void on_synced(struct informer_handler *handler)
+{
+	controller_start_if_ready(container_of(handler, struct controller_watch, handler)->controller);
 }
 
 static void on_progressed(struct informer_handler *handler)

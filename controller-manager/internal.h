@@ -6,6 +6,7 @@
 #include "common/client/work_queue.h"
 #include "common/io/loop.h"
 #include "controller-manager/controller.h"
+#include "controller-manager/credentials.h"
 #include "controller-manager/manager.h"
 
 struct controller_watch {
@@ -29,13 +30,15 @@ struct controller {
 	struct list watches;
 	struct list running; // struct reconcile
 	void *state;
-	bool is_started; // all its stores have synced, its queue runs
+	struct credential *credential; // of its writes; NULL: the manager's own
+	bool is_started;               // all its stores have synced, its queue runs
 };
 
 struct controller_manager {
 	struct controller_manager_config config;
 	struct loop *loop;
 	struct event_recorder *events;
+	struct credentials *credentials; // NULL: everything is done with the manager's own
 	struct list informers;
 	struct loop_timer trim_timer;
 	struct controller *controllers; // array, as many as are enabled
@@ -46,6 +49,8 @@ struct controller_manager {
 int controller_init(struct controller *controller, const struct controller_type *type,
                     struct controller_manager *manager, struct err *err);
 void controller_done(struct controller *controller);
+// Begins to work if everything that it needs is there.
+void controller_start_if_ready(struct controller *controller);
 
 // reconcile.c
 void reconcile_start(struct controller *controller, const char *key);

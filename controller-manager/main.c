@@ -26,6 +26,8 @@ static struct controller_settings arg_settings = {
         .root_ca_file = "",
 };
 
+static bool arg_use_service_accounts;
+
 static const struct option options[] = {
         DAEMON_OPTION_ROWS(arg_daemon),
         DAEMON_SECURE_OPTION_ROWS(arg_daemon),
@@ -55,7 +57,8 @@ static const struct option options[] = {
          "number", "how many finished pods may exist before the oldest are deleted; 0 turns it off"},
         {"root-ca-file", 0, OPTION_STRING, &arg_settings.root_ca_file, "Controllers", "path",
          "CA certificate published in every namespace as kube-root-ca.crt"},
-        {"use-service-account-credentials", 0, OPTION_IGNORED, NULL, "Controllers", "", "accepted for compatibility"},
+        {"use-service-account-credentials", 0, OPTION_BOOL, &arg_use_service_accounts, "Controllers", "",
+         "let each controller write with the token of a service account of its own"},
         {"cluster-signing-cert-file", 0, OPTION_IGNORED, NULL, "Controllers", "path", "accepted for compatibility"},
         {"cluster-signing-key-file", 0, OPTION_IGNORED, NULL, "Controllers", "path", "accepted for compatibility"},
         {"service-account-private-key-file", 0, OPTION_IGNORED, NULL, "Controllers", "path",
@@ -77,6 +80,7 @@ static void on_leading(struct daemon *daemon)
 	        .metrics = daemon->metrics,
 	        .host_name = daemon->host_name,
 	        .settings = arg_settings,
+	        .use_service_accounts = arg_use_service_accounts,
 	        .enabled = arg_controllers.items,
 	};
 	if (controller_manager_new(&config, &running.manager, &err) < 0) {

@@ -105,6 +105,14 @@ static void on_trim_timer(struct loop_timer *timer)
 	loop_timer_start(manager->loop, timer, TRIM_PERIOD_NS, on_trim_timer);
 }
 
+// Several controllers may have waited for one account.
+static void on_credential(void *context)
+{
+	struct controller_manager *manager = context;
+	for (size_t i = 0; i < manager->controller_count; i++)
+		controller_start_if_ready(&manager->controllers[i]);
+}
+
 int controller_manager_new(const struct controller_manager_config *config, struct controller_manager **ret_manager,
                            struct err *err)
 {
@@ -114,7 +122,11 @@ int controller_manager_new(const struct controller_manager_config *config, struc
 	manager->events = event_recorder_new(config->client, "kube-controller-manager", config->host_name);
 	list_init(&manager->informers);
 	loop_timer_start(manager->loop, &manager->trim_timer, TRIM_PERIOD_NS, on_trim_timer);
-	int result = start_controllers(manager, err);
+	int result = 0;
+	if (config->use_service_accounts)
+		result = credentials_new(config->client, on_credential, manager, &manager->credentials, err);
+	if (result == 0)
+		result = start_controllers(manager, err);
 	if (result < 0) {
 		controller_manager_free(manager);
 		return result;
@@ -137,6 +149,7 @@ struct controller_manager *controller_manager_free(struct controller_manager *ma
 		informer_free(shared->informer);
 		free(shared);
 	}
+	credentials_free(manager->credentials);
 	event_recorder_free(manager->events);
 	free(manager);
 	return NULL;

@@ -239,6 +239,8 @@ static void on_answer(void *context, const struct rest_response *response)
 	struct pending_request *request = context;
 	struct reconcile *reconcile = request->reconcile;
 	list_remove(&request->node);
+	if (response->err.code == ERR_UNAUTHORIZED && reconcile->controller->credential)
+		credential_renew(reconcile->controller->credential);
 	if (response->err.code == ERR_NONE)
 		note_write(reconcile, request, response);
 	if (request->on_answer)
@@ -262,7 +264,10 @@ void reconcile_request(struct reconcile *reconcile, const struct rest_request *r
 	pending->context = context;
 	reconcile->holds++;
 	list_append(&reconcile->requests, &pending->node);
-	pending->call = rest_start(controller_client(reconcile->controller), request, on_answer, pending);
+	struct rest_request signed_request = *request;
+	if (reconcile->controller->credential)
+		signed_request.bearer_token = credential_token(reconcile->controller->credential);
+	pending->call = rest_start(controller_client(reconcile->controller), &signed_request, on_answer, pending);
 }
 
 void reconcile_create(struct reconcile *reconcile, const struct schema_resource *resource, const char *namespace_name,

@@ -150,6 +150,11 @@ struct rest_client *rest_client_free(struct rest_client *client)
 	return NULL;
 }
 
+const struct client_config *rest_client_config(const struct rest_client *client)
+{
+	return &client->config;
+}
+
 struct loop *rest_client_loop(const struct rest_client *client)
 {
 	return client->loop;
@@ -228,7 +233,9 @@ static const char *const content_types[] = {
 static void collect_headers(struct rest_call *call, const struct rest_request *request)
 {
 	size_t count = 0;
-	call->headers = ARENA_ARRAY(call->arena, const char *, call->client->impersonation_count + 3);
+	call->headers = ARENA_ARRAY(call->arena, const char *, call->client->impersonation_count + 4);
+	if (request->bearer_token)
+		call->headers[count++] = arena_printf(call->arena, "Authorization: Bearer %s", request->bearer_token);
 	call->headers[count++] =
 	        arena_printf(call->arena, "Accept: %s", request->accept ? request->accept : "application/json");
 	if (request->body)

@@ -20,6 +20,7 @@ NODISCARD int rest_client_new(struct loop *loop, const struct client_config *con
                               struct rest_client **ret_client, struct err *err);
 struct rest_client *rest_client_free(struct rest_client *client); // abandons its calls
 struct loop *rest_client_loop(const struct rest_client *client);
+const struct client_config *rest_client_config(const struct rest_client *client);
 
 enum rest_body_type {
 	REST_JSON,
@@ -41,7 +42,8 @@ struct rest_request {
 	enum rest_body_type body_type;
 	const char *body; // copied
 	size_t body_length;
-	int64_t timeout_ns; // 0 = 30 s
+	int64_t timeout_ns;       // 0 = 30 s
+	const char *bearer_token; // of this call, for a client without credentials of its own; NULL = none
 };
 
 struct rest_response {
