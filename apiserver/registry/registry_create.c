@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "apiserver/body.h"
+#include "apiserver/custom/conversion.h"
+#include "apiserver/custom/definition.h"
 #include "apiserver/encoding/encode.h"
 #include "apiserver/object_io.h"
 #include "apiserver/registry/admit.h"
@@ -79,13 +81,17 @@ static void on_created(void *context, struct stored_object *object, const struct
 		op->allocation = service_allocation_abandon(op->allocation);
 	else
 		service_allocation_settle(op->allocation, !err);
-	if (err)
+	if (err) {
 		finish_failure(op, status_from_err(request->arena, err, op->change.resource, op->change.name));
-	else
+	} else if (definition_asks_webhook(op->change.resource)) {
+		object_set_version(request->arena, op->change.object, object->revision);
+		encode_finish_tree(request, 201, op->change.object);
+	} else {
 		encode_finish_object(request, 201, object);
+	}
 }
 
-static void write_object(struct create_op *op)
+static void write_tree(struct create_op *op, const struct json *tree)
 {
 	const struct change *change = &op->change;
 	struct storage_write write = {
@@ -93,12 +99,35 @@ static void write_object(struct create_op *op)
 	        .resource = change->resource,
 	        .namespace_name = change->namespace_name,
 	        .name = change->name,
-	        .json = object_store(change->arena, change->resource, change->object),
+	        .json = object_text(tree),
+	        .tree = tree,
 	};
 
 	if (!strcmp(change->resource->plural, "events"))
 		write.lease_seconds = op->request->server->config->event_ttl_ns / NSEC_PER_SEC;
 	storage_write(op->request->server->storage, &write, op->request->loop, on_created, op);
+}
+
+static void on_stored_form(void *context, struct json *converted, const struct err *err)
+{
+	struct create_op *op = context;
+
+	if (err)
+		finish_failure(op, status_from_err(op->request->arena, err, op->change.resource, op->change.name));
+	else
+		write_tree(op, converted);
+}
+
+static void write_object(struct create_op *op)
+{
+	const struct change *change = &op->change;
+	struct json *tree = object_stored_form(change->arena, change->resource, change->object);
+
+	if (definition_asks_webhook(change->resource))
+		conversion_to_storage(op->request->server, change->resource, change->arena, tree, op->request->loop,
+		                      on_stored_form, op);
+	else
+		write_tree(op, tree);
 }
 
 static void on_allocated(void *context, struct service_allocation *allocation, const struct status *failure)

@@ -16,6 +16,8 @@
 
 #include <string.h>
 
+#include "apiserver/custom/conversion.h"
+#include "apiserver/custom/definition.h"
 #include "apiserver/encoding/encode.h"
 #include "apiserver/object_io.h"
 #include "apiserver/registry/managed_fields.h"
@@ -101,7 +103,7 @@ static void settle(struct admit *admit)
 		op->plan = is_unchanged(op) ? WRITE_NOTHING : WRITE_UPDATE;
 }
 
-static void write_planned(struct write_op *op)
+static void write_tree(struct write_op *op, const struct json *tree)
 {
 	struct storage_write write = {
 	        .type = op->plan == WRITE_DELETE ? STORAGE_DELETE : STORAGE_UPDATE,
@@ -112,11 +114,36 @@ static void write_planned(struct write_op *op)
 	};
 
 	if (op->plan == WRITE_UPDATE) {
-		write.json = object_store(op->request->arena, op->change.resource, op->change.object);
+		write.tree = tree;
+		write.json = object_text(tree);
 		if (!strcmp(op->change.resource->plural, "events"))
 			write.lease_seconds = op->request->server->config->event_ttl_ns / NSEC_PER_SEC;
 	}
 	storage_write(op->request->server->storage, &write, op->request->loop, on_written, op);
+}
+
+static void on_stored_form(void *context, struct json *converted, const struct err *err)
+{
+	struct write_op *op = context;
+
+	if (err)
+		finish_status(op, status_from_err(op->request->arena, err, op->change.resource, op->change.name));
+	else
+		write_tree(op, converted);
+}
+
+static void write_planned(struct write_op *op)
+{
+	struct change *change = &op->change;
+	struct json *tree = NULL;
+
+	if (op->plan == WRITE_UPDATE)
+		tree = object_stored_form(op->request->arena, change->resource, change->object);
+	if (tree && definition_asks_webhook(change->resource))
+		conversion_to_storage(op->request->server, change->resource, op->request->arena, tree, op->request->loop,
+		                      on_stored_form, op);
+	else
+		write_tree(op, tree);
 }
 
 static void on_allocated(void *context, struct service_allocation *allocation, const struct status *failure)
@@ -198,7 +225,7 @@ static void read_current(struct write_op *op)
 	};
 
 	drop_current(op);
-	storage_get(op->request->server->storage, &read, op->request->loop, on_current, op);
+	conversion_get(op->request->server, &read, op->request->loop, on_current, op);
 }
 
 // What was written may be shown as the tree when storage has only the bytes of a deletion.
@@ -224,10 +251,14 @@ static void on_written(void *context, struct stored_object *object, const struct
 	drop_current(op);
 	if (op->plan == WRITE_DELETE && change_is_for(&op->change, "", "services"))
 		service_allocation_release(op->request->server, op->request->loop, op->change.object);
-	if (op->plan == WRITE_DELETE)
+	if (op->plan == WRITE_DELETE) {
 		finish_object(op, NULL, op->change.object);
-	else
+	} else if (definition_asks_webhook(op->change.resource)) {
+		object_set_version(op->request->arena, op->change.object, object->revision);
+		finish_object(op, NULL, op->change.object);
+	} else {
 		finish_object(op, object, op->change.object);
+	}
 }
 
 void write_op_start(struct write_op *op)

@@ -141,7 +141,9 @@ struct storage_write {
 	const char *namespace_name;
 	const char *name;
 	int64_t expected_revision;
-	struct blob *json;     // without resourceVersion; the caller's reference is consumed
+	struct blob *json; // without resourceVersion; the caller's reference is consumed
+	// What `json` says, where the caller has it as a tree: spares parsing it. Borrowed for the call; NULL = none.
+	const struct json *tree;
 	int64_t lease_seconds; // events: time to live, 0 = none
 };
 

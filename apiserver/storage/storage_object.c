@@ -259,14 +259,9 @@ static const char *text_or(const struct json *object, const char *key, const cha
 	return text ? text : fallback;
 }
 
-static int parse_with(struct arena *arena, const struct storage_object_format *format, struct etcd_bytes key,
-                      struct etcd_bytes value, int64_t revision, struct stored_object **ret_object, struct err *err)
+static struct parts parts_of(struct arena *arena, const struct storage_object_format *format, struct etcd_bytes key,
+                             const struct json *tree)
 {
-	struct json *tree = NULL;
-	bool rewritten;
-	int outcome = storage_decode(arena, &format->form, key, value, &tree, &rewritten, err);
-	if (outcome)
-		return outcome;
 	const struct json *metadata = json_get(tree, "metadata");
 	const char *slash = memchr(key.data, '/', key.length);
 	size_t skipped = slash ? (size_t)(slash - key.data) + 1 : 0;
@@ -282,6 +277,18 @@ static int parse_with(struct arena *arena, const struct storage_object_format *f
 	parts.labels = sorted_labels(arena, metadata, &parts.label_count);
 	for (size_t i = 0; i < format->field_count; i++)
 		parts.fields[i] = field_text(arena, tree, format->paths[i], format->absent[i]);
+	return parts;
+}
+
+static int parse_with(struct arena *arena, const struct storage_object_format *format, struct etcd_bytes key,
+                      struct etcd_bytes value, int64_t revision, struct stored_object **ret_object, struct err *err)
+{
+	struct json *tree = NULL;
+	bool rewritten;
+	int outcome = storage_decode(arena, &format->form, key, value, &tree, &rewritten, err);
+	if (outcome)
+		return outcome;
+	struct parts parts = parts_of(arena, format, key, tree);
 	// Last: a rewritten value changes the tree.
 	*ret_object = build(&parts,
 	                    rewritten ? splice_tree(arena, tree, revision) : splice_value(arena, tree, value, revision),
@@ -296,6 +303,19 @@ int storage_object_parse(const struct storage_object_format *format, struct etcd
 	int outcome = parse_with(arena, format, key, value, revision, ret_object, err);
 	arena_reset(arena);
 	return outcome;
+}
+
+struct stored_object *storage_object_of_tree(const struct storage_object_format *format, struct etcd_bytes key,
+                                             const struct json *tree, struct etcd_bytes value, int64_t revision)
+{
+	struct arena *arena = thread_arena();
+	size_t offset = find_metadata(value.data, value.length);
+	if (!offset || json_get(json_get(tree, "metadata"), "resourceVersion"))
+		return NULL;
+	struct parts parts = parts_of(arena, format, key, tree);
+	struct stored_object *object = build(&parts, splice(value.data, value.length, offset, revision), revision);
+	arena_reset(arena);
+	return object;
 }
 
 struct stored_object *storage_object_with_revision(const struct stored_object *stored, int64_t revision)

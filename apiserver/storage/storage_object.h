@@ -26,6 +26,11 @@ NODISCARD int storage_object_parse(const struct storage_object_format *format, s
                                    struct etcd_bytes value, int64_t revision, struct stored_object **ret_object,
                                    struct err *err);
 
+// The same of a tree that was written as `value`, without reading it again. NULL: it has no
+// metadata, or a resourceVersion of its own, and must be read.
+struct stored_object *storage_object_of_tree(const struct storage_object_format *format, struct etcd_bytes key,
+                                             const struct json *tree, struct etcd_bytes value, int64_t revision);
+
 // The same object with another resourceVersion (a deletion's). One reference for the caller.
 struct stored_object *storage_object_with_revision(const struct stored_object *object, int64_t revision);
 

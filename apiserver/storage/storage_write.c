@@ -288,6 +288,17 @@ static void on_enter(struct loop_task *task)
 		start_transaction(op, 0);
 }
 
+// Definitions may read something else out of a custom resource's value than it says.
+static int make_draft(struct write_op *op, const struct json *tree)
+{
+	const struct storage_object_format *format = watch_cache_format(op->cache);
+	struct etcd_bytes key = {op->key + op->key_skip, strlen(op->key) - op->key_skip};
+	struct etcd_bytes value = {op->json->data, op->json->length};
+	if (tree && !format->form.reader.read)
+		op->draft = storage_object_of_tree(format, key, tree, value, 0);
+	return op->draft ? 0 : parse_object(op, 0, &op->draft);
+}
+
 void storage_write(struct storage *storage, const struct storage_write *write, struct loop *loop,
                    void (*done)(void *context, struct stored_object *object, const struct err *err), void *context)
 {
@@ -315,7 +326,7 @@ void storage_write(struct storage *storage, const struct storage_write *write, s
 	AUTO_FREE char *relative = storage_make_key(write->namespace_name, write->name);
 	op->key = xasprintf("%s/%s", watch_cache_prefix(op->cache), relative);
 	op->key_skip = strlen(watch_cache_prefix(op->cache)) + 1;
-	if (op->type != STORAGE_DELETE && parse_object(op, 0, &op->draft)) {
+	if (op->type != STORAGE_DELETE && make_draft(op, write->tree)) {
 		hand_back(op);
 		return;
 	}

@@ -172,8 +172,10 @@ const struct schema_type *schema_find_type(const char *openapi_name)
 }
 
 // As strcmp, with a left side of known length.
-static int compare_name(const char *name, size_t length, const char *other)
+static inline int compare_name(const char *name, size_t length, const char *other)
 {
+	if (length && *name != *other) // mostly
+		return (unsigned char)*name - (unsigned char)*other;
 	int order = strncmp(name, other, length);
 	return order != 0 ? order : -(other[length] != '\0');
 }

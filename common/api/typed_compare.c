@@ -168,6 +168,10 @@ static void sort_difference(struct arena *arena, struct typed_difference *differ
 static enum outcome compare(struct arena *arena, const struct typed_place *place, const struct json *from,
                             const struct json *to, struct typed_difference *below)
 {
+	// Most of an object is as it was, and that is seen without the tables.
+	if (from && to && json_equal(from, to))
+		return SAME;
+
 	enum typed_shape shape = typed_shape_of(place, typed_is_empty(to) ? from : to);
 
 	if (shape == TYPED_LEAF || (typed_is_empty(from) && typed_is_empty(to)))

@@ -163,7 +163,8 @@ static char *url_of(const struct bench *bench, const struct operation *operation
 		                 number % WATCHES);
 	if (!operation->path)
 		return xasprintf("%s" PATH, bench->url);
-	return xasprintf("%s" PATH "/pod-%05zu%s", bench->url, number % PODS, operation->path);
+	size_t pods = bench->pod_number && bench->pod_number < PODS ? bench->pod_number : PODS;
+	return xasprintf("%s" PATH "/pod-%05zu%s", bench->url, number % pods, operation->path);
 }
 
 static void start_next(struct bench *bench, size_t client)
