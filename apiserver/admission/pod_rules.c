@@ -106,7 +106,7 @@ static size_t collect_extended(const struct json *containers, const char **names
 {
 	json_for_each_item (container, containers)
 		json_for_each_member (request, json_path(container, "resources", "requests")) {
-			bool known = !resource_is_extended(request->key);
+			bool known = !resource_amount_is_extended(request->key);
 
 			for (size_t i = 0; i < count; i++)
 				known |= !strcmp(names[i], request->key);

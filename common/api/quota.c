@@ -114,7 +114,7 @@ static void use_pod(struct usage *usage, const struct json *pod)
 
 		if (is_basic(request->name) || huge)
 			resource_amounts_set(usage->arena, usage->amounts, request->name, &request->amount);
-		if (is_basic(request->name) || huge || resource_is_extended(request->name))
+		if (is_basic(request->name) || huge || resource_amount_is_extended(request->name))
 			resource_amounts_set(usage->arena, usage->amounts,
 			                     arena_printf(usage->arena, "requests.%s", request->name),
 			                     &request->amount);
@@ -219,7 +219,7 @@ static bool concerns_pods(const char *name)
 
 	return is_one_of(name, names, ARRAY_SIZE(names)) || !strncmp(name, "hugepages-", 10) ||
 	       !strncmp(name, "requests.hugepages-", 19) ||
-	       (!strncmp(name, "requests.", 9) && resource_is_extended(name + 9));
+	       (!strncmp(name, "requests.", 9) && resource_amount_is_extended(name + 9));
 }
 
 bool quota_name_concerns(const struct schema_resource *resource, const char *name)

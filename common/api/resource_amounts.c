@@ -189,7 +189,7 @@ void pod_resources(struct arena *arena, const struct json *pod, enum pod_resourc
 	*ret_amounts = sum.total;
 }
 
-bool resource_is_extended(const char *name)
+bool resource_amount_is_extended(const char *name)
 {
 	const char *slash = strchr(name, '/');
 

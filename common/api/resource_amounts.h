@@ -48,4 +48,4 @@ void pod_resources(struct arena *arena, const struct json *pod, enum pod_resourc
                    struct resource_amounts *ret_amounts);
 
 // True for names like "example.com/gpu": not the cluster's own, not hugepages, not attachable volumes.
-bool resource_is_extended(const char *name);
+bool resource_amount_is_extended(const char *name);
