@@ -13,6 +13,7 @@ static const struct schema_resource pods = {.group = "",
                                             .plural = "pods",
                                             .namespaced = true,
                                             .storage_prefix = "/registry/pods",
+                                            .storage_group = "",
                                             .storage_version = "v1",
                                             .selectable_fields = pod_fields,
                                             .selectable_field_count = 2};
