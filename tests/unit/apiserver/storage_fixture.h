@@ -26,6 +26,7 @@ static const struct schema_resource nodes = {.group = "",
                                              .kind = "Node",
                                              .plural = "nodes",
                                              .storage_prefix = "/registry/minions",
+                                             .storage_group = "",
                                              .storage_version = "v1"};
 static const struct schema_resource services = {.group = "",
                                                 .version = "v1",
@@ -33,6 +34,7 @@ static const struct schema_resource services = {.group = "",
                                                 .plural = "services",
                                                 .namespaced = true,
                                                 .storage_prefix = "/registry/services/specs",
+                                                .storage_group = "",
                                                 .storage_version = "v1"};
 static const struct schema_resource widgets UNUSED = {.group = "example.com",
                                                       .version = "v1",
@@ -40,6 +42,7 @@ static const struct schema_resource widgets UNUSED = {.group = "example.com",
                                                       .plural = "widgets",
                                                       .namespaced = true,
                                                       .storage_prefix = "/registry/example.com/widgets",
+                                                      .storage_group = "",
                                                       .storage_version = "v1"};
 
 struct world {
