@@ -108,6 +108,7 @@ static void stop_serving(struct definition_entry *entry)
 	if (!entry->definition)
 		return;
 	storage_remove_resource(custom->server->storage, &entry->definition->stored.resource);
+	conversion_calls_forget(custom->webhooks, entry->name);
 	entry->definition = definition_unref(entry->definition);
 	custom->changed = true;
 }
@@ -423,6 +424,7 @@ static void on_quit(struct loop_task *task)
 
 	custom->stopping = true;
 	custom->follow = follow_stop(custom->follow);
+	custom->webhooks = conversion_calls_free(custom->webhooks);
 	while (hashmap_next(custom->entries, &cursor)) {
 		struct definition_entry *entry = cursor.value;
 
@@ -460,6 +462,7 @@ int custom_start(struct server *server, struct custom **ret_custom, struct err *
 	custom->server = server;
 	custom->definitions = schema_find_resource("apiextensions.k8s.io", "v1", "customresourcedefinitions");
 	custom->entries = hashmap_new(NULL);
+	custom->webhooks = conversion_calls_new(custom);
 	pthread_mutex_init(&custom->lock, NULL);
 	collect_built_in(custom);
 	custom->served = make_snapshot(custom);

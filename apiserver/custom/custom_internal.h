@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "apiserver/custom/conversion_call.h"
 #include "apiserver/custom/custom.h"
 #include "apiserver/custom/definition.h"
 #include "apiserver/storage/follow.h"
@@ -41,8 +42,9 @@ struct custom {
 
 	// The thread's own.
 	struct follow *follow;
-	struct hashmap *entries; // name → struct definition_entry
-	bool changed;            // the snapshot is to be made anew
+	struct conversion_calls *webhooks; // NULL once it stops
+	struct hashmap *entries;           // name → struct definition_entry
+	bool changed;                      // the snapshot is to be made anew
 	bool stopping;
 };
 

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "apiserver/custom/conversion.h"
 #include "apiserver/custom/definition_rules.h"
 #include "apiserver/storage/storage.h"
 #include "common/api/json_path.h"
@@ -377,6 +378,8 @@ struct definition *definition_new(struct stored_object *source, const struct jso
 	if (strategy && !strcmp(strategy, "Webhook") && json_is(json_get(conversion, "webhook"), JSON_OBJECT))
 		definition->webhook = json_clone(arena, json_get(conversion, "webhook"));
 	read_versions(definition, spec, accepted);
+	for (size_t i = 0; definition->webhook && i < definition->version_count; i++)
+		definition->versions[i].converted = conversion_cache_new(&definition->versions[i].resource);
 	if (definition->storage)
 		return definition;
 	err_set(err, ERR_INVALID, "no version is marked as the storage version");
@@ -394,8 +397,10 @@ struct definition *definition_unref(struct definition *definition)
 {
 	if (!definition || atomic_fetch_sub(&definition->references, 1) > 1)
 		return NULL;
-	for (size_t i = 0; i < definition->version_count; i++)
+	for (size_t i = 0; i < definition->version_count; i++) {
 		definition_rules_free(definition->versions[i].rules);
+		conversion_cache_free(definition->versions[i].converted);
+	}
 	stored_object_unref(definition->source);
 	arena_free(definition->arena);
 	return NULL;

@@ -12,6 +12,7 @@
 #include "common/api/schema.h"
 #include "common/api/structural.h"
 
+struct conversion_cache;
 struct definition;
 struct stored_object;
 
@@ -31,7 +32,8 @@ struct definition_version {
 	struct definition_rules *rules; // x-kubernetes-validations, NULL = none
 	const struct definition_scale *scale;
 	bool served;
-	struct structural_source source; // the schema as it was declared
+	struct structural_source source;    // the schema as it was declared
+	struct conversion_cache *converted; // where a webhook converts
 };
 
 struct definition {

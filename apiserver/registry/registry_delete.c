@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "apiserver/body.h"
+#include "apiserver/custom/conversion.h"
+#include "apiserver/custom/definition.h"
 #include "apiserver/encoding/encode.h"
 #include "apiserver/object_io.h"
 #include "apiserver/registry/delete_one.h"
@@ -72,7 +74,10 @@ static const struct status *decide(struct delete_one *op)
 	const struct status *status;
 	struct err err = ERR_INIT;
 
-	op->change.old = object_load(op->change.arena, op->change.resource, op->current, &err);
+	// What a webhook converts is deleted as it is stored.
+	op->change.old = definition_asks_webhook(op->change.resource)
+	                         ? object_load_plain(op->change.arena, op->change.resource, op->current, &err)
+	                         : object_load(op->change.arena, op->change.resource, op->current, &err);
 	if (!op->change.old)
 		return status_internal(op->change.arena, "%s", err.message);
 	op->change.object = json_clone(op->change.arena, op->change.old);
@@ -162,6 +167,26 @@ void delete_one_start(struct delete_one *op)
 
 // --- the request ----------------------------------------------------------------------
 
+static void on_converted(void *context, struct stored_object *const *converted, const struct err *err)
+{
+	struct request *request = context;
+
+	if (err)
+		request_finish_status(request, status_from_err(request->arena, err, request_resource(request),
+		                                               request->route.name));
+	else
+		encode_finish_object(request, 200, converted[0]);
+}
+
+static void finish_with_object(struct request *request, struct stored_object *object)
+{
+	if (definition_asks_webhook(request_resource(request)))
+		conversion_start(request->server, request_resource(request), &object, 1, request->loop, on_converted,
+		                 request);
+	else
+		encode_finish_object(request, 200, object);
+}
+
 static void on_done(struct delete_one *op, const struct status *status, struct stored_object *object)
 {
 	struct request *request = op->request;
@@ -174,7 +199,7 @@ static void on_done(struct delete_one *op, const struct status *status, struct s
 		        request, 200,
 		        status_success(request->arena, resource, op->change.name, object_uid(op->change.old)));
 	else if (object)
-		encode_finish_object(request, 200, object);
+		finish_with_object(request, object);
 	else
 		encode_finish_tree(request, 200, op->change.object);
 }

@@ -3,6 +3,7 @@
 // a time. Objects that vanish meanwhile are fine; the first real failure ends it
 // (after what was under way), as upstream does. The answer is the list.
 
+#include "apiserver/custom/conversion.h"
 #include "apiserver/encoding/encode.h"
 #include "apiserver/registry/delete_one.h"
 #include "apiserver/registry/read_options.h"
@@ -153,5 +154,5 @@ void registry_delete_collection(struct request *request)
 	op->read.freshness = STORAGE_CONSISTENT;
 	op->read.field_label = op->selection.field_label;
 	op->read.field_value = op->selection.field_value;
-	storage_list(request->server->storage, &op->read, request->loop, on_list, op);
+	conversion_list(request->server, &op->read, request->loop, on_list, op);
 }

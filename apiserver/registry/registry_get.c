@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include "apiserver/custom/conversion.h"
 #include "apiserver/encoding/encode.h"
 #include "apiserver/registry/read_options.h"
 #include "apiserver/registry/registry.h"
@@ -28,5 +29,5 @@ void registry_get(struct request *request)
 	if (status)
 		request_finish_status(request, status);
 	else
-		storage_get(request->server->storage, &read, request->loop, on_object, request);
+		conversion_get(request->server, &read, request->loop, on_object, request);
 }

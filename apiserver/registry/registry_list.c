@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "apiserver/custom/conversion.h"
 #include "apiserver/encoding/encode.h"
 #include "apiserver/registry/read_options.h"
 #include "apiserver/registry/registry.h"
@@ -32,7 +33,7 @@ static void on_chunk(void *context, const struct storage_list *list, const struc
 
 static void read_chunk(struct list_op *op)
 {
-	storage_list(op->request->server->storage, &op->read, op->request->loop, on_chunk, op);
+	conversion_list(op->request->server, &op->read, op->request->loop, on_chunk, op);
 }
 
 static void drop(struct list_op *op)

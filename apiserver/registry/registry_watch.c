@@ -19,6 +19,8 @@
 
 #include <string.h>
 
+#include "apiserver/custom/conversion.h"
+#include "apiserver/custom/definition.h"
 #include "apiserver/fairness/fairness.h"
 #include "apiserver/registry/read_options.h"
 #include "apiserver/registry/registry.h"
@@ -53,6 +55,8 @@ struct watcher {
 	bool blocked;
 	bool gone;
 	bool opening; // storage still owes us the initial list
+	bool converting;
+	struct storage_event event; // that is being converted, referenced
 };
 
 static const struct watch_frames *frames_of(const struct watcher *watcher)
@@ -64,7 +68,7 @@ static void watcher_end(struct watcher *watcher)
 {
 	struct request *request = watcher->request;
 
-	if (watcher->opening) { // its callback ends us
+	if (watcher->opening || watcher->converting) { // its callback ends us
 		watcher->gone = true;
 		return;
 	}
@@ -129,15 +133,62 @@ static void on_event(struct watcher *watcher, const struct storage_event *event)
 		watcher->seen_revision = event->revision;
 }
 
+static void pump(struct watcher *watcher);
+
+static void drop_event(struct watcher *watcher)
+{
+	watcher->event.object = stored_object_unref(watcher->event.object);
+	watcher->event.previous = stored_object_unref(watcher->event.previous);
+}
+
+static void on_converted(void *context, struct stored_object *const *converted, const struct err *err)
+{
+	struct watcher *watcher = context;
+	struct storage_event event = watcher->event;
+
+	watcher->converting = false;
+	if (!watcher->gone && !err) {
+		event.object = converted[0];
+		event.previous = event.previous ? converted[1] : NULL;
+		on_event(watcher, &event);
+		watcher->blocked = watch_sink_pending_bytes(&watcher->sink) > WATCH_HIGH_WATER_BYTES;
+	}
+	drop_event(watcher);
+	if (watcher->gone)
+		watcher_end(watcher);
+	else if (err)
+		watcher_fail(watcher, expired(watcher, err));
+	else
+		pump(watcher);
+}
+
+// One event at a time: they stay in order, and storage keeps what comes meanwhile.
+static void convert_event(struct watcher *watcher, const struct storage_event *event)
+{
+	struct request *request = watcher->request;
+	struct stored_object *objects[] = {event->object, event->previous};
+
+	watcher->event = *event;
+	stored_object_ref(event->object);
+	stored_object_ref(event->previous);
+	watcher->converting = true;
+	conversion_start(request->server, request_resource(request), objects, event->previous ? 2 : 1, request->loop,
+	                 on_converted, watcher);
+}
+
 static void pump(struct watcher *watcher)
 {
 	struct storage_event event;
 	struct err err = ERR_INIT;
 
-	while (!watcher->blocked) {
+	while (!watcher->blocked && !watcher->converting) {
 		if (!storage_watch_next(watcher->watch, &event, &err)) {
 			if (err.code)
 				watcher_fail(watcher, expired(watcher, &err));
+			return;
+		}
+		if (event.type != STORAGE_EVENT_PROGRESS && definition_asks_webhook(request_resource(watcher->request))) {
+			convert_event(watcher, &event);
 			return;
 		}
 		on_event(watcher, &event);
@@ -357,7 +408,7 @@ void registry_watch(struct request *request)
 	}
 	if (plan_initial(watcher, revision)) {
 		watcher->opening = true;
-		storage_list(request->server->storage, &watcher->initial, request->loop, on_initial, watcher);
+		conversion_list(request->server, &watcher->initial, request->loop, on_initial, watcher);
 	} else {
 		open_watch(watcher, revision);
 	}
