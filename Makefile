@@ -26,7 +26,7 @@ FOLDER_crilog                  := kubelet/crilog
 NESTED := kubelet/crilog/%
 
 VERSION := v1.33.0+caravel
-LIBRARIES := libcurl openssl libnghttp2 yaml-0.1 libcjson libmicrohttpd libnftnl libmnl zlib
+LIBRARIES := libcurl openssl libnghttp2 yaml-0.1 libcjson libmicrohttpd libnftnl libmnl libsodium zlib
 
 CPPFLAGS += -I. -I$(B)/generated -D_GNU_SOURCE -DCARAVEL_VERSION='"$(VERSION)"'
 CFLAGS   ?= -O2 -g

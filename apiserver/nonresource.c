@@ -9,6 +9,7 @@
 #include "apiserver/authorization/authorization.h"
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/documents/discovery_serve.h"
+#include "apiserver/encryption/encryption.h"
 #include "apiserver/server.h"
 #include "apiserver/storage/storage.h"
 #include "common/base/architecture.h"
@@ -85,11 +86,19 @@ static bool is_not_stopping(void *context)
 	return !atomic_load(&server->stopping);
 }
 
+static bool kms_is_healthy(void *context)
+{
+	struct server *server = context;
+
+	return !server->encryption || encryption_is_healthy(server->encryption, NULL);
+}
+
 struct health_check *nonresource_health_checks(struct server *server)
 {
 	enum {
 		ALL = HEALTH_HEALTHZ | HEALTH_LIVEZ | HEALTH_READYZ,
 	};
+	const struct health_check kms = {"kms-providers", ALL, kms_is_healthy, server};
 	const struct health_check checks[] = {
 	        {"ping", ALL, always, NULL},
 	        {"log", ALL, always, NULL},
@@ -104,6 +113,7 @@ struct health_check *nonresource_health_checks(struct server *server)
 	        {"poststarthook/scheduling/bootstrap-system-priority-classes", ALL, is_bootstrapped, server},
 	        {"poststarthook/bootstrap-controller", ALL, is_bootstrapped, server},
 	        {"shutdown", HEALTH_READYZ, is_not_stopping, server},
+	        server->config->encryption_file[0] ? kms : (struct health_check){0},
 	        {0},
 	};
 

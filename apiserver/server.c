@@ -22,6 +22,7 @@
 #include "apiserver/custom/custom.h"
 #include "apiserver/enabled.h"
 #include "apiserver/encoding/encoding_cache.h"
+#include "apiserver/encryption/encryption.h"
 #include "apiserver/fairness/fairness.h"
 #include "apiserver/nonresource.h"
 #include "apiserver/registry/own_resources.h"
@@ -93,7 +94,13 @@ static int start_storage(struct server *server, struct err *err)
 	};
 	encoding_cache_set_limit(config->encoding_cache_mib > 0 ? (size_t)config->encoding_cache_mib << 20 : 0);
 
-	int r = storage_new(&storage, &server->storage, err);
+	int r = config->encryption_file[0] ? encryption_new(config->encryption_file, config->encryption_reload,
+	                                                    server->main_loop, &server->encryption, err)
+	                                   : 0;
+
+	storage.encryption = server->encryption;
+	if (r == 0)
+		r = storage_new(&storage, &server->storage, err);
 
 	if (r == 0)
 		add_resources(server);
@@ -281,6 +288,7 @@ void server_done(struct server *server)
 	custom_stop(server->custom);
 	server->storage = storage_free(server->storage);
 	server->custom = custom_free(server->custom);
+	server->encryption = encryption_free(server->encryption);
 	work_pool_free(server->workers);
 	connect_done(server);
 	for (size_t i = 1; i < SERVER_LOOPS; i++)

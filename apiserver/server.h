@@ -22,6 +22,7 @@ struct aggregation;
 struct bootstrap;
 struct custom;
 struct policy_reconcile;
+struct encryption;
 struct fairness;
 struct enabled;
 struct http_server;
@@ -63,6 +64,8 @@ struct server_config {
 	int node_port_first;
 	int node_port_count;
 
+	const char *encryption_file; // EncryptionConfiguration; "" = none
+	bool encryption_reload;
 	const char *proxy_certificate_file; // the front proxy's, shown to aggregated servers
 	const char *proxy_private_key_file;
 	bool aggregator_routing; // to endpoints, not cluster IPs
@@ -101,6 +104,7 @@ struct server {
 	struct server_loop loops[SERVER_LOOPS];
 	struct loop *main_loop; // signals, bootstrap and repairs
 	struct work_pool *workers;
+	struct encryption *encryption; // of values at rest; NULL: none
 	struct storage *storage;
 	struct http_server *http;
 	struct metrics_registry *metrics;

@@ -69,7 +69,8 @@ static void finish_unchanged(struct write_op *op)
 
 static bool is_unchanged(const struct write_op *op)
 {
-	return json_equal(op->change.object, op->change.old);
+	return json_equal(op->change.object, op->change.old) &&
+	       storage_is_sealed_as_wanted(op->change.server->storage, op->change.resource, op->current);
 }
 
 static const struct status *prepare(struct admit *admit)

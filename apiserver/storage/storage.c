@@ -16,6 +16,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "apiserver/encoding/convert.h"
+#include "apiserver/encryption/encryption.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/metrics.h"
@@ -107,6 +109,7 @@ static struct resource_slot *make_slot(struct storage *storage, const struct sch
 	        .resource = resource,
 	        .prefix = prefix,
 	        .window_bytes = storage->window_bytes,
+	        .encryption = storage->encryption,
 	        .watched_revision = &storage->watched_revision,
 	        .ports = storage->ports,
 	        .metrics = storage->metrics,
@@ -195,6 +198,14 @@ size_t storage_count(struct storage *storage, const struct schema_resource *reso
 
 	watch_cache_unref(cache);
 	return count;
+}
+
+bool storage_is_sealed_as_wanted(struct storage *storage, const struct schema_resource *resource,
+                                 const struct stored_object *object)
+{
+	const struct schema_resource *stored = convert_storage_resource(resource);
+	return !storage->encryption ||
+	       object->seal == encryption_seal_of(storage->encryption, stored->group, stored->plural);
 }
 
 struct stored_object *storage_peek(struct storage *storage, const struct schema_resource *resource,
@@ -392,6 +403,7 @@ int storage_new(const struct storage_config *config, struct storage **ret_storag
 	storage->loop = loop;
 	storage->prefix = copy_prefix(config->prefix);
 	storage->window_bytes = config->event_window_bytes;
+	storage->encryption = config->encryption;
 	storage->metrics = config->metrics;
 	storage->ports = watch_ports_new();
 	storage->resources = hashmap_new(free_slot);

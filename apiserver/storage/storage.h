@@ -15,6 +15,7 @@
 #include "common/base/err.h"
 
 struct encoding_slot;
+struct encryption;
 struct loop;
 struct storage;
 struct storage_watch;
@@ -26,6 +27,7 @@ struct metrics_registry;
 struct stored_object {
 	struct blob *json;
 	int64_t revision;           // mod revision = resourceVersion
+	uint32_t seal;              // by what it is encrypted in etcd, 0 = not; see storage_is_sealed_as_wanted
 	const char *namespace_name; // "" for cluster scope
 	const char *name;
 	const char *uid;
@@ -45,6 +47,7 @@ struct storage_config {
 	const char *etcd_private_key_file;
 	const char *prefix;             // "/registry"
 	int64_t compaction_interval_ns; // 0 = off
+	struct encryption *encryption;  // outlives the storage; NULL: nothing is encrypted
 	size_t event_window_bytes;      // per cache; 0 = default
 	struct metrics_registry *metrics;
 };
@@ -126,6 +129,10 @@ int64_t storage_peek_change(struct storage *storage, const struct schema_resourc
 
 // How many objects the cache has now. Thread-safe.
 size_t storage_count(struct storage *storage, const struct schema_resource *resource);
+
+// False: the object has to be written again so that etcd holds it as --encryption-provider-config wants.
+bool storage_is_sealed_as_wanted(struct storage *storage, const struct schema_resource *resource,
+                                 const struct stored_object *object);
 
 // --- writes ----------------------------------------------------------------------
 

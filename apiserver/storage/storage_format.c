@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What of a resource its cache keeps: copies, since a custom resource's tables may
 // go while objects and watches of it are still in hands.
+#include "apiserver/encryption/encryption.h"
 #include "apiserver/storage/storage_object.h"
 
 #include <stdlib.h>
@@ -61,7 +62,35 @@ void storage_object_format_done(struct storage_object_format *format)
 		free(format->paths[i]);
 	}
 	storage_form_done(&format->form);
+	free(format->sealing.group);
+	free(format->sealing.plural);
+	free(format->sealing.prefix);
 	free(format->paths);
 	free(format->absent);
 	*format = (struct storage_object_format){0};
+}
+
+void storage_object_format_seal(struct storage_object_format *format, struct encryption *encryption,
+                                const struct schema_resource *resource, const char *prefix)
+{
+	format->sealing = (struct storage_sealing){
+	        .encryption = encryption,
+	        .group = xstrdup(resource->group),
+	        .plural = xstrdup(resource->plural),
+	        .prefix = xstrdup(prefix),
+	};
+}
+
+int storage_object_seal(const struct storage_object_format *format, const char *etcd_key, struct blob *json,
+                        struct blob **ret_value, struct err *err)
+{
+	const struct storage_sealing *sealing = &format->sealing;
+	if (!sealing->encryption) {
+		*ret_value = json;
+		return 0;
+	}
+	int outcome =
+	        encryption_seal(sealing->encryption, sealing->group, sealing->plural, etcd_key, json, ret_value, err);
+	blob_unref(json);
+	return outcome;
 }

@@ -79,6 +79,7 @@ struct storage {
 	struct etcd *etcd;
 	char *prefix; // "/registry/"
 	size_t window_bytes;
+	struct encryption *encryption;
 	struct metrics_registry *metrics;
 	struct watch_ports *ports;
 

@@ -12,6 +12,7 @@
 //
 // The tree lives in an arena of the thread and is gone when the function returns.
 #include "apiserver/storage/storage_object.h"
+#include "apiserver/encryption/encryption.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -22,6 +23,8 @@
 #include "apiserver/encoding/encoding_cache.h"
 #include "common/api/json.h"
 #include "common/base/memory.h"
+
+#define OBJECT_MAX_PLAIN_BYTES ((size_t)64 << 20)
 
 struct object {
 	struct stored_object public;
@@ -296,11 +299,32 @@ static int parse_with(struct arena *arena, const struct storage_object_format *f
 	return 0;
 }
 
+// The value as it was before it was sealed, which may be as it is.
+static int open_value(struct arena *arena, const struct storage_object_format *format, struct etcd_bytes key,
+                      struct etcd_bytes *value, struct strbuf *plain, uint32_t *ret_seal, struct err *err)
+{
+	const struct storage_sealing *sealing = &format->sealing;
+	if (!sealing->encryption)
+		return 0;
+	const char *etcd_key = arena_printf(arena, "%s/%.*s", sealing->prefix, (int)key.length, key.data);
+	int outcome = encryption_open(sealing->encryption, sealing->group, sealing->plural, etcd_key, value->data,
+	                              value->length, plain, ret_seal, err);
+	if (!outcome && encryption_is_sealed(value->data, value->length))
+		*value = (struct etcd_bytes){strbuf_text(plain), plain->length};
+	return outcome;
+}
+
 int storage_object_parse(const struct storage_object_format *format, struct etcd_bytes key, struct etcd_bytes value,
                          int64_t revision, struct stored_object **ret_object, struct err *err)
 {
+	AUTO_STRBUF struct strbuf plain = STRBUF_INIT(OBJECT_MAX_PLAIN_BYTES);
 	struct arena *arena = thread_arena();
-	int outcome = parse_with(arena, format, key, value, revision, ret_object, err);
+	uint32_t seal = 0;
+	int outcome = open_value(arena, format, key, &value, &plain, &seal, err);
+	if (!outcome)
+		outcome = parse_with(arena, format, key, value, revision, ret_object, err);
+	if (!outcome)
+		(*ret_object)->seal = seal;
 	arena_reset(arena);
 	return outcome;
 }

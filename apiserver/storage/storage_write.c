@@ -87,6 +87,13 @@ static int parse_object(struct write_op *op, int64_t revision, struct stored_obj
 	return storage_object_parse(watch_cache_format(op->cache), key, value, revision, ret_object, &op->err);
 }
 
+// From here on op->json is what etcd gets.
+static int seal_value(struct write_op *op)
+{
+	struct blob *plain = TAKE(op->json);
+	return storage_object_seal(watch_cache_format(op->cache), op->key, plain, &op->json, &op->err);
+}
+
 static void on_answer(struct loop_task *task)
 {
 	struct write_op *op = container_of(task, struct write_op, task);
@@ -293,8 +300,11 @@ static int make_draft(struct write_op *op, const struct json *tree)
 {
 	const struct storage_object_format *format = watch_cache_format(op->cache);
 	struct etcd_bytes key = {op->key + op->key_skip, strlen(op->key) - op->key_skip};
+	// What is sealed is read back, so that the draft knows its seal.
+	if (seal_value(op))
+		return -1;
 	struct etcd_bytes value = {op->json->data, op->json->length};
-	if (tree && !format->form.reader.read)
+	if (tree && !format->form.reader.read && !format->sealing.encryption)
 		op->draft = storage_object_of_tree(format, key, tree, value, 0);
 	return op->draft ? 0 : parse_object(op, 0, &op->draft);
 }

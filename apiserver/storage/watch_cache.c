@@ -75,6 +75,9 @@ struct watch_cache *watch_cache_new(const struct watch_cache_config *config)
 	cache->ports = config->ports;
 	set_up_fields(cache, resource);
 	cache->format.form.reader = config->reader;
+	// What is served to nobody stays readable, as upstream keeps it.
+	if (config->encryption && resource->verbs)
+		storage_object_format_seal(&cache->format, config->encryption, resource, cache->prefix);
 	cache->metrics = (struct cache_metrics){
 	        .registry = config->metrics, .resource = cache->resource, .prefix = cache->prefix};
 	cache->window.max_bytes = config->window_bytes ? config->window_bytes : WINDOW_BYTES_DEFAULT;
