@@ -129,7 +129,7 @@ struct schema_column {
 	const char *format; // "name" or ""
 	int priority;       // 0 normal, 1 wide
 	const char *doc;
-	const char *json_path; // custom resources; NULL for built-in kinds, whose cells are functions
+	const char *json_path;              // custom resources; NULL for built-in kinds, whose cells are functions
 	const struct jsonpath *parsed_path; // the same, parsed
 };
 
