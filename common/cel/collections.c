@@ -314,7 +314,7 @@ struct json *cel_json_member(struct cel_eval *eval, const struct json *object, c
 		json_index_init(&index->index, object);
 		index->made = true;
 	}
-	return json_index_get(&index->index, key, length);
+	return cel_work(eval, 2) ? json_index_get(&index->index, key, length) : NULL;
 }
 
 bool cel_map_find(struct cel_eval *eval, const struct cel_value *map, const struct cel_value *key,

@@ -10,6 +10,8 @@
 
 #include "common/cel/evaluate.h"
 
+enum { WORK_OF_LOOKUP = 8 }; // a hash and a cache miss or two
+
 // --- numbers ----------------------------------------------------------------------------
 
 static int order(bool less, bool greater)
@@ -247,7 +249,8 @@ static bool equal_maps(struct cel_eval *eval, const struct cel_value *a, const s
 	for (uint32_t i = 0; i < a->length; i++) {
 		struct cel_value key, left, right;
 		cel_map_entry(eval, a, i, &key, &left);
-		if (!cel_map_find(eval, b, &key, &right) || !cel_equal(eval, &left, &right))
+		if (!cel_work(eval, WORK_OF_LOOKUP) || !cel_map_find(eval, b, &key, &right) ||
+		    !cel_equal(eval, &left, &right))
 			return false;
 	}
 	return true;
@@ -270,7 +273,7 @@ static bool equal_trees(struct cel_eval *eval, const struct cel_value *a, const 
 		const struct cel_field *field = field_by_json_name(a->type, member);
 		const struct cel_type *type = field ? field->type : &cel_type_dyn;
 		struct json *other = cel_json_member(eval, b->json, member->key, member->key_length);
-		if (!other || !cel_work(eval, 1 + a->type->field_count / 4))
+		if (!other || !cel_work(eval, WORK_OF_LOOKUP + a->type->field_count / 4))
 			return false;
 		struct cel_value left = cel_from_json(eval, member->value, type),
 		                 right = cel_from_json(eval, other, type);

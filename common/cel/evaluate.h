@@ -47,7 +47,7 @@ struct cel_json_index {
 };
 
 // One unit of work is a few nanoseconds: an element visited, some bytes of text compared.
-#define CEL_MAX_WORK UINT64_C(400000000)
+#define CEL_MAX_WORK UINT64_C(100000000)
 
 struct cel_eval {
 	struct cel_run *run;

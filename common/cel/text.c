@@ -81,7 +81,7 @@ static const struct cel_regex *pattern_of(struct cel_eval *eval, const struct ce
 static enum cel_regex_result search(struct cel_eval *eval, const struct cel_regex *regex, const struct cel_value *text,
                                     size_t start, size_t *ret_begin, size_t *ret_end)
 {
-	uint64_t left = CEL_MAX_WORK > eval->work ? (CEL_MAX_WORK - eval->work) / 2 : 0, given = left;
+	uint64_t left = CEL_MAX_WORK > eval->work ? CEL_MAX_WORK - eval->work : 0, given = left;
 	enum cel_regex_result result =
 	        cel_regex_search(regex, text->text, text->length, start, &left, ret_begin, ret_end);
 	if (result == CEL_REGEX_TOO_MUCH_WORK)
