@@ -14,6 +14,7 @@
 #include "apiserver/admission/admission_internal.h"
 #include "apiserver/admission/plugins.h"
 #include "apiserver/admission/quota.h"
+#include "apiserver/admission/webhook.h"
 #include "apiserver/authorization/authorizer.h"
 #include "apiserver/object_io.h"
 #include "apiserver/server.h"
@@ -59,9 +60,11 @@ static const struct admission_plugin plugins[] = {
         {"DenyServiceExternalIPs", false, WRITES, NULL, admission_deny_external_ips},
         {"PodTopologyLabels", true, ADMISSION_CREATE},    // its feature gate is off by default in 1.33
         {"MutatingAdmissionPolicy", true, ADMISSION_ALL}, // likewise
-        {"MutatingAdmissionWebhook", true, ADMISSION_ALL},
+        {"MutatingAdmissionWebhook", true, ADMISSION_ALL, NULL, NULL, admission_mutating_webhook_waits,
+         admission_mutating_webhook_start},
         {"ValidatingAdmissionPolicy", true, ADMISSION_ALL},
-        {"ValidatingAdmissionWebhook", true, ADMISSION_ALL},
+        {"ValidatingAdmissionWebhook", true, ADMISSION_ALL, NULL, NULL, admission_validating_webhook_waits,
+         admission_validating_webhook_start},
         {"ResourceQuota", true, WRITES, NULL, NULL, admission_quota_waits, admission_quota_start},
         {"AlwaysDeny", false, ADMISSION_ALL, admission_always_deny, admission_always_deny},
 };

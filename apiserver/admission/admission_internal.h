@@ -3,6 +3,7 @@
 // What the chain and its plug-ins keep between requests: server->admission.
 
 #include "apiserver/admission/admission.h"
+#include "apiserver/server.h"
 
 enum {
 	ADMISSION_MAX_PLUGINS = 40,
@@ -11,6 +12,8 @@ enum {
 struct event_rate_limits;
 struct pod_security_settings;
 struct quota_desk;
+struct webhook_cache;
+struct webhook_desk;
 
 struct admission {
 	bool runs[ADMISSION_MAX_PLUGINS];                   // by row of the table
@@ -19,5 +22,7 @@ struct admission {
 	struct event_rate_limits *event_rate_limits;        // NULL: no limits
 	struct pod_security_settings *pod_security;         // in the arena
 	struct quota_desk *quota;
+	struct webhook_cache *webhook_cache;
+	struct webhook_desk *webhook_desks[SERVER_LOOPS];
 	bool quota_is_limiting; // something may only be used where a quota speaks of it
 };

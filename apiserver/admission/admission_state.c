@@ -8,6 +8,8 @@
 #include "apiserver/admission/plugins.h"
 #include "apiserver/admission/pod_security.h"
 #include "apiserver/admission/quota.h"
+#include "apiserver/admission/webhook_call.h"
+#include "apiserver/admission/webhook_config.h"
 #include "apiserver/server.h"
 
 int admission_plugins_start(struct server *server, struct err *err)
@@ -21,6 +23,9 @@ int admission_plugins_start(struct server *server, struct err *err)
 	if (r == 0)
 		r = pod_security_configure(admission->arena, admission_configuration(server, "PodSecurity"),
 		                           &admission->pod_security, err);
+	admission->webhook_cache = webhook_cache_new();
+	for (size_t i = 0; i < SERVER_LOOPS; i++)
+		admission->webhook_desks[i] = webhook_desk_new(server, server->loops[i].loop);
 	admission->quota = quota_desk_new(server, admission_configuration(server, "ResourceQuota"));
 	admission->quota_is_limiting =
 	        json_get(admission_configuration(server, "ResourceQuota"), "limitedResources") != NULL;
@@ -30,5 +35,8 @@ int admission_plugins_start(struct server *server, struct err *err)
 void admission_plugins_stop(struct admission *admission)
 {
 	quota_desk_free(admission->quota);
+	for (size_t i = 0; i < SERVER_LOOPS; i++)
+		webhook_desk_free(admission->webhook_desks[i]);
+	webhook_cache_free(admission->webhook_cache);
 	event_rate_limits_free(admission->event_rate_limits);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "apiserver/admission/admission.h"
+#include "apiserver/connect/connect_options.h"
 #include "apiserver/connect/connect_target.h"
 #include "apiserver/connect/relay.h"
 #include "apiserver/server.h"
@@ -123,12 +124,16 @@ void connect_serve(struct request *request)
 	        .name = request->route.name,
 	        .namespace_name = resource->namespaced ? request->route.namespace_name : "",
 	};
-	if (!status)
+	connection->change.options = connect_options(request);
+	connection->change.object = connection->change.options;
+	if (!status && connection->change.options)
 		status = admission_mutate(&connection->change, ADMISSION_CONNECT);
-	if (!status)
+	if (!status && connection->change.options)
 		status = admission_validate(&connection->change, ADMISSION_CONNECT);
 	if (status)
 		request_finish_status(request, status);
+	else if (!connection->change.options)
+		open_connection(connection);
 	else
 		admission_wait(&connection->wait, &connection->change, ADMISSION_CONNECT, ADMISSION_MUTATE,
 		               on_seen_by_others, connection);

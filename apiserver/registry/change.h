@@ -21,7 +21,7 @@ struct change {
 	const char *namespace_name;  // "" for cluster scope
 	bool fields_are_managed;     // its managedFields are settled: it was applied
 	bool awaits_service_account; // its pod's account isn't in the cache yet
-	const struct json *options;  // what a CONNECT asks for, as its options object; NULL for others
+	struct json *options;        // what a CONNECT asks for, as its options object; NULL for others
 };
 
 static inline bool change_is_create(const struct change *change)
