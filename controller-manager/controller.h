@@ -54,6 +54,10 @@ struct controller_settings {
 	const char *node_eviction_rate; // nodes per second, "0.1"; "0" = none
 	int64_t terminated_pod_gc_threshold;
 	const char *root_ca_file; // "" = none
+	const char *signing_certificate_file; // "" = none
+	const char *signing_key_file;
+	int64_t signing_duration_ns;
+	const char *service_account_key_file; // signs the tokens of secrets; "" = none
 };
 
 const struct controller_settings *controller_settings(const struct controller *controller);

@@ -4,6 +4,10 @@
 #include <stddef.h>
 
 const struct controller_type *const controller_types[] = {
+        &certificate_approving_controller,
+        &certificate_cleaner_controller,
+        &certificate_signing_controller,
+        &clusterrole_aggregation_controller,
         &daemonset_controller,
         &deployment_controller,
         &endpoints_controller,

@@ -4,6 +4,10 @@
 
 #include "controller-manager/controller.h"
 
+extern const struct controller_type certificate_approving_controller;
+extern const struct controller_type certificate_cleaner_controller;
+extern const struct controller_type certificate_signing_controller;
+extern const struct controller_type clusterrole_aggregation_controller;
 extern const struct controller_type daemonset_controller;
 extern const struct controller_type deployment_controller;
 extern const struct controller_type endpoints_controller;

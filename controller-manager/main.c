@@ -24,6 +24,10 @@ static struct controller_settings arg_settings = {
         .node_eviction_rate = "0.1",
         .terminated_pod_gc_threshold = 12500,
         .root_ca_file = "",
+        .signing_certificate_file = "",
+        .signing_key_file = "",
+        .signing_duration_ns = INT64_C(8760) * 3600 * NSEC_PER_SEC,
+        .service_account_key_file = "",
 };
 
 static bool arg_use_service_accounts;
@@ -59,10 +63,14 @@ static const struct option options[] = {
          "CA certificate published in every namespace as kube-root-ca.crt"},
         {"use-service-account-credentials", 0, OPTION_BOOL, &arg_use_service_accounts, "Controllers", "",
          "let each controller write with the token of a service account of its own"},
-        {"cluster-signing-cert-file", 0, OPTION_IGNORED, NULL, "Controllers", "path", "accepted for compatibility"},
-        {"cluster-signing-key-file", 0, OPTION_IGNORED, NULL, "Controllers", "path", "accepted for compatibility"},
-        {"service-account-private-key-file", 0, OPTION_IGNORED, NULL, "Controllers", "path",
-         "accepted for compatibility"},
+        {"cluster-signing-cert-file", 0, OPTION_STRING, &arg_settings.signing_certificate_file, "Controllers", "path",
+         "CA that signs what CertificateSigningRequests ask for"},
+        {"cluster-signing-key-file", 0, OPTION_STRING, &arg_settings.signing_key_file, "Controllers", "path",
+         "its key"},
+        {"cluster-signing-duration", 0, OPTION_DURATION, &arg_settings.signing_duration_ns, "Controllers", "duration",
+         "longest life of such certificates"},
+        {"service-account-private-key-file", 0, OPTION_STRING, &arg_settings.service_account_key_file, "Controllers",
+         "path", "key that signs the service account tokens of secrets"},
         {"cluster-name", 0, OPTION_IGNORED, NULL, "Controllers", "name", "accepted for compatibility"},
         {0},
 };

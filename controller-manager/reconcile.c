@@ -23,6 +23,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "controller-manager/internal.h"
+#include "controller-manager/patch_by_update.h"
 
 #define STORE_WAIT_NS (30 * NSEC_PER_SEC)
 enum { MAX_BODY_BYTES = 16 * 1024 * 1024 };
@@ -332,6 +333,10 @@ void reconcile_patch(struct reconcile *reconcile, const struct api_object *objec
 		struct json *metadata = json_ensure_object(reconcile->arena, patch, "metadata");
 		json_set_text(reconcile->arena, metadata, "uid", object->uid);
 		json_set_text(reconcile->arena, metadata, "resourceVersion", object->resource_version);
+	}
+	if (!patch_is_granted(reconcile->controller, object->resource, subresource)) {
+		reconcile_patch_by_update(reconcile, object, subresource, type, patch, answer, context);
+		return;
 	}
 	AUTO_STRBUF struct strbuf body = STRBUF_INIT(MAX_BODY_BYTES);
 	json_write(&body, patch);

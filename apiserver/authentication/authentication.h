@@ -3,7 +3,7 @@
 // Who may speak by which credentials: what the flags say, the chain of token
 // authenticators, and what each is to it.
 
-#include "apiserver/authentication/jwt.h"
+#include "common/client/jwt.h"
 #include "apiserver/authentication/user.h"
 #include "common/base/err.h"
 #include "common/base/options.h"

@@ -5,7 +5,7 @@
 //
 // ECDSA signatures are r and s of fixed width (RFC 7518, 3.4); OpenSSL wants DER.
 
-#include "apiserver/authentication/jwt.h"
+#include "common/client/jwt.h"
 
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>

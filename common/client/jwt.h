@@ -4,7 +4,7 @@
 // of unpadded base64url, JSON objects without duplicate keys, an asymmetric
 // algorithm out of a fixed table, no critical extensions. Pure; any thread.
 
-#include "apiserver/authentication/jwt_key.h"
+#include "common/client/jwt_key.h"
 
 enum {
 	JWT_MAX_BYTES = 64 << 10,

@@ -2,7 +2,7 @@
 // PEM blocks of any kind that holds a public key count, as in upstream's key
 // files: PUBLIC KEY, RSA PUBLIC KEY, CERTIFICATE and private keys.
 
-#include "apiserver/authentication/jwt_key.h"
+#include "common/client/jwt_key.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
