@@ -8,6 +8,7 @@
 #include "apiserver/authentication/service_account.h"
 #include "apiserver/authorization/authorization.h"
 #include "apiserver/bootstrap/bootstrap.h"
+#include "apiserver/custom/custom.h"
 #include "apiserver/documents/discovery_serve.h"
 #include "apiserver/encryption/encryption.h"
 #include "apiserver/server.h"
@@ -55,7 +56,7 @@ static bool caches_are_synced(void *context)
 {
 	struct server *server = context;
 
-	return storage_is_ready(server->storage);
+	return storage_is_ready(server->storage) && custom_is_ready(server->custom);
 }
 
 static bool is_bootstrapped(void *context)

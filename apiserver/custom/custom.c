@@ -31,8 +31,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 
-#define WRITE_RETRY_NS (200 * NSEC_PER_MSEC)
-#define CLEAN_RETRY_NS (100 * NSEC_PER_MSEC)
+#define RETRY_NS (100 * NSEC_PER_MSEC)
 
 // --- the snapshot ---------------------------------------------------------------------------
 
@@ -186,18 +185,20 @@ static void collect_taken(struct definition_entry *entry, struct arena *arena, c
 // The finalizer is ours to take away once nothing is left.
 static void finish_deletion(struct definition_entry *entry, struct arena *arena, struct json *tree, int64_t now)
 {
+	bool waits = false;
+
 	if (!metadata_has_finalizer(tree, DEFINITION_CLEANUP_FINALIZER))
 		return;
-	entry->cleaning = true;
-	if (!custom_clean(entry)) {
+	if (!custom_clean(entry, &waits)) {
+		if (waits)
+			return;
 		if (definition_set_condition(arena, tree, "Terminating", "True", "InstanceDeletionInProgress",
 		                             "CustomResource deletion is in progress", now))
 			custom_write(entry, tree, false);
 		else
-			loop_timer_start(entry->custom->loop, &entry->retry, CLEAN_RETRY_NS, entry->retry.callback);
+			custom_retry_later(entry);
 		return;
 	}
-	entry->cleaning = false;
 	metadata_remove_finalizer(tree, DEFINITION_CLEANUP_FINALIZER);
 	(void)definition_set_condition(arena, tree, "Terminating", "False", "InstanceDeletionCompleted",
 	                               "removed all instances", now);
@@ -252,6 +253,12 @@ static void on_retry(struct loop_timer *timer)
 	custom_reconcile(container_of(timer, struct definition_entry, retry));
 }
 
+void custom_retry_later(struct definition_entry *entry)
+{
+	if (!entry->custom->stopping)
+		loop_timer_start(entry->custom->loop, &entry->retry, RETRY_NS, on_retry);
+}
+
 // --- writing --------------------------------------------------------------------------------------
 
 static void entry_free(struct definition_entry *entry)
@@ -263,25 +270,31 @@ static void entry_free(struct definition_entry *entry)
 	free(entry);
 }
 
+void custom_call_ended(struct definition_entry *entry)
+{
+	bool stale = entry->stale;
+
+	entry->writing = entry->stale = false;
+	if (entry->gone)
+		entry_free(entry);
+	else if (stale && !entry->custom->stopping)
+		custom_reconcile(entry);
+}
+
 static void on_written(void *context, struct stored_object *object, const struct err *err)
 {
 	struct definition_entry *entry = context;
 
 	(void)object; // the watch brings it
-	entry->writing = false;
-	if (entry->gone) {
-		entry_free(entry);
+	if (!err || entry->gone || entry->stale) {
+		custom_call_ended(entry);
 		return;
 	}
-	if (entry->custom->stopping)
-		return;
-	if (entry->stale) {
-		entry->stale = false;
-		custom_reconcile(entry);
-	} else if (err && err->code != ERR_CONFLICT && err->code != ERR_NOT_FOUND) {
+	entry->writing = false;
+	if (err->code != ERR_CONFLICT && err->code != ERR_NOT_FOUND) {
 		log_warning("Cannot write the status of a custom resource definition", kv_str("name", entry->name),
 		            kv_str("error", err->message));
-		loop_timer_start(entry->custom->loop, &entry->retry, WRITE_RETRY_NS, on_retry);
+		custom_retry_later(entry);
 	}
 }
 
@@ -314,7 +327,6 @@ static struct definition_entry *put_entry(struct custom *custom, struct stored_o
 		entry = NEW(struct definition_entry);
 		entry->custom = custom;
 		entry->name = xstrdup(object->name);
-		entry->retry.callback = on_retry;
 		(void)hashmap_put(custom->entries, entry->name, entry);
 	}
 	stored_object_unref(entry->object);

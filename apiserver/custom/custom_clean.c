@@ -51,22 +51,57 @@ static void clean_one(struct definition_entry *entry, const struct stored_object
 	storage_write(custom->server->storage, &write, custom->loop, on_cleaned, NULL);
 }
 
-bool custom_clean(struct definition_entry *entry)
+// The cache may be behind a write that began before the definition was marked.
+static void on_confirmed(void *context, const struct storage_list *list, const struct err *err)
+{
+	struct definition_entry *entry = context;
+
+	entry->confirmed_empty = !err && !list->count;
+	entry->stale = !err;
+	if (err && !entry->gone)
+		custom_retry_later(entry);
+	custom_call_ended(entry);
+}
+
+static void confirm(struct definition_entry *entry)
+{
+	struct storage_read read = {.resource = &entry->definition->stored.resource,
+	                            .namespace_name = "",
+	                            .freshness = STORAGE_CONSISTENT,
+	                            .limit = 1};
+
+	entry->writing = true;
+	storage_list(entry->custom->server->storage, &read, entry->custom->loop, on_confirmed, entry);
+}
+
+// Returns how many there are.
+static size_t clean_some(struct definition_entry *entry)
 {
 	struct stored_object **objects;
-	size_t count;
+	size_t count =
+	        storage_peek_all(entry->custom->server->storage, &entry->definition->stored.resource, "", &objects);
 
-	if (!entry->definition)
-		return true;
-	// What the cache doesn't know yet may be there.
-	if (!storage_peek_change(entry->custom->server->storage, &entry->definition->stored.resource))
-		return false;
-	count = storage_peek_all(entry->custom->server->storage, &entry->definition->stored.resource, "", &objects);
 	for (size_t i = 0; i < count; i++) {
 		if (i < CLEAN_ROUND)
 			clean_one(entry, objects[i]);
 		stored_object_unref(objects[i]);
 	}
 	free(objects);
-	return count == 0;
+	return count;
+}
+
+bool custom_clean(struct definition_entry *entry, bool *ret_waits)
+{
+	*ret_waits = false;
+	if (!entry->definition)
+		return true;
+	if (clean_some(entry)) {
+		entry->confirmed_empty = false;
+		return false;
+	}
+	if (entry->confirmed_empty)
+		return true;
+	confirm(entry);
+	*ret_waits = true;
+	return false;
 }

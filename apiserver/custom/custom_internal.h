@@ -22,7 +22,7 @@ struct definition_entry {
 	bool writing;                  // our own write is under way
 	bool stale;                    // changed during it
 	bool gone;                     // deleted during it
-	bool cleaning;                 // its objects are being deleted
+	bool confirmed_empty;          // etcd has no object of it any more
 	struct loop_timer retry;       // of the cleaning, and of writes that failed
 };
 
@@ -56,6 +56,10 @@ void custom_publish(struct custom *custom);
 // Writes a changed definition, or removes it. One write at a time for an entry.
 void custom_write(struct definition_entry *entry, const struct json *tree, bool removed);
 
-// Deletes the objects of a definition that is being deleted; reconciles again until none is left.
-// True when there is none.
-bool custom_clean(struct definition_entry *entry);
+// Deletes the objects of a definition that is being deleted, as many as one round may. True: none is left. False: it
+// is to be called again; with *ret_waits it reconciles by itself.
+bool custom_clean(struct definition_entry *entry, bool *ret_waits);
+// A call for the entry has ended (set entry->writing before it): goes on, or frees it.
+void custom_call_ended(struct definition_entry *entry);
+// Reconciles after a moment.
+void custom_retry_later(struct definition_entry *entry);
