@@ -216,6 +216,45 @@ static void default_namespace(struct arena *arena, struct json *namespace)
 		json_set_text(arena, labels, "kubernetes.io/metadata.name", name);
 }
 
+// The list that is to begin with `text`: as it is, or with nothing else.
+static bool begins_with(const struct json *list, const char *key, const char *text)
+{
+	const struct json *first = json_is(list, JSON_ARRAY) && list->length > 0 ? list->items[0] : NULL;
+	const char *value = key != NULL ? default_get_text(first, key) : json_text(first);
+
+	return value != NULL && strcmp(value, text) == 0;
+}
+
+// podCIDR and podCIDRs are one list: the old field is its first, and wins over the list.
+static void default_node_spec(struct arena *arena, struct json *spec)
+{
+	const struct json *ranges = json_get(spec, "podCIDRs");
+	const char *range = default_get_text(spec, "podCIDR");
+
+	if (range[0] == '\0' && default_has_items(spec, "podCIDRs")) {
+		json_set_text(arena, spec, "podCIDR", json_text(ranges->items[0]));
+	} else if (range[0] != '\0' && !begins_with(ranges, NULL, range)) {
+		struct json *list = json_array(arena);
+		json_append(arena, list, json_string(arena, range));
+		json_set(arena, spec, "podCIDRs", list);
+	}
+}
+
+static void default_pod_status(struct arena *arena, struct json *status)
+{
+	const struct json *addresses = json_get(status, "podIPs");
+	const char *address = default_get_text(status, "podIP");
+
+	if (address[0] == '\0' && default_has_items(status, "podIPs")) {
+		json_set_text(arena, status, "podIP", default_get_text(addresses->items[0], "ip"));
+	} else if (address[0] != '\0' && !begins_with(addresses, "ip", address)) {
+		struct json *list = json_array(arena), *item = json_object(arena);
+		json_set_text(arena, item, "ip", address);
+		json_append(arena, list, item);
+		json_set(arena, status, "podIPs", list);
+	}
+}
+
 static void default_node_status(struct arena *arena, struct json *status)
 {
 	const struct json *capacity = json_get(status, "capacity");
@@ -250,10 +289,12 @@ const struct default_hook defaults_core_hooks[] = {
         {&schema_type_core_v1_image_volume_source, default_image_volume},
         {&schema_type_core_v1_limit_range_item, default_limit_range_item},
         {&schema_type_core_v1_namespace, default_namespace},
+        {&schema_type_core_v1_node_spec, default_node_spec},
         {&schema_type_core_v1_node_status, default_node_status},
         {&schema_type_core_v1_persistent_volume, default_persistent_volume},
         {&schema_type_core_v1_pod, default_pod},
         {&schema_type_core_v1_pod_spec, default_pod_spec},
+        {&schema_type_core_v1_pod_status, default_pod_status},
         {&schema_type_core_v1_replication_controller, default_replication_controller},
         {&schema_type_core_v1_secret, default_secret},
         {&schema_type_core_v1_service, default_service},

@@ -108,9 +108,8 @@ static void test_deployments(void **state)
 	                fixture, "apps", "deployments",
 	                DEPLOYMENT("", ",\"strategy\":{\"rollingUpdate\":{\"maxSurge\":0,\"maxUnavailable\":0}}"),
 	                NULL)),
-	        "Deployment.apps \"d\" is invalid: spec.strategy.rollingUpdate.maxUnavailable: Invalid value: 0: may "
-	        "not be 0 "
-	        "when `maxSurge` is 0");
+	        "Deployment.apps \"d\" is invalid: spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "
+	        "intstr.IntOrString{Type:0, IntVal:0, StrVal:\"\"}: may not be 0 when `maxSurge` is 0");
 	assert_string_equal(
 	        message_of(change_of(
 	                fixture, "apps", "deployments",
