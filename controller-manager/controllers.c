@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 const struct controller_type *const controller_types[] = {
+        &bootstrap_signer_controller,
         &certificate_approving_controller,
         &certificate_cleaner_controller,
         &certificate_signing_controller,
@@ -23,7 +24,9 @@ const struct controller_type *const controller_types[] = {
         &resource_quota_controller,
         &root_ca_publisher_controller,
         &serviceaccount_controller,
+        &serviceaccount_token_controller,
         &statefulset_controller,
         &taint_eviction_controller,
+        &token_cleaner_controller,
         NULL,
 };

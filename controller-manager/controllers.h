@@ -4,6 +4,7 @@
 
 #include "controller-manager/controller.h"
 
+extern const struct controller_type bootstrap_signer_controller;
 extern const struct controller_type certificate_approving_controller;
 extern const struct controller_type certificate_cleaner_controller;
 extern const struct controller_type certificate_signing_controller;
@@ -23,5 +24,7 @@ extern const struct controller_type replication_controller;
 extern const struct controller_type resource_quota_controller;
 extern const struct controller_type root_ca_publisher_controller;
 extern const struct controller_type serviceaccount_controller;
+extern const struct controller_type serviceaccount_token_controller;
 extern const struct controller_type statefulset_controller;
 extern const struct controller_type taint_eviction_controller;
+extern const struct controller_type token_cleaner_controller;
