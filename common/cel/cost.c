@@ -11,10 +11,16 @@ static uint64_t scaled(uint64_t size, double factor)
 	return (uint64_t)ceil((double)size * factor);
 }
 
+// The smaller of both sizes. A character has at most four bytes, so that a text much longer than the other isn't looked
+// at.
 static uint64_t smaller(const struct cel_value *args)
 {
-	uint64_t left = cel_size(&args[0]), right = cel_size(&args[1]);
-	return left < right ? left : right;
+	const struct cel_value *shorter = &args[args[0].length > args[1].length], *longer = &args[shorter == &args[0]];
+	uint64_t size = cel_size(shorter);
+	if (shorter->kind == CEL_STRING && longer->kind == CEL_STRING && longer->length / 4 >= size)
+		return size;
+	uint64_t other = cel_size(longer);
+	return size < other ? size : other;
 }
 
 // Everything in a value, texts by their length.

@@ -242,7 +242,7 @@ static struct cel_value op_in(struct cel_eval *eval, const struct cel_expr *call
 	if (args[1].kind == CEL_MAP)
 		return cel_value_bool(cel_map_find(eval, &args[1], &args[0], &found));
 	if (args[1].kind == CEL_OBJECT && args[0].kind == CEL_STRING) {
-		struct cel_text name = {arena_strndup(eval->arena, args[0].text, args[0].length), args[0].length};
+		struct cel_text name = {args[0].text, args[0].length};
 		return cel_value_bool(cel_object_get(eval, &args[1], &name, NULL, &found));
 	}
 	return cel_no_such_overload();

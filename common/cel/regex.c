@@ -15,7 +15,7 @@
 #include "common/base/memory.h"
 #include "common/cel/regex_internal.h"
 
-enum { MAX_STEPS = 50000 };
+enum { MAX_STEPS = 50000, MAX_PATTERN_BYTES = 256 * 1024 };
 
 // --- characters ------------------------------------------------------------------------
 
@@ -328,6 +328,9 @@ int cel_regex_compile(struct arena *arena, const char *pattern, size_t length, c
                       struct err *err)
 {
 	struct regex_node *root;
+	if (length > MAX_PATTERN_BYTES)
+		return err_set(err, ERR_INVALID, "error parsing regexp: expression too large: `%.*s`",
+		               length > 64 ? 64 : (int)length, pattern);
 	int status = regex_parse(arena, pattern, length, &root, err);
 	if (status)
 		return status;
@@ -335,7 +338,8 @@ int cel_regex_compile(struct arena *arena, const char *pattern, size_t length, c
 	compile(&compiler, root);
 	emit(&compiler, OP_MATCH);
 	if (compiler.count > MAX_STEPS)
-		return err_set(err, ERR_INVALID, "error parsing regexp: expression too large: `%.64s`", pattern);
+		return err_set(err, ERR_INVALID, "error parsing regexp: expression too large: `%.*s`",
+		               length > 64 ? 64 : (int)length, pattern);
 	struct cel_regex *regex = ARENA_NEW(arena, struct cel_regex);
 	regex->steps = compiler.steps;
 	regex->count = compiler.count;

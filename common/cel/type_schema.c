@@ -196,9 +196,10 @@ static const struct cel_type *convert_object(struct converter *converter, const 
 		return convert_map(converter, schema, additional, name);
 	struct cel_type *object = cel_type_object(env, name);
 	json_for_each_member (property, properties) {
+		const char *escaped = cel_escape(env->arena, property->key, property->key_length);
 		const struct cel_type *type =
 		        convert(converter, property->value, is_true(property->value, "x-kubernetes-embedded-resource"),
-		                arena_printf(env->arena, "%s.%s", name, property->key));
+		                arena_printf(env->arena, "%s.%s", name, escaped ? escaped : "@other"));
 		if (!type)
 			continue;
 		cel_type_add_field(env, object, property->key, type);
@@ -254,6 +255,8 @@ static const struct cel_type *from_table(struct cel_env *env, const struct schem
 static const struct cel_type *object_from_table(struct cel_env *env, const struct schema_type *type, unsigned depth)
 {
 	const char *name = type->openapi_name && *type->openapi_name ? type->openapi_name : type->name;
+	if (!name || !*name) // of a custom resource's inner objects
+		name = arena_printf(env->arena, "object%zu", env->object_count);
 	for (size_t i = 0; i < env->object_count; i++)
 		if (strcmp(env->objects[i]->name, name) == 0)
 			return env->objects[i];
