@@ -13,6 +13,7 @@
 
 #include "apiserver/admission/admission_internal.h"
 #include "apiserver/admission/plugins.h"
+#include "apiserver/admission/policy.h"
 #include "apiserver/admission/quota.h"
 #include "apiserver/admission/webhook.h"
 #include "apiserver/authorization/authorizer.h"
@@ -62,7 +63,7 @@ static const struct admission_plugin plugins[] = {
         {"MutatingAdmissionPolicy", true, ADMISSION_ALL}, // likewise
         {"MutatingAdmissionWebhook", true, ADMISSION_ALL, NULL, NULL, admission_mutating_webhook_waits,
          admission_mutating_webhook_start},
-        {"ValidatingAdmissionPolicy", true, ADMISSION_ALL},
+        {"ValidatingAdmissionPolicy", true, ADMISSION_ALL, NULL, admission_validating_policy},
         {"ValidatingAdmissionWebhook", true, ADMISSION_ALL, NULL, NULL, admission_validating_webhook_waits,
          admission_validating_webhook_start},
         {"ResourceQuota", true, WRITES, NULL, NULL, admission_quota_waits, admission_quota_start},

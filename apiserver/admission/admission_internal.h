@@ -11,6 +11,7 @@ enum {
 
 struct event_rate_limits;
 struct pod_security_settings;
+struct policy_cache;
 struct quota_desk;
 struct webhook_cache;
 struct webhook_desk;
@@ -23,6 +24,7 @@ struct admission {
 	struct pod_security_settings *pod_security;         // in the arena
 	struct quota_desk *quota;
 	struct webhook_cache *webhook_cache;
+	struct policy_cache *policy_cache;
 	struct webhook_desk *webhook_desks[SERVER_LOOPS];
 	bool quota_is_limiting; // something may only be used where a quota speaks of it
 };

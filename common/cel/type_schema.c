@@ -309,12 +309,17 @@ struct fixed_field {
 	const struct cel_type *type;
 };
 
+// Upstream declares these by hand and escapes none of their names: request.namespace.
 static struct cel_type *fixed_object(struct cel_env *env, const char *name, const struct fixed_field *fields,
                                      size_t count)
 {
 	struct cel_type *object = cel_type_object(env, name);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		cel_type_add_field(env, object, fields[i].name, fields[i].type);
+		struct cel_field *added = &object->fields[object->field_count - 1];
+		added->name = fields[i].name;
+		added->name_length = strlen(fields[i].name);
+	}
 	return object;
 }
 

@@ -107,6 +107,7 @@ class Webhooks(unittest.TestCase):
         answer = self.client.post(CONFIGURATIONS + plural, {"metadata": {"name": name}, "webhooks": [webhook]})
         self.assertEqual(answer.code, 201, answer)
         self.addCleanup(self.client.delete, f"{CONFIGURATIONS}{plural}/{name}")
+        self.client.get(CONFIGURATIONS + plural)  # a consistent read: the cache has it then
         return f"{CONFIGURATIONS}{plural}/{name}"
 
     def create(self, name="m", client=None, query="", **kwargs):
