@@ -221,24 +221,22 @@ static int64_t map_search(const struct cel_map *map, uint32_t length, const stru
 	return -1;
 }
 
-enum cel_insert cel_map_insert(struct cel_eval *eval, struct cel_value *value, struct cel_value key,
-                               struct cel_value item)
+enum cel_insert cel_map_insert(struct cel_eval *eval, struct cel_value *map, struct cel_value key,
+                               struct cel_value value)
 {
-	struct cel_map *map = value->map;
-	if (map_search(map, value->length, &key) >= 0)
+	struct cel_map *storage = map->map;
+	if (map_search(storage, map->length, &key) >= 0)
 		return CEL_INSERT_EXISTS;
-	if (map->count == map->capacity && !map_grow(eval, map)) {
-		*value = cel_abort(eval);
+	bool room = storage->count < storage->capacity || map_grow(eval, storage);
+	bool to_hash = room && !storage->slots && storage->capacity > SMALL_MAP;
+	if (!room || (to_hash && !map_rehash(eval, storage))) {
+		*map = cel_abort(eval);
 		return CEL_INSERT_FAILED;
 	}
-	if (map->capacity > SMALL_MAP && !map->slots && !map_rehash(eval, map)) {
-		*value = cel_abort(eval);
-		return CEL_INSERT_FAILED;
-	}
-	map->entries[map->count] = (struct cel_map_entry){key, item};
-	if (map->slots)
-		map_link(map, map->count);
-	value->length = ++map->count;
+	storage->entries[storage->count] = (struct cel_map_entry){key, value};
+	if (storage->slots)
+		map_link(storage, storage->count);
+	map->length = ++storage->count;
 	return CEL_INSERTED;
 }
 

@@ -91,7 +91,7 @@ static int compare_issues(const void *a, const void *b)
 
 char *cel_issues_format(const struct cel_issues *issues)
 {
-	const struct cel_issue *sorted[CEL_MAX_ERRORS];
+	const struct cel_issue *sorted[CEL_MAX_ERRORS] = {0};
 	AUTO_STRBUF struct strbuf out = STRBUF_INIT((size_t)4 * 1024 * 1024);
 	for (size_t i = 0; i < issues->count; i++)
 		sorted[i] = &issues->list[i];

@@ -320,7 +320,8 @@ struct cel_expr *cel_macro_expand(struct cel_parser *parser, struct cel_expr *ex
 		        .count = expr->call.count,
 		        .offset = expr->offset,
 		};
-		return macro->expand(&call);
+		struct cel_expr *expanded = macro->expand(&call);
+		return expanded;
 	}
 	return NULL;
 }
