@@ -43,6 +43,8 @@ struct kubelet_config {
 	const char *authorization_mode; // "AlwaysAllow", "Webhook"
 	int64_t allowed_cache_ns;
 	int64_t denied_cache_ns;
+	bool seccomp_default;
+	struct string_list allowed_unsafe_sysctls; // names or patterns that end in '*'
 	bool rotate_certificates;
 	bool server_tls_bootstrap;
 	const char *tls_certificate_file;

@@ -289,10 +289,15 @@ static void on_started(void *context, const struct runtime_start_result *result)
 	if (result->err.code != ERR_NONE && result->stage != RUNTIME_STAGE_START) {
 		const char *reason =
 		        result->stage == RUNTIME_STAGE_CONFIG ? "CreateContainerConfigError" : "CreateContainerError";
-		pod_event(pod, container, "Warning", "Failed", "Error: %s", result->err.message);
+		AUTO_FREE char *message =
+		        strstr(result->err.message, "non-root")
+		                ? xasprintf("%s (pod: \"%s_%s(%s)\", container: %s)", result->err.message, pod->name,
+		                            pod->namespace_name, pod->uid, container->name)
+		                : xstrdup(result->err.message);
+		pod_event(pod, container, "Warning", "Failed", "Error: %s", message);
 		take_back_run(container);
 		pod_record_container(container);
-		fail_before_run(start, reason, result->err.message);
+		fail_before_run(start, reason, message);
 		return;
 	}
 	pod_event(pod, container, "Normal", "Created", "Created container: %s", container->name);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/api/quantity.h"
 #include "common/base/file.h"
 #include "common/base/memory.h"
 #include "kubelet/kubelet.h"
@@ -112,6 +113,8 @@ static int add_volume_mounts(struct build *build, struct err *err)
 		                                             : arena_printf(build->arena, "/%s", mount->mount_path);
 		add_mount(build, host_path, path, mount->read_only || pod_volumes_is_read_only(build->pod, mount->name),
 		          propagation_of(mount));
+		((struct runtime_mount *)build->config->mounts)[build->config->mount_count - 1].recursive_read_only =
+		        mount->recursive_read_only && strcmp(mount->recursive_read_only, "Disabled") != 0;
 	}
 	return 0;
 }
@@ -175,6 +178,8 @@ static void build_groups(struct build *build)
 	const struct core_v1_pod_security_context *pod_security = build->pod_security;
 	if (!pod_security)
 		return;
+	build->config->strict_groups =
+	        pod_security->supplemental_groups_policy && !strcmp(pod_security->supplemental_groups_policy, "Strict");
 	size_t count = pod_security->supplemental_groups.count;
 	int64_t *groups = ARENA_ARRAY(build->arena, int64_t, count + 1);
 	for (size_t index = 0; index < count; index++)
@@ -183,6 +188,27 @@ static void build_groups(struct build *build)
 		groups[count++] = *pod_security->fs_group;
 	build->config->supplemental_groups = groups;
 	build->config->supplemental_group_count = count;
+}
+
+static void build_seccomp(struct build *build)
+{
+	const struct core_v1_security_context *own = build->security;
+	const struct core_v1_pod_security_context *pods = build->pod_security;
+	const struct core_v1_seccomp_profile *profile = own && own->seccomp_profile     ? own->seccomp_profile
+	                                                : pods && pods->seccomp_profile ? pods->seccomp_profile
+	                                                                                : NULL;
+	const struct kubelet_config *kubelet = build->pod->kubelet->config;
+	struct runtime_container_config *config = build->config;
+	if (!profile || !profile->type) {
+		config->seccomp = kubelet->seccomp_default ? RUNTIME_SECCOMP_DEFAULT : RUNTIME_SECCOMP_UNCONFINED;
+	} else if (!strcmp(profile->type, "RuntimeDefault")) {
+		config->seccomp = RUNTIME_SECCOMP_DEFAULT;
+	} else if (!strcmp(profile->type, "Localhost")) {
+		config->seccomp = RUNTIME_SECCOMP_FILE;
+		config->seccomp_profile_path =
+		        arena_printf(build->arena, "%s/seccomp/%s", kubelet->root_directory,
+		                     profile->localhost_profile ? profile->localhost_profile : "");
+	}
 }
 
 static void build_security(struct build *build)
@@ -204,6 +230,7 @@ static void build_security(struct build *build)
 		config->drop_capabilities = plain_list(build->arena, &own->capabilities->drop);
 	}
 	build_groups(build);
+	build_seccomp(build);
 }
 
 // --- the rest ------------------------------------------------------------------------------------
@@ -237,6 +264,29 @@ static void build_namespaces(struct build *build)
 	                           : pod_host_name(build->arena, pod->view, pod->kubelet->config->cluster_domain);
 }
 
+// "hugepages-2Mi": the runtime calls that page size "2MB".
+static void build_hugepages(struct build *build)
+{
+	static const char prefix[] = "hugepages-";
+	const struct string_map *limits = &build->spec->resources.limits;
+	struct runtime_hugepage_limit *rows =
+	        ARENA_ARRAY(build->arena, struct runtime_hugepage_limit, limits->count + 1);
+	size_t count = 0;
+	for (size_t index = 0; index < limits->count; index++) {
+		const char *key = limits->entries[index].key;
+		if (strncmp(key, prefix, strlen(prefix)))
+			continue;
+		int64_t bytes = quantity_text_value(key + strlen(prefix));
+		rows[count].page_size =
+		        bytes >= 1 << 30   ? arena_printf(build->arena, "%lldGB", (long long)(bytes >> 30))
+		        : bytes >= 1 << 20 ? arena_printf(build->arena, "%lldMB", (long long)(bytes >> 20))
+		                           : arena_printf(build->arena, "%lldKB", (long long)(bytes >> 10));
+		rows[count++].bytes = quantity_text_value(limits->entries[index].value);
+	}
+	build->config->hugepage_limits = rows;
+	build->config->hugepage_limit_count = count;
+}
+
 static void build_resources(struct build *build)
 {
 	const struct pod *pod = build->pod;
@@ -248,6 +298,7 @@ static void build_resources(struct build *build)
 	config->cpu_quota_us = limits.cpu_quota_us;
 	config->cpu_period_us = limits.cpu_period_us;
 	config->memory_limit_bytes = limits.memory_limit_bytes;
+	build_hugepages(build);
 	config->oom_score_adj = container_oom_score_adj(build->spec, class, pod->kubelet->node_memory_bytes);
 }
 

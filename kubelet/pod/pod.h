@@ -125,6 +125,7 @@ struct pod {
 	int64_t stop_began_ns;  // monotonic: when the first container was told to end for good; 0: none yet
 	const char *end_reason; // the kubelet ended it: status.reason ("DeadlineExceeded"); NULL otherwise
 	const char *end_message;
+	char *end_text;        // end_message's, when it is this pod's own
 	bool finished;         // nothing left on the node
 	bool deleting;         // the API object's removal was asked for
 	int64_t started_at_ns; // wall clock: seen first by the kubelet

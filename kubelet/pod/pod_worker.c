@@ -23,6 +23,7 @@
 #include "common/base/memory.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/pod/container.h"
+#include "kubelet/pod/pod_admission.h"
 #include "kubelet/pod/pod_manager.h"
 #include "kubelet/pod/pod_record.h"
 #include "kubelet/pod/pod_sandbox.h"
@@ -157,6 +158,21 @@ static bool ran_its_course(const struct core_v1_pod *pod)
 	return pod->status.phase && (!strcmp(pod->status.phase, "Succeeded") || !strcmp(pod->status.phase, "Failed"));
 }
 
+// A pod that the node can't take has failed before it began.
+static void admit(struct pod *pod)
+{
+	AUTO(arena_free) struct arena *arena = arena_new(0);
+	const char *message = NULL;
+	const char *reason = pod_admission_refuse(arena, pod->view, pod->kubelet->config, &message);
+	if (!reason)
+		return;
+	pod_event(pod, NULL, "Warning", reason, "%s", message);
+	pod->end_text = xasprintf("Pod was rejected: %s", message);
+	pod->end_reason = reason;
+	pod->end_message = pod->end_text;
+	begin_termination(pod);
+}
+
 struct pod *pod_worker_new(struct kubelet *kubelet, struct api_object *object, enum pod_origin origin)
 {
 	struct pod *pod = NEW(struct pod);
@@ -189,6 +205,8 @@ struct pod *pod_worker_new(struct kubelet *kubelet, struct api_object *object, e
 		pod_record_object(pod);
 	}
 	note_deletion(pod);
+	if (!known && !pod->frozen)
+		admit(pod);
 	return pod;
 }
 
@@ -470,6 +488,7 @@ void pod_worker_abandon(struct pod *pod)
 	free(pod->directory);
 	free(pod->mirror_uid);
 	free(pod->sent_status);
+	free(pod->end_text);
 	free(pod);
 }
 

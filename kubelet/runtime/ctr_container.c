@@ -173,12 +173,13 @@ static bool is_cgroup_v2(void)
 static void merge_groups(struct start_op *op, const struct rootfs_user *user, struct oci_facts *facts)
 {
 	const struct runtime_container_config *config = op->config;
-	size_t count = user->additional_gid_count + config->supplemental_group_count;
+	size_t of_image = config->strict_groups ? 0 : user->additional_gid_count;
+	size_t count = of_image + config->supplemental_group_count;
 	int64_t *gids = ARENA_ARRAY(op->arena, int64_t, count + 1);
-	for (size_t index = 0; index < user->additional_gid_count; index++)
+	for (size_t index = 0; index < of_image; index++)
 		gids[index] = user->additional_gids[index];
 	for (size_t index = 0; index < config->supplemental_group_count; index++)
-		gids[user->additional_gid_count + index] = config->supplemental_groups[index];
+		gids[of_image + index] = config->supplemental_groups[index];
 	facts->additional_gids = gids;
 	facts->additional_gid_count = count;
 }
@@ -196,6 +197,13 @@ static int64_t least_oom_score_adj(void)
 	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 ? (int)strtol(text, NULL, 10) : 0;
 }
 
+// "nobody" or "nobody:group", whose number only the image knows.
+static bool names_user(const char *user)
+{
+	size_t length = strcspn(user, ":");
+	return length && strspn(user, "0123456789") < length;
+}
+
 // Mounts the root and writes spec.json. On a worker: the config doesn't change, the arena is the operation's own.
 static int prepare(struct start_op *op, const char *lower, struct err *err)
 {
@@ -209,6 +217,11 @@ static int prepare(struct start_op *op, const char *lower, struct err *err)
 	                             &user, err);
 	if (result < 0)
 		return result;
+	if (config->run_as_non_root && config->run_as_user < 0 && names_user(config->image->user))
+		return err_set(err, ERR_INVALID,
+		               "container has runAsNonRoot and image has non-numeric user (%.100s), cannot verify user "
+		               "is non-root",
+		               config->image->user);
 	if (config->run_as_non_root && user.uid == 0)
 		return err_set(err, ERR_INVALID,
 		               config->run_as_user == 0 ? "container's runAsUser breaks non-root policy"

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "kubelet/runtime/seccomp.h"
+
 static const char *const default_capabilities[] = {
         "CAP_CHOWN",
         "CAP_DAC_OVERRIDE",
@@ -298,7 +300,7 @@ static void add_volume_mount(struct arena *arena, struct json *mounts, const str
 	struct json *mount = mount_entry(arena, volume->container_path, "bind", volume->host_path);
 	add_option(arena, mount, "rbind");
 	add_option(arena, mount, propagation[volume->propagation]);
-	add_option(arena, mount, volume->read_only ? "ro" : "rw");
+	add_option(arena, mount, volume->recursive_read_only ? "rro" : volume->read_only ? "ro" : "rw");
 	json_append(arena, mounts, mount);
 }
 
@@ -385,6 +387,12 @@ static struct json *build_resources(struct arena *arena, const struct runtime_co
 	if (config->memory_limit_bytes)
 		json_set_integer(arena, json_ensure_object(arena, resources, "memory"), "limit",
 		                 config->memory_limit_bytes);
+	for (size_t index = 0; index < config->hugepage_limit_count; index++) {
+		struct json *limit = json_object(arena);
+		json_set_text(arena, limit, "pageSize", config->hugepage_limits[index].page_size);
+		json_set_integer(arena, limit, "limit", config->hugepage_limits[index].bytes);
+		json_append(arena, json_ensure_array(arena, resources, "hugepageLimits"), limit);
+	}
 	return resources;
 }
 
@@ -416,6 +424,21 @@ static struct json *build_linux(struct arena *arena, const struct runtime_contai
 	return part;
 }
 
+static int build_seccomp(struct arena *arena, const struct runtime_container_config *config, struct json *spec,
+                         struct err *err)
+{
+	const struct json *capabilities = json_path(spec, "process", "capabilities", "bounding");
+	struct json *profile = NULL;
+	if (config->privileged || config->seccomp == RUNTIME_SECCOMP_UNCONFINED)
+		return 0;
+	if (config->seccomp == RUNTIME_SECCOMP_DEFAULT)
+		profile = seccomp_default_profile(arena, capabilities);
+	else if (seccomp_load_profile(arena, config->seccomp_profile_path, &profile, err) < 0)
+		return -err->code;
+	json_set(arena, json_get(spec, "linux"), "seccomp", profile);
+	return 0;
+}
+
 int oci_spec_build(struct arena *arena, const struct runtime_container_config *config, const struct oci_facts *facts,
                    struct json **ret_spec, struct err *err)
 {
@@ -436,5 +459,5 @@ int oci_spec_build(struct arena *arena, const struct runtime_container_config *c
 		json_set_text(arena, annotations, config->labels[index].key, config->labels[index].value);
 	json_set(arena, spec, "linux", build_linux(arena, config, facts));
 	*ret_spec = spec;
-	return 0;
+	return build_seccomp(arena, config, spec, err);
 }

@@ -59,12 +59,24 @@ struct runtime_mount {
 	const char *host_path;
 	const char *container_path;
 	bool read_only;
+	bool recursive_read_only; // what is mounted below it, too
 	enum runtime_propagation propagation;
 };
 
 struct runtime_label {
 	const char *key;
 	const char *value;
+};
+
+enum runtime_seccomp {
+	RUNTIME_SECCOMP_UNCONFINED,
+	RUNTIME_SECCOMP_DEFAULT,
+	RUNTIME_SECCOMP_FILE,
+};
+
+struct runtime_hugepage_limit {
+	const char *page_size; // "2MB"
+	int64_t bytes;
 };
 
 // Everything about one container. Lives, with all it points to, until the start is done.
@@ -100,10 +112,13 @@ struct runtime_container_config {
 	int64_t run_as_user;  // -1: the image's
 	int64_t run_as_group; // -1: the user's
 	bool run_as_non_root; // refuse to start as uid 0
+	bool strict_groups;   // those of the image's /etc/group don't count
 	const int64_t *supplemental_groups;
 	size_t supplemental_group_count;
 	const char *const *add_capabilities; // "NET_ADMIN" or "ALL"; NULL-terminated or NULL
 	const char *const *drop_capabilities;
+	enum runtime_seccomp seccomp;
+	const char *seccomp_profile_path; // RUNTIME_SECCOMP_FILE
 	const struct runtime_label *sysctls;
 	size_t sysctl_count;
 
@@ -113,6 +128,8 @@ struct runtime_container_config {
 	int64_t cpu_period_us;
 	int64_t memory_limit_bytes; // 0: none
 	int64_t oom_score_adj;
+	const struct runtime_hugepage_limit *hugepage_limits;
+	size_t hugepage_limit_count;
 
 	const char *log_path; // NULL: output is dropped
 };

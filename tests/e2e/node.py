@@ -379,5 +379,41 @@ def ends():
     delete("deadline", "told", "logged", "elsewhere", "looping", "no-image", "no-command", "no-object", "as-root")
 
 
+# --- containers ----------------------------------------------------------------------
+
+@test
+def security_contexts():
+    def safe(name, script, context, pod_context=None, **spec):
+        return pod(name, [shell(script, securityContext=context)], securityContext=pod_context or {}, restartPolicy="Never", **spec)
+
+    seccomp = "unshare -U true 2>/dev/null && echo may || echo may not"
+    node("mkdir", "-p", "/var/lib/kubelet/seccomp/profiles")
+    node("sh", "-c", "cat > /var/lib/kubelet/seccomp/profiles/no-mkdir.json <<'X'\n" + json.dumps({
+        "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}) + "\nX")
+    create(safe("unconfined", seccomp, {}),
+           safe("filtered", seccomp, {"seccompProfile": {"type": "RuntimeDefault"}}),
+           safe("own-filter", "mkdir /tmp/x || echo no mkdir", {}, {"seccompProfile": {
+               "type": "Localhost", "localhostProfile": "profiles/no-mkdir.json"}}),
+           safe("no-filter", "true", {"seccompProfile": {"type": "Localhost", "localhostProfile": "none.json"}}),
+           safe("grouped", "id -G", {"runAsUser": 1000, "runAsGroup": 2000},
+                {"supplementalGroups": [3000], "fsGroup": 4000, "supplementalGroupsPolicy": "Strict"}),
+           safe("tuned", "cat /proc/sys/net/ipv4/ip_unprivileged_port_start", {},
+                {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "81"}]}),
+           safe("forbidden", "true", {}, {"sysctls": [{"name": "kernel.msgmax", "value": "65536"}]}),
+           safe("low-root", "true", {"runAsNonRoot": True, "runAsUser": 0}))
+    for name, wanted in (("unconfined", "may\n"), ("filtered", "may not\n"),
+                         ("own-filter", "mkdir: can't create directory '/tmp/x': Operation not permitted\nno mkdir\n"),
+                         ("grouped", "2000 3000 4000\n"), ("tuned", "81\n")):
+        await_phase(name, "Succeeded")
+        assert ctl("logs", name).out.startswith(wanted), (name, ctl("logs", name).out)
+    refused = await_phase("forbidden", "Failed")["status"]
+    assert (refused["reason"], refused["message"]) == (
+        "SysctlForbidden", 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted'), refused
+    for name, words in (("low-root", "container's runAsUser breaks non-root policy (pod: \"low-root_default("),
+                        ("no-filter", 'cannot load seccomp profile "/var/lib/kubelet/seccomp/none.json"')):
+        await_true(f"{name} is refused", lambda: words in status_of(name)["state"].get("waiting", {}).get("message", ""))
+    delete("unconfined", "filtered", "own-filter", "no-filter", "grouped", "tuned", "forbidden", "low-root")
+
+
 if __name__ == "__main__":
     main()
