@@ -388,6 +388,8 @@ static bool plan_initial(struct watcher *watcher, int64_t revision)
 	};
 	watcher->wants_initial_bookmark = options->send_initial_events;
 	watcher->wants_initial_events = options->has_send_initial_events ? options->send_initial_events : revision == 0;
+	if (!watcher->wants_initial_events)
+		watcher->initial.limit = 1; // for its version
 	return watcher->wants_initial_events || revision == 0;
 }
 
