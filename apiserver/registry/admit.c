@@ -6,6 +6,7 @@
 #include "apiserver/object_io.h"
 #include "apiserver/registry/strategy.h"
 #include "apiserver/validation/validate.h"
+#include "apiserver/validation/warnings.h"
 
 static bool waits(const struct admit *admit, enum admission_phase phase)
 {
@@ -29,6 +30,8 @@ static const struct status *judge(struct admit *admit)
 		status = validate_change(change);
 	if (!status)
 		status = admission_validate(change, admit->operation);
+	if (!status)
+		warn_about_change(change);
 	if (!status && admit->settle)
 		admit->settle(admit);
 	return status;

@@ -9,6 +9,7 @@
 //     old: {…}                  an update: the stored object is the base changed by this
 //     subresource: status
 //     errors: ["spec.x: Invalid value: …"]     each cause as "field: message", in order
+//     warnings: ["…"]                          what is said of a valid one; absent: not looked at
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -23,6 +24,7 @@
 #include "apiserver/object_io.h"
 #include "apiserver/server.h"
 #include "apiserver/validation/validate.h"
+#include "apiserver/validation/warnings.h"
 #include "common/api/decode.h"
 #include "common/api/object.h"
 #include "common/api/patch.h"
@@ -98,6 +100,47 @@ static bool same_errors(const struct json *wanted, const struct status *status, 
 	return true;
 }
 
+static const char *warned(struct arena *arena, const struct request_warning *warning)
+{
+	char *text = arena_strdup(arena, warning->text + strlen("299 - \"")), *to = text;
+
+	for (const char *from = text; *from; from++) {
+		from += *from == '\\';
+		*to++ = *from;
+	}
+	to[-1] = '\0'; // the closing quote
+	return text;
+}
+
+static bool same_warnings(const struct json *wanted, const struct request *request)
+{
+	const struct request_warning *warning = request->warnings;
+
+	json_for_each_item (text, wanted) {
+		if (!warning || strcmp(json_text(text), warned(request->arena, warning)) != 0)
+			return false;
+		warning = warning->next;
+	}
+	return !warning;
+}
+
+static void check_warnings(struct rows *rows, const struct json *row, const struct change *change)
+{
+	const struct json *wanted = json_get(row, "warnings");
+
+	if (!wanted)
+		return;
+	warn_about_change(change);
+	if (same_warnings(wanted, change->request))
+		return;
+	rows->failures++;
+	print_error("%s, case %zu:\n", rows->name, rows->index);
+	json_for_each_item (text, wanted)
+		print_error("  want %s\n", json_text(text));
+	for (const struct request_warning *at = change->request->warnings; at; at = at->next)
+		print_error("  warn %s\n", warned(rows->arena, at));
+}
+
 static void check_case(struct rows *rows, const struct json *row)
 {
 	static const struct server_config config = {.node_port_first = 30000, .node_port_count = 2768};
@@ -120,9 +163,12 @@ static void check_case(struct rows *rows, const struct json *row)
 	if (object_namespace(object) && rows->resource->namespaced)
 		change.namespace_name = object_namespace(object);
 	change.name = object_name(object) ? object_name(object) : "";
+	request.last_warning = &request.warnings;
 	status = validate_change(&change);
-	if (same_errors(json_get(row, "errors"), status, rows->arena))
+	if (same_errors(json_get(row, "errors"), status, rows->arena)) {
+		check_warnings(rows, row, &change);
 		return;
+	}
 	rows->failures++;
 	print_error("%s, case %zu:\n", rows->name, rows->index);
 	json_for_each_item (wanted, json_get(row, "errors"))
@@ -138,8 +184,8 @@ static size_t check_file(const char *name)
 	const char *group = json_get_text(document, "group"), *version = json_get_text(document, "version");
 	size_t failures;
 
-	rows.resource = schema_find_resource(group ? group : "", version ? version : "v1",
-	                                     json_get_text(document, "resource"));
+	rows.resource =
+	        schema_find_resource(group ? group : "", version ? version : "v1", json_get_text(document, "resource"));
 	if (!rows.resource)
 		fail_msg("%s: no such resource", name);
 	rows.base = json_get(document, "base");
