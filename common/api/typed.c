@@ -32,7 +32,7 @@ enum typed_shape typed_shape_of(const struct typed_place *place, const struct js
 
 	if (!place->type || is_free(place->type))
 		return json_is(value, JSON_OBJECT) ? TYPED_MEMBERS : TYPED_LEAF;
-	if (place->atomic || place->type->atomic)
+	if (place->atomic || (place->type->atomic && !place->granular))
 		return TYPED_LEAF;
 	if (place->type->kind == SCHEMA_STRUCT || place->type->kind == SCHEMA_MAP)
 		return TYPED_MEMBERS;
@@ -50,8 +50,13 @@ bool typed_member(const struct typed_place *place, const char *key, size_t lengt
 	if (ret_declared)
 		*ret_declared = field != NULL;
 	if (field) {
-		*ret_place = (struct typed_place){field->type, field->list_keys, field->list_type,
-		                                  (field->flags & SCHEMA_ATOMIC) != 0};
+		*ret_place = (struct typed_place){
+		        .type = field->type,
+		        .list_keys = field->list_keys,
+		        .list_type = field->list_type,
+		        .atomic = (field->flags & SCHEMA_ATOMIC) != 0,
+		        .granular = (field->flags & SCHEMA_GRANULAR) != 0,
+		};
 		return true;
 	}
 	if (place->type && place->type->kind == SCHEMA_MAP)

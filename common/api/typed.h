@@ -14,6 +14,7 @@ struct typed_place {
 	const char *const *list_keys;
 	uint8_t list_type; // enum schema_list_type
 	bool atomic;
+	bool granular; // although the type is owned as a whole elsewhere
 };
 
 enum typed_shape {

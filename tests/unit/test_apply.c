@@ -180,6 +180,13 @@ static void test_atomics_and_quantities(void **state)
 	assert_string_equal(scene.conflicts.items[0].path, ".spec.selector");
 	arena_free(scene.arena);
 
+	// A reference is owned as a whole, but that of a volume to its claim by its members.
+	scene = scene_of("io.k8s.api.core.v1.PersistentVolume", "{}");
+	assert_true(apply(&scene, "a", "{\"spec\":{\"claimRef\":{\"name\":\"x\"}}}", false));
+	assert_true(apply(&scene, "b", "{\"spec\":{\"claimRef\":{\"namespace\":\"y\"}}}", false));
+	assert_owns(&scene, "b", "{\"f:spec\":{\"f:claimRef\":{\"f:namespace\":{}}}}");
+	arena_free(scene.arena);
+
 	// The same amount in other words is no conflict.
 	scene = scene_of(POD, "{}");
 	assert_true(apply(
