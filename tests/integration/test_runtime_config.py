@@ -123,3 +123,40 @@ class On(unittest.TestCase):
             self.create(path.format("v1"), body)
             event = watch.next()
         self.assertEqual((event["type"], event["object"]["apiVersion"]), ("ADDED", "networking.k8s.io/v1beta1"))
+
+
+class Documents(unittest.TestCase):
+    """OpenAPI as caches of clients use it."""
+
+    def setUp(self):
+        self.client = harness.shared().server.client
+
+    def test_a_url_with_its_hash_never_changes(self):
+        url = self.client.get("/openapi/v3").json["paths"]["apis/apps/v1"]["serverRelativeURL"]
+        answer = self.client.get(url)
+        self.assertEqual((answer.code, answer.headers.get_all("cache-control")), (200, ["public, immutable"]))
+        self.assertTrue(answer.header("expires"))
+        moved = self.client.get("/openapi/v3/apis/apps/v1?hash=0123456789ABCDEF")
+        self.assertEqual((moved.code, moved.header("location")), (301, url))
+        self.assertEqual(self.client.get(url, headers={"If-None-Match": answer.header("etag")}).code, 304)
+        plain = self.client.get("/openapi/v3/apis/apps/v1")
+        self.assertEqual((plain.body, plain.header("cache-control")), (answer.body, "no-cache, private"))
+
+    def test_every_document_of_the_index_is_there(self):
+        for name, entry in self.client.get("/openapi/v3").json["paths"].items():
+            answer = self.client.get(entry["serverRelativeURL"])
+            self.assertEqual(answer.code, 200, name)
+            self.assertTrue(answer.json["paths"], name)
+
+    def test_version_2_in_both_forms(self):
+        for accept in ("application/json", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"):
+            answer = self.client.get("/openapi/v2", headers={"Accept": accept})
+            self.assertEqual((answer.code, answer.header("vary")), (200, "Accept"))
+            again = self.client.get("/openapi/v2", headers={"Accept": accept, "If-None-Match": answer.header("etag")})
+            self.assertEqual((again.code, again.body), (304, b""))
+
+    def test_columns_say_what_they_show(self):
+        accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+        for path in ("/api/v1/pods", "/apis/apps/v1/deployments", "/apis/rbac.authorization.k8s.io/v1/roles"):
+            columns = self.client.get(path, headers=accept).json["columnDefinitions"]
+            self.assertEqual([one["name"] for one in columns if not one["description"]], [], path)
