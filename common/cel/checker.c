@@ -9,241 +9,11 @@
 #include <string.h>
 
 #include "common/base/duration.h"
-#include "common/cel/env.h"
+#include "common/cel/checker_internal.h"
 #include "common/cel/evaluate.h"
 #include "common/cel/regex.h"
 
-struct scope {
-	const struct scope *outer;
-	const char *name;
-	const struct cel_type *type;
-};
-
-struct checker {
-	struct cel_env *env;
-	struct arena *arena;
-	struct cel_issues *issues;
-	const struct scope *scope;
-	const struct cel_type **bound; // by number of the type variable; NULL = free
-	size_t bound_count, bound_capacity;
-	uint32_t *trail; // variables that were bound, with their old values beside
-	const struct cel_type **old;
-	size_t trail_count, trail_capacity;
-	struct cel_expr **seen; // every node, to settle its type at the end
-	size_t seen_count, seen_capacity;
-};
-
 static void check(struct checker *checker, struct cel_expr *expr);
-
-// --- type variables --------------------------------------------------------------------
-
-enum { FIRST_VARIABLE = 2 }; // after the parameters of signatures
-
-static const struct cel_type *new_variable(struct checker *checker)
-{
-	if (checker->bound_count == checker->bound_capacity) {
-		size_t old = checker->bound_capacity, capacity = old ? old * 2 : 16;
-		checker->bound = arena_realloc(checker->arena, checker->bound, old * sizeof(checker->bound[0]),
-		                               capacity * sizeof(checker->bound[0]));
-		checker->bound_capacity = capacity;
-	}
-	struct cel_type *type = cel_type_make(checker->arena, CEL_TYPE_PARAM, "", NULL, NULL);
-	type->index = (unsigned)checker->bound_count + FIRST_VARIABLE;
-	type->name = arena_printf(checker->arena, "_var%zu", checker->bound_count);
-	checker->bound[checker->bound_count++] = NULL;
-	return type;
-}
-
-static void bind(struct checker *checker, const struct cel_type *variable, const struct cel_type *type)
-{
-	uint32_t number = variable->index - FIRST_VARIABLE;
-	if (checker->trail_count == checker->trail_capacity) {
-		size_t old = checker->trail_capacity, capacity = old ? old * 2 : 32;
-		checker->trail = arena_realloc(checker->arena, checker->trail, old * sizeof(checker->trail[0]),
-		                               capacity * sizeof(checker->trail[0]));
-		checker->old = arena_realloc(checker->arena, checker->old, old * sizeof(checker->old[0]),
-		                             capacity * sizeof(checker->old[0]));
-		checker->trail_capacity = capacity;
-	}
-	checker->trail[checker->trail_count] = number;
-	checker->old[checker->trail_count++] = checker->bound[number];
-	checker->bound[number] = type;
-}
-
-static void undo(struct checker *checker, size_t mark)
-{
-	while (checker->trail_count > mark) {
-		checker->trail_count--;
-		checker->bound[checker->trail[checker->trail_count]] = checker->old[checker->trail_count];
-	}
-}
-
-static const struct cel_type *binding_of(const struct checker *checker, const struct cel_type *type)
-{
-	return type->kind == CEL_TYPE_PARAM ? checker->bound[type->index - FIRST_VARIABLE] : NULL;
-}
-
-// With all bound variables replaced; free ones become dyn when `to_dyn`.
-static const struct cel_type *substitute(struct checker *checker, const struct cel_type *type, bool to_dyn)
-{
-	const struct cel_type *params[2] = {NULL, NULL};
-	bool changed = false;
-	while (type->kind == CEL_TYPE_PARAM) {
-		const struct cel_type *bound = binding_of(checker, type);
-		if (!bound)
-			return to_dyn ? &cel_type_dyn : type;
-		type = bound;
-	}
-	for (unsigned i = 0; i < type->param_count; i++) {
-		params[i] = substitute(checker, type->params[i], to_dyn);
-		changed |= params[i] != type->params[i];
-	}
-	if (!changed)
-		return type;
-	struct cel_type *copy = ARENA_NEW(checker->arena, struct cel_type);
-	*copy = *type;
-	copy->params[0] = params[0];
-	copy->params[1] = params[1];
-	return copy;
-}
-
-// A signature's type with its parameters replaced by fresh variables.
-static const struct cel_type *instantiate(struct checker *checker, const struct cel_type *type,
-                                          const struct cel_type *fresh[2])
-{
-	if (type->kind == CEL_TYPE_PARAM) {
-		if (!fresh[type->index])
-			fresh[type->index] = new_variable(checker);
-		return fresh[type->index];
-	}
-	if (type->param_count == 0)
-		return type;
-	struct cel_type *copy = ARENA_NEW(checker->arena, struct cel_type);
-	*copy = *type;
-	for (unsigned i = 0; i < type->param_count; i++)
-		copy->params[i] = instantiate(checker, type->params[i], fresh);
-	return copy;
-}
-
-// --- assignability --------------------------------------------------------------------------
-
-static bool assignable(struct checker *checker, const struct cel_type *from, const struct cel_type *to);
-
-static bool occurs_in(const struct checker *checker, const struct cel_type *variable, const struct cel_type *type)
-{
-	if (cel_type_equal(variable, type))
-		return true;
-	const struct cel_type *bound = binding_of(checker, type);
-	if (bound)
-		return occurs_in(checker, variable, bound);
-	for (unsigned i = 0; i < type->param_count; i++)
-		if (occurs_in(checker, variable, type->params[i]))
-			return true;
-	return false;
-}
-
-static bool less_specific(const struct cel_type *a, const struct cel_type *b)
-{
-	if (a->kind == CEL_TYPE_DYN || a->kind == CEL_TYPE_PARAM)
-		return true;
-	if (b->kind == CEL_TYPE_DYN || b->kind == CEL_TYPE_PARAM || a->kind != b->kind)
-		return false;
-	if (a->kind == CEL_TYPE_TYPE)
-		return true;
-	if (a->param_count == 0 || a->param_count != b->param_count || strcmp(a->name, b->name) != 0)
-		return cel_type_equal(a, b);
-	for (unsigned i = 0; i < a->param_count; i++)
-		if (!less_specific(a->params[i], b->params[i]))
-			return false;
-	return true;
-}
-
-static const struct cel_type *most_general(const struct cel_type *a, const struct cel_type *b)
-{
-	return less_specific(a, b) ? a : b;
-}
-
-// Whether the variable can stand for `type`, which binds it. *ret_known: it was bound before.
-static bool bind_or_agree(struct checker *checker, const struct cel_type *type, const struct cel_type *variable,
-                          bool *ret_known)
-{
-	*ret_known = true;
-	if (cel_type_equal(type, variable))
-		return true;
-	const struct cel_type *bound = binding_of(checker, variable);
-	if (!bound) {
-		*ret_known = false;
-		if (occurs_in(checker, variable, type))
-			return false;
-		bind(checker, variable, type);
-		return true;
-	}
-	if (cel_type_equal(type, bound))
-		return true;
-	if (!assignable(checker, type, bound))
-		return false;
-	const struct cel_type *general = most_general(type, bound);
-	if (!occurs_in(checker, variable, general))
-		bind(checker, variable, general);
-	return true;
-}
-
-static bool takes_null(const struct cel_type *type)
-{
-	return type->kind == CEL_TYPE_NULL || type->kind == CEL_TYPE_OBJECT || type->kind == CEL_TYPE_OPAQUE ||
-	       type->kind == CEL_TYPE_TIMESTAMP || type->kind == CEL_TYPE_DURATION;
-}
-
-static bool assignable_params(struct checker *checker, const struct cel_type *from, const struct cel_type *to)
-{
-	if (from->param_count != to->param_count)
-		return false;
-	for (unsigned i = 0; i < from->param_count; i++)
-		if (!assignable(checker, from->params[i], to->params[i]))
-			return false;
-	return true;
-}
-
-static bool assignable(struct checker *checker, const struct cel_type *from, const struct cel_type *to)
-{
-	bool known;
-	if (to->kind == CEL_TYPE_PARAM) {
-		if (bind_or_agree(checker, from, to, &known))
-			return true;
-		if (known)
-			return false;
-	}
-	if (from->kind == CEL_TYPE_PARAM)
-		return bind_or_agree(checker, to, from, &known);
-	if (cel_type_is_dyn(from) || cel_type_is_dyn(to))
-		return true;
-	if (from->kind == CEL_TYPE_NULL)
-		return takes_null(to);
-	if (to->kind == CEL_TYPE_NULL)
-		return takes_null(from);
-	if (from->kind != to->kind)
-		return false;
-	switch (from->kind) {
-	case CEL_TYPE_OBJECT:
-		return strcmp(from->name, to->name) == 0;
-	case CEL_TYPE_OPAQUE:
-		return strcmp(from->name, to->name) == 0 && assignable_params(checker, from, to);
-	case CEL_TYPE_LIST:
-	case CEL_TYPE_MAP:
-		return assignable_params(checker, from, to);
-	default:
-		return true;
-	}
-}
-
-static bool try_assign(struct checker *checker, const struct cel_type *from, const struct cel_type *to)
-{
-	size_t mark = checker->trail_count;
-	if (assignable(checker, from, to))
-		return true;
-	undo(checker, mark);
-	return false;
-}
 
 // --- messages ---------------------------------------------------------------------------------
 
@@ -341,8 +111,8 @@ static const struct cel_type *selected_type(struct checker *checker, struct cel_
                                             const struct cel_text *name, bool optional)
 {
 	check(checker, operand);
-	const struct cel_type *type = substitute(checker, operand->type, false), *target = cel_type_unwrap(type),
-	                      *result = &cel_type_dyn;
+	const struct cel_type *type = checker_substitute(checker, operand->type, false),
+	                      *target = cel_type_unwrap(type), *result = &cel_type_dyn;
 	switch (target->kind) {
 	case CEL_TYPE_MAP:
 		result = target->params[1];
@@ -351,7 +121,7 @@ static const struct cel_type *selected_type(struct checker *checker, struct cel_
 		result = field_type(checker, expr, target, name);
 		break;
 	case CEL_TYPE_PARAM:
-		(void)try_assign(checker, &cel_type_dyn, target);
+		(void)checker_try_assign(checker, &cel_type_dyn, target);
 		break;
 	default:
 		if (!cel_type_is_dyn(target))
@@ -369,7 +139,7 @@ static void check_select(struct checker *checker, struct cel_expr *expr)
 		return;
 	struct cel_text field = expr->select.field;
 	const struct cel_type *type = selected_type(checker, expr, expr->select.operand, &field, false);
-	expr->type = expr->test_only ? &cel_type_bool : substitute(checker, type, false);
+	expr->type = expr->test_only ? &cel_type_bool : checker_substitute(checker, type, false);
 }
 
 // --- calls --------------------------------------------------------------------------------------------
@@ -388,15 +158,18 @@ static bool overload_fits(struct checker *checker, const struct cel_overload *ov
 	if (overload->member != operands->member || overload->param_count != operands->count)
 		return false;
 	for (size_t i = 0; i < operands->count; i++) {
-		const struct cel_type *param =
-		        overload->generic ? instantiate(checker, overload->params[i], fresh) : overload->params[i];
-		if (!assignable(checker, operands->types[i], param)) {
-			undo(checker, mark);
+		const struct cel_type *param = overload->generic
+		                                       ? checker_instantiate(checker, overload->params[i], fresh)
+		                                       : overload->params[i];
+		if (!checker_assignable(checker, operands->types[i], param)) {
+			checker_undo(checker, mark);
 			return false;
 		}
 	}
-	*ret_result = overload->generic ? substitute(checker, instantiate(checker, overload->result, fresh), false)
-	                                : overload->result;
+	*ret_result =
+	        overload->generic
+	                ? checker_substitute(checker, checker_instantiate(checker, overload->result, fresh), false)
+	                : overload->result;
 	return true;
 }
 
@@ -405,13 +178,13 @@ static const char *signature_text(struct checker *checker, const struct operands
 	AUTO_STRBUF struct strbuf out = STRBUF_INIT(64 * 1024);
 	size_t first = 0;
 	if (operands->member) {
-		strbuf_printf(&out, "%s.", show(checker, substitute(checker, operands->types[0], true)));
+		strbuf_printf(&out, "%s.", show(checker, checker_substitute(checker, operands->types[0], true)));
 		first = 1;
 	}
 	strbuf_append_char(&out, '(');
 	for (size_t i = first; i < operands->count; i++)
 		strbuf_printf(&out, "%s%s", i > first ? ", " : "",
-		              show(checker, substitute(checker, operands->types[i], true)));
+		              show(checker, checker_substitute(checker, operands->types[i], true)));
 	strbuf_append_char(&out, ')');
 	return arena_strdup(checker->arena, strbuf_text(&out));
 }
@@ -451,7 +224,7 @@ static void check_logic(struct checker *checker, struct cel_expr *expr, const st
 	expr->type = &cel_type_bool;
 	for (uint32_t i = 0; i < expr->call.count; i++) {
 		struct cel_expr *arg = expr->call.args[i];
-		if (try_assign(checker, arg->type, &cel_type_bool))
+		if (checker_try_assign(checker, arg->type, &cel_type_bool))
 			continue;
 		mismatch(checker, arg->offset, &cel_type_bool, arg->type);
 		expr->type = &cel_type_error;
@@ -480,7 +253,7 @@ static void check_optional_select(struct checker *checker, struct cel_expr *expr
 	struct cel_text name = {expr->call.args[1]->literal.text, expr->call.args[1]->literal.length};
 	check(checker, expr->call.args[1]);
 	const struct cel_type *type = selected_type(checker, expr, expr->call.args[0], &name, true);
-	expr->type = substitute(checker, type, false);
+	expr->type = checker_substitute(checker, type, false);
 	add_overload(checker, expr, cel_env_find_function(checker->env, "_?._"));
 }
 
@@ -556,8 +329,8 @@ static const struct cel_type *join_types(struct checker *checker, const struct c
 {
 	if (!previous)
 		return current;
-	if (try_assign(checker, previous, current))
-		return most_general(previous, current);
+	if (checker_try_assign(checker, previous, current))
+		return checker_most_general(previous, current);
 	if (checker->env->heterogeneous)
 		return &cel_type_dyn;
 	mismatch(checker, expr->offset, previous, current);
@@ -568,7 +341,7 @@ static const struct cel_type *element_type(struct checker *checker, const struct
 {
 	if (!optional)
 		return expr->type;
-	const struct cel_type *type = substitute(checker, expr->type, false);
+	const struct cel_type *type = checker_substitute(checker, expr->type, false);
 	if (!cel_type_is_optional(type) && !cel_type_is_dyn(type))
 		mismatch(checker, expr->offset, cel_type_make_optional(checker->arena, type), type);
 	return cel_type_unwrap(type);
@@ -583,7 +356,7 @@ static void check_list(struct checker *checker, struct cel_expr *expr)
 		bool optional = expr->list.optional && expr->list.optional[i];
 		element = join_types(checker, item, element, element_type(checker, item, optional));
 	}
-	expr->type = cel_type_make_list(checker->arena, element ? element : new_variable(checker));
+	expr->type = cel_type_make_list(checker->arena, element ? element : checker_new_variable(checker));
 }
 
 static void check_map(struct checker *checker, struct cel_expr *expr)
@@ -598,8 +371,8 @@ static void check_map(struct checker *checker, struct cel_expr *expr)
 		value = join_types(checker, value_expr, value, element_type(checker, value_expr, optional));
 	}
 	if (!key) {
-		key = new_variable(checker);
-		value = new_variable(checker);
+		key = checker_new_variable(checker);
+		value = checker_new_variable(checker);
 	}
 	expr->type = cel_type_make_map(checker->arena, key, value);
 }
@@ -618,7 +391,7 @@ static void check_message_field(struct checker *checker, struct cel_expr *expr, 
 	}
 	const struct cel_type *given =
 	        element_type(checker, value, expr->message.optional && expr->message.optional[number]);
-	if (!try_assign(checker, declared, given))
+	if (!checker_try_assign(checker, declared, given))
 		cel_issue(checker->issues, expr->message.offsets[number],
 		          "expected type of field '%s' is '%s' but provided type is '%s'", name->text,
 		          show(checker, declared), show(checker, given));
@@ -646,7 +419,7 @@ static void check_message(struct checker *checker, struct cel_expr *expr)
 static void range_types(struct checker *checker, const struct cel_expr *expr, const struct cel_type **ret_first,
                         const struct cel_type **ret_second)
 {
-	const struct cel_type *range = substitute(checker, expr->fold.range->type, false);
+	const struct cel_type *range = checker_substitute(checker, expr->fold.range->type, false);
 	bool two = expr->fold.second.text != NULL;
 	*ret_first = *ret_second = &cel_type_dyn;
 	switch (range->kind) {
@@ -659,7 +432,7 @@ static void range_types(struct checker *checker, const struct cel_expr *expr, co
 		*ret_second = range->params[1];
 		return;
 	case CEL_TYPE_PARAM:
-		(void)try_assign(checker, &cel_type_dyn, range);
+		(void)checker_try_assign(checker, &cel_type_dyn, range);
 		return;
 	default:
 		if (cel_type_is_dyn(range))
@@ -673,7 +446,7 @@ static void range_types(struct checker *checker, const struct cel_expr *expr, co
 
 static void require(struct checker *checker, const struct cel_expr *expr, const struct cel_type *type)
 {
-	if (!try_assign(checker, type, expr->type))
+	if (!checker_try_assign(checker, type, expr->type))
 		mismatch(checker, expr->offset, type, expr->type);
 }
 
@@ -695,7 +468,7 @@ static void check_fold(struct checker *checker, struct cel_expr *expr)
 	checker->scope = &accumulator;
 	check(checker, expr->fold.result);
 	checker->scope = outer;
-	expr->type = substitute(checker, expr->fold.result->type, false);
+	expr->type = checker_substitute(checker, expr->fold.result->type, false);
 }
 
 // --- the whole -------------------------------------------------------------------------------------------
@@ -734,6 +507,6 @@ const struct cel_type *cel_check(struct cel_env *env, struct arena *arena, struc
 	struct checker checker = {.env = env, .arena = arena, .issues = issues};
 	check(&checker, root);
 	for (size_t i = 0; i < checker.seen_count; i++)
-		checker.seen[i]->type = substitute(&checker, checker.seen[i]->type, true);
+		checker.seen[i]->type = checker_substitute(&checker, checker.seen[i]->type, true);
 	return root->type;
 }

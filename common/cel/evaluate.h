@@ -203,3 +203,16 @@ uint64_t cel_opaque_size(const struct cel_value *value); // what costs count: by
 
 // Evaluates a tree (the checker's constants, tests of the planner).
 struct cel_value cel_evaluate(struct cel_eval *eval, const struct cel_expr *expr);
+
+// Adds to the cost; the value, or the end of the evaluation.
+static inline struct cel_value cel_spend(struct cel_eval *eval, uint64_t cost, struct cel_value value)
+{
+	return cel_charge(eval, cost) && !eval->aborted ? value : cel_abort(eval);
+}
+
+// Names, fields and elements (evaluate_access.c).
+struct cel_value cel_eval_ident(struct cel_eval *eval, const struct cel_expr *expr);
+struct cel_value cel_eval_select(struct cel_eval *eval, const struct cel_expr *expr);
+struct cel_value cel_eval_index(struct cel_eval *eval, const struct cel_expr *expr);
+struct cel_value cel_eval_optional_select(struct cel_eval *eval, const struct cel_expr *expr);
+bool cel_usable_key(const struct cel_value *key); // of a map

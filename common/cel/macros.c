@@ -313,15 +313,9 @@ struct cel_expr *cel_macro_expand(struct cel_parser *parser, struct cel_expr *ex
 		    macro->receiver != (expr->call.target != NULL) || expr->call.count < macro->fewest ||
 		    expr->call.count > macro->most)
 			continue;
-		struct macro_call call = {
-		        .parser = parser,
-		        .target = expr->call.target,
-		        .args = expr->call.args,
-		        .count = expr->call.count,
-		        .offset = expr->offset,
-		};
-		struct cel_expr *expanded = macro->expand(&call);
-		return expanded;
+		struct macro_call *call = ARENA_NEW(cel_parser_arena(parser), struct macro_call);
+		*call = (struct macro_call){parser, expr->call.target, expr->call.args, expr->call.count, expr->offset};
+		return macro->expand(call);
 	}
 	return NULL;
 }
