@@ -66,6 +66,24 @@ static void finish_empty(struct request *request)
 	request_finish_blob(request, 200, "text/plain", nothing);
 }
 
+// Upstream's kubelets speak the WebSocket protocols of today's clients only by their apiserver's mouth.
+static void translate(struct request *request, struct relay_target *target)
+{
+	const char *what = request->route.subresource_name;
+	bool forwards = !strcmp(what, "portforward");
+
+	if (!forwards && strcmp(what, "exec") && strcmp(what, "attach"))
+		return;
+	target->translated = translator_protocol(request->http, forwards);
+	target->translation = (struct translator_config){
+	        .is_tunnel = forwards,
+	        .input = query_get_bool(&request->query, "stdin"),
+	        .output = query_get_bool(&request->query, "stdout"),
+	        .error = query_get_bool(&request->query, "stderr"),
+	        .terminal = query_get_bool(&request->query, "tty"),
+	};
+}
+
 static void open_connection(struct connection *connection)
 {
 	struct request *request = connection->request;
@@ -83,8 +101,11 @@ static void open_connection(struct connection *connection)
 		request_finish_status(request, status);
 	else if (found->empty)
 		finish_empty(request);
-	else
+	else {
+		if (found->speaks_spdy_only)
+			translate(request, &target);
 		relay_start(request, &target);
+	}
 }
 
 static void on_judged_by_others(void *context, const struct status *failure)

@@ -75,6 +75,8 @@ static const struct status *aim_at_kubelet(struct request *request, const char *
 	target->port =
 	        (int)integer_of(json_path(node, "status", "daemonEndpoints", "kubeletEndpoint"), "Port", KUBELET_PORT);
 	target->tls = true;
+	target->speaks_spdy_only =
+	        !strstr(text_of(json_path(node, "status", "nodeInfo"), "kubeletVersion"), "+caravel");
 	return NULL;
 }
 

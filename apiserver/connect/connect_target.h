@@ -10,9 +10,10 @@
 struct connect_target {
 	char host[64]; // an IP address
 	int port;
-	bool tls;         // a kubelet (or https:… of a proxied name)
-	const char *path; // with its query
-	bool empty;       // nothing to ask: an empty answer (the log of a pod without a node)
+	bool tls;              // a kubelet (or https:… of a proxied name)
+	const char *path;      // with its query
+	bool speaks_spdy_only; // another kubelet than ours
+	bool empty;            // nothing to ask: an empty answer (the log of a pod without a node)
 };
 
 // From the watch cache's present state. NULL = found.

@@ -18,6 +18,7 @@
 #include "apiserver/connect/connect_head.h"
 #include "common/base/blob.h"
 #include "common/io/stream.h"
+#include "common/io/websocket.h"
 
 enum {
 	RELAY_HIGH_WATER_BYTES = 256 << 10,
@@ -38,6 +39,7 @@ struct relay {
 	struct relay_target target;
 	struct stream *stream;
 	struct http_tunnel *tunnel;
+	struct translator *translator; // NULL: none, or not yet
 	enum relay_state state;
 	struct strbuf head_text; // as it comes, until the head is whole
 	struct connect_head head;
@@ -54,6 +56,7 @@ static void relay_release(struct relay *relay)
 	relay->state = RELAY_ENDED;
 	relay->stream = stream_free(relay->stream);
 	SSL_CTX_free(relay->target.tls);
+	relay->translator = translator_free(relay->translator);
 	strbuf_done(&relay->head_text);
 	http_exchange_on_gone(relay->request->exchange, NULL, NULL);
 	http_exchange_on_drain(relay->request->exchange, 0, NULL, NULL);
@@ -100,7 +103,13 @@ static size_t on_tunnel_data(void *context, const void *data, size_t length)
 		return length;
 	if (stream_pending_bytes(relay->stream) > RELAY_HIGH_WATER_BYTES)
 		return 0;
-	stream_write(relay->stream, data, length);
+	if (!relay->translator) {
+		stream_write(relay->stream, data, length);
+		return length;
+	}
+	translator_from_client(relay->translator, data, length);
+	if (translator_is_over(relay->translator))
+		relay_end(relay, true);
 	return length;
 }
 
@@ -120,6 +129,44 @@ static void on_tunnel_close(void *context)
 	relay_end(relay, true);
 }
 
+static void write_to_client(void *context, const void *data, size_t length)
+{
+	struct relay *relay = context;
+
+	if (relay->tunnel)
+		http_tunnel_write(relay->tunnel, data, length);
+}
+
+static void write_to_server(void *context, const void *data, size_t length)
+{
+	struct relay *relay = context;
+
+	if (relay->stream)
+		stream_write(relay->stream, data, length);
+}
+
+static void start_translation(struct relay *relay, const struct http_tunnel_callbacks *callbacks)
+{
+	const struct http_request *http = relay->request->http;
+	struct translator_config config = relay->target.translation;
+	char accept[29];
+
+	websocket_accept_key(http_request_header(http, "sec-websocket-key"), accept);
+	const struct http_header headers[] = {
+	        {"upgrade", "websocket"},
+	        {"connection", "Upgrade"},
+	        {"sec-websocket-accept", accept},
+	        {"sec-websocket-protocol", relay->target.translated},
+	};
+	relay->tunnel = http_exchange_upgrade(relay->request->exchange, headers, ARRAY_SIZE(headers), callbacks, relay);
+	if (!relay->tunnel)
+		return;
+	config.to_client = write_to_client;
+	config.to_kubelet = write_to_server;
+	config.context = relay;
+	relay->translator = translator_new(&config);
+}
+
 static void start_tunnel(struct relay *relay)
 {
 	static const struct http_tunnel_callbacks callbacks = {on_tunnel_data, on_tunnel_drain, on_tunnel_close};
@@ -128,8 +175,11 @@ static void start_tunnel(struct relay *relay)
 	http_exchange_on_gone(request->exchange, NULL, NULL);
 	http_exchange_on_drain(request->exchange, 0, NULL, NULL);
 	relay->state = RELAY_TUNNEL;
-	relay->tunnel = http_exchange_upgrade(request->exchange, relay->head.headers, relay->head.header_count,
-	                                      &callbacks, relay);
+	if (relay->target.translated)
+		start_translation(relay, &callbacks);
+	else
+		relay->tunnel = http_exchange_upgrade(request->exchange, relay->head.headers, relay->head.header_count,
+		                                      &callbacks, relay);
 }
 
 // --- an ordinary answer ---------------------------------------------------------------------------
@@ -230,12 +280,22 @@ static bool take_head(struct relay *relay, const char *data, size_t length, size
 		start_tunnel(relay);
 	else
 		start_body(relay);
+	if (relay->state == RELAY_TUNNEL && !relay->tunnel) { // the client has gone meanwhile
+		relay_end(relay, false);
+		return false;
+	}
 	*ret_rest = used;
 	return true;
 }
 
 static void deliver(struct relay *relay, const char *data, size_t length)
 {
+	if (relay->state == RELAY_TUNNEL && relay->translator) {
+		translator_from_kubelet(relay->translator, data, length);
+		if (translator_is_over(relay->translator))
+			relay_end(relay, true);
+		return;
+	}
 	if (relay->state == RELAY_TUNNEL) {
 		http_tunnel_write(relay->tunnel, data, length);
 		return;
@@ -286,11 +346,14 @@ static void on_stream_close(void *context, const struct err *err)
 	struct request *request = relay->request;
 	bool until_end = relay->state == RELAY_BODY && !relay->head.chunked && relay->head.content_length < 0;
 
-	if (relay->state == RELAY_CONNECTING || relay->state == RELAY_HEAD)
+	if (relay->state == RELAY_CONNECTING || relay->state == RELAY_HEAD) {
 		relay_fail(relay, status_new(request->arena, ERR_INTERNAL, "error dialing backend: %s",
 		                             err ? err->message : "the connection was closed"));
-	else
-		relay_end(relay, until_end && !err);
+		return;
+	}
+	if (relay->translator)
+		translator_kubelet_ended(relay->translator);
+	relay_end(relay, until_end && !err);
 }
 
 // --- the request ------------------------------------------------------------------------------------
@@ -316,9 +379,13 @@ static void write_headers(const struct relay *relay, struct strbuf *out)
 	for (size_t i = 0; i < relay->target.header_count; i++)
 		strbuf_printf(out, "%s: %s\r\n", relay->target.headers[i].name, relay->target.headers[i].value);
 	for (size_t i = 0; i < http->header_count; i++)
-		if (is_passed_on(http->headers[i].name))
+		if (is_passed_on(http->headers[i].name) &&
+		    !(relay->target.translated && !strncasecmp(http->headers[i].name, "sec-websocket-", 14)))
 			strbuf_printf(out, "%s: %s\r\n", http->headers[i].name, http->headers[i].value);
-	if (upgrade && !http->is_http2)
+	if (relay->target.translated)
+		strbuf_printf(out, "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: %s\r\n",
+		              translator_kubelet_protocol(relay->target.translation.is_tunnel));
+	else if (upgrade && !http->is_http2)
 		strbuf_printf(out, "Connection: Upgrade\r\nUpgrade: %s\r\n", upgrade);
 	else
 		strbuf_append_text(out, "Connection: close\r\n");

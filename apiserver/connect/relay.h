@@ -3,6 +3,7 @@
 // A relay between a client's exchange and another server: a kubelet, a pod, an
 // aggregated API server.
 
+#include "apiserver/connect/translator.h"
 #include "apiserver/request.h"
 
 typedef struct ssl_ctx_st SSL_CTX;
@@ -16,6 +17,10 @@ struct relay_target {
 	const char *path;                  // request target, with its query
 	const struct http_header *headers; // added to the client's own
 	size_t header_count;
+	// The client's WebSocket subprotocol when the server speaks only SPDY (see translator.h); NULL: bytes as they
+	// are.
+	const char *translated;
+	struct translator_config translation; // `is_tunnel` and which streams there are
 };
 
 // Sends the request on and its answer back; ends the request. What `target` points to lives in the
