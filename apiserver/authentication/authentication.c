@@ -157,13 +157,29 @@ static int add_bootstrap_tokens(struct authentication *authentication, struct er
 	return 0;
 }
 
+static int add_issuers(struct authentication *authentication, struct err *err)
+{
+	return authentication_config_new(authentication->server, authentication, authentication->flags,
+	                                 &authentication->config, err);
+}
+
+static int add_webhook(struct authentication *authentication, struct err *err)
+{
+	struct token_authenticator *authenticator = NULL;
+	int r = 0;
+
+	if (!text_is_empty(authentication->flags->webhook_config_file))
+		r = token_webhook_new(authentication->server, authentication->flags, &authenticator, err);
+	if (authenticator)
+		authentication_add(authentication, authenticator);
+	return r;
+}
+
 int authentication_new(struct server *server, const struct authentication_flags *flags,
                        struct authentication **ret_authentication, struct err *err)
 {
 	static int (*const steps[])(struct authentication * authentication, struct err * err) = {
-	        add_token_file,
-	        add_service_accounts,
-	        add_bootstrap_tokens,
+	        add_token_file, add_service_accounts, add_bootstrap_tokens, add_issuers, add_webhook,
 	};
 	struct authentication *authentication = NEW(struct authentication);
 	int r = 0;
@@ -201,6 +217,7 @@ struct authentication *authentication_free(struct authentication *authentication
 		return NULL;
 	for (size_t i = 0; i < authentication->count; i++)
 		authentication->authenticators[i]->free(authentication->authenticators[i]);
+	authentication_config_free(authentication->config);
 	free(authentication);
 	return NULL;
 }
@@ -225,6 +242,9 @@ struct service_account_tokens *authentication_service_accounts(struct authentica
 
 bool authentication_allows_anonymous(const struct authentication *authentication, const char *path)
 {
-	(void)path;
+	bool allowed;
+
+	if (authentication->config && authentication_config_anonymous(authentication->config, path, &allowed))
+		return allowed;
 	return authentication->flags->anonymous;
 }

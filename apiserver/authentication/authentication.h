@@ -3,10 +3,10 @@
 // Who may speak by which credentials: what the flags say, the chain of token
 // authenticators, and what each is to it.
 
-#include "common/client/jwt.h"
 #include "apiserver/authentication/user.h"
 #include "common/base/err.h"
 #include "common/base/options.h"
+#include "common/client/jwt.h"
 
 struct authentication;
 struct loop;

@@ -157,7 +157,6 @@ int authorization_add(struct authorization *authorization, const char *mode,
 	struct authorizer *authorizer = NULL;
 	int r = 0;
 
-	(void)webhook, (void)flags;
 	if (authorization->count == AUTHORIZATION_MAX_AUTHORIZERS)
 		return err_set(err, ERR_BAD_REQUEST, "more than %d authorizers", AUTHORIZATION_MAX_AUTHORIZERS);
 	if (!strcmp(mode, "RBAC")) {
@@ -166,6 +165,11 @@ int authorization_add(struct authorization *authorization, const char *mode,
 	} else if (!strcmp(mode, "Node")) {
 		authorization->node = node_authorizer_new(authorization->server);
 		authorizer = node_authorizer_authorizer(authorization->node);
+	} else if (!strcmp(mode, "Webhook")) {
+		authorization->has_webhook = true;
+		r = webhook_authorizer_new(authorization->server, webhook, &authorizer, err);
+	} else if (!strcmp(mode, "ABAC")) {
+		r = abac_new(flags->policy_file, &authorizer, err);
 	} else {
 		authorization->always_allow |= !strcmp(mode, "AlwaysAllow");
 		authorizer = always_new(!strcmp(mode, "AlwaysAllow") ? "AlwaysAllow" : "AlwaysDeny");
@@ -177,12 +181,20 @@ int authorization_add(struct authorization *authorization, const char *mode,
 
 static int add_modes(struct authorization *authorization, const struct authorization_flags *flags, struct err *err)
 {
+	struct authorization_webhook_config webhook = {
+	        .name = "default",
+	        .kubeconfig_file = flags->webhook_config_file,
+	        .version = flags->webhook_version,
+	        .authorized_ttl_ns = flags->webhook_authorized_ttl_ns,
+	        .unauthorized_ttl_ns = flags->webhook_unauthorized_ttl_ns,
+	        .timeout_ns = 30 * NSEC_PER_SEC,
+	};
 	int r = 0;
 
 	if (!flags->modes.count)
 		return authorization_add(authorization, "AlwaysAllow", NULL, flags, err);
 	for (size_t i = 0; r == 0 && i < flags->modes.count; i++)
-		r = authorization_add(authorization, flags->modes.items[i], NULL, flags, err);
+		r = authorization_add(authorization, flags->modes.items[i], &webhook, flags, err);
 	return r;
 }
 
@@ -193,7 +205,8 @@ int authorization_new(struct server *server, const struct authorization_flags *f
 	int r;
 
 	authorization->server = server;
-	r = add_modes(authorization, flags, err);
+	r = text_is_empty(flags->config_file) ? add_modes(authorization, flags, err)
+	                                      : authorization_load_config(authorization, flags, err);
 	if (r < 0)
 		authorization_free(authorization);
 	else
@@ -207,6 +220,9 @@ void authorization_start(struct authorization *authorization)
 		rbac_start(authorization->rbac);
 	if (authorization->node)
 		node_authorizer_start(authorization->node);
+	for (size_t i = 0; i < authorization->count; i++)
+		if (authorization->authorizers[i]->start)
+			authorization->authorizers[i]->start(authorization->authorizers[i]);
 }
 
 void authorization_stop(struct authorization *authorization)
@@ -215,6 +231,9 @@ void authorization_stop(struct authorization *authorization)
 		rbac_stop(authorization->rbac);
 	if (authorization && authorization->node)
 		node_authorizer_stop(authorization->node);
+	for (size_t i = 0; authorization && i < authorization->count; i++)
+		if (authorization->authorizers[i]->stop)
+			authorization->authorizers[i]->stop(authorization->authorizers[i]);
 }
 
 struct authorization *authorization_free(struct authorization *authorization)

@@ -33,6 +33,8 @@ struct authorizer {
 	               const struct authorization_attributes *attributes, struct authorization_answer *ret_answer);
 	// On ask->loop; ends by authorization_ask_next, now or later on that loop. NULL: decide never needs it.
 	void (*ask)(struct authorizer *authorizer, struct authorization_ask *ask);
+	void (*start)(struct authorizer *authorizer); // the loops and storage are there; may be NULL
+	void (*stop)(struct authorizer *authorizer);  // may be NULL
 	void (*free)(struct authorizer *authorizer);
 };
 
