@@ -42,6 +42,7 @@ static const char *absent_value(const struct schema_type *type, char *const *pat
 void storage_object_format_init(struct storage_object_format *format, const struct schema_resource *resource)
 {
 	size_t count = resource->selectable_field_count;
+	*format = (struct storage_object_format){0};
 	storage_form_init(&format->form, resource);
 	format->field_count = count;
 	format->paths = xcalloc(count + 1, sizeof(*format->paths));
