@@ -163,20 +163,16 @@ static bool is_of_group(const char *name, const char *group)
 	return dot && !strcmp(dot + 1, group);
 }
 
-static void collect_taken(struct definition_entry *entry, struct arena *arena, const char *group,
-                          struct taken_names *taken)
+static void collect_taken(struct definition_entry *entry, const char *group, struct taken_names *taken)
 {
 	struct hashmap_cursor cursor = HASHMAP_CURSOR_INIT;
 
 	take_built_in(entry->custom, group, taken);
 	while (hashmap_next(entry->custom->entries, &cursor)) {
 		const struct definition_entry *other = cursor.value;
-		struct json *tree = NULL;
 
-		if (other == entry || !is_of_group(other->name, group))
-			continue;
-		if (json_parse(arena, other->object->json->data, other->object->json->length, NULL, &tree, NULL) == 0)
-			taken_names_add(taken, json_path(tree, "status", "acceptedNames"));
+		if (other != entry && is_of_group(other->name, group))
+			taken_names_add(taken, other->names);
 	}
 }
 
@@ -218,8 +214,9 @@ static void reconcile_tree(struct definition_entry *entry, struct arena *arena, 
 
 	if (!group)
 		return;
-	collect_taken(entry, arena, group, &taken);
-	if (definition_status_is_served(arena, tree, &taken))
+	collect_taken(entry, group, &taken);
+	entry->conflicted = definition_status_has_conflict(arena, tree, &taken);
+	if (!entry->conflicted || definition_has_condition(tree, "Established"))
 		serve(entry, tree);
 	else
 		stop_serving(entry);
@@ -265,6 +262,7 @@ static void entry_free(struct definition_entry *entry)
 {
 	loop_timer_stop(&entry->retry);
 	stored_object_unref(entry->object);
+	arena_free(entry->names_arena);
 	definition_unref(entry->definition);
 	free(entry->name);
 	free(entry);
@@ -318,6 +316,22 @@ void custom_write(struct definition_entry *entry, const struct json *tree, bool 
 
 // --- following --------------------------------------------------------------------------------------
 
+// What other definitions of the group must not be called, kept apart: a group may have hundreds.
+static void read_names(struct definition_entry *entry)
+{
+	AUTO(arena_free) struct arena *arena = arena_new(64 << 10);
+	const struct blob *text = entry->object->json;
+	struct json *tree = NULL;
+
+	if (!entry->names_arena)
+		entry->names_arena = arena_new(256);
+	arena_reset(entry->names_arena);
+	entry->names = NULL;
+	if (json_parse(arena, text->data, text->length, NULL, &tree, NULL) == 0 &&
+	    json_path(tree, "status", "acceptedNames"))
+		entry->names = json_clone(entry->names_arena, json_path(tree, "status", "acceptedNames"));
+}
+
 // An entry with its present object.
 static struct definition_entry *put_entry(struct custom *custom, struct stored_object *object)
 {
@@ -331,6 +345,7 @@ static struct definition_entry *put_entry(struct custom *custom, struct stored_o
 	}
 	stored_object_unref(entry->object);
 	entry->object = stored_object_ref(object);
+	read_names(entry);
 	return entry;
 }
 
@@ -357,7 +372,7 @@ static void reconcile_group(struct custom *custom, const char *name)
 	while (dot && hashmap_next(custom->entries, &cursor)) {
 		struct definition_entry *entry = cursor.value;
 
-		if (is_of_group(entry->name, dot + 1))
+		if (entry->conflicted && is_of_group(entry->name, dot + 1))
 			custom_reconcile(entry);
 	}
 }

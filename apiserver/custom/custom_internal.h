@@ -17,7 +17,10 @@
 struct definition_entry {
 	struct custom *custom;
 	char *name;
-	struct stored_object *object;  // as storage has it now
+	struct stored_object *object; // as storage has it now
+	struct arena *names_arena;
+	const struct json *names;      // status.acceptedNames, NULL = none
+	bool conflicted;               // waits for names that others have
 	struct definition *definition; // as it is served, NULL = not (yet)
 	bool writing;                  // our own write is under way
 	bool stale;                    // changed during it

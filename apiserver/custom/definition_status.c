@@ -164,9 +164,9 @@ static struct naming accept_names(struct arena *arena, const struct json *defini
 	return naming;
 }
 
-bool definition_status_is_served(struct arena *arena, const struct json *definition, const struct taken_names *taken)
+bool definition_status_has_conflict(struct arena *arena, const struct json *definition, const struct taken_names *taken)
 {
-	return definition_has_condition(definition, "Established") || !accept_names(arena, definition, taken).reason;
+	return accept_names(arena, definition, taken).reason != NULL;
 }
 
 // --- approval -----------------------------------------------------------------------------

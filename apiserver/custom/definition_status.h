@@ -26,8 +26,9 @@ void taken_names_add(struct taken_names *taken, const struct json *names);
 // `served`: requests are answered already. True when something changed.
 bool definition_status_update(struct arena *arena, struct json *definition, const struct taken_names *taken,
                               bool served, int64_t now_realtime_ns);
-// Whether requests for it are to be answered: its names are its own, or once were.
-bool definition_status_is_served(struct arena *arena, const struct json *definition, const struct taken_names *taken);
+// Whether others have a name that it asks for.
+bool definition_status_has_conflict(struct arena *arena, const struct json *definition,
+                                    const struct taken_names *taken);
 
 // The names that it goes by: what it accepted, else what it asks for.
 const struct json *definition_names(const struct json *definition);
