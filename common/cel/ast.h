@@ -50,6 +50,7 @@ struct cel_expr {
 	uint32_t id;     // number of the node
 	uint16_t depth;  // of the tree below
 	bool checked, planned;
+	bool in_format; // below a call of format: lists and maps may mix types
 	const struct cel_type *type;
 	union {
 		struct cel_value literal;

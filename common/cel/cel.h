@@ -169,6 +169,7 @@ enum cel_kind {
 struct cel_value {
 	uint8_t kind;                // enum cel_kind
 	uint8_t flags;               // how the pointer is to be taken
+	int16_t zone_minutes;        // of a timestamp's text, east of UTC
 	uint32_t length;             // bytes of text, number of elements, nanoseconds of a timestamp
 	const struct cel_type *type; // declared type of a list, map or object; library type of an opaque value
 	union {

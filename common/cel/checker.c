@@ -277,12 +277,12 @@ static bool check_dotted_call(struct checker *checker, struct cel_expr *expr)
 static bool valid_argument(struct checker *checker, const char *function, const struct cel_value *text)
 {
 	int64_t integer;
-	uint32_t nanoseconds;
+	struct cel_value timestamp;
 	const struct cel_regex *regex;
 	if (strcmp(function, "duration") == 0)
 		return strlen(text->text) == text->length && duration_parse(text->text, &integer);
 	if (strcmp(function, "timestamp") == 0)
-		return cel_parse_timestamp(text->text, text->length, &integer, &nanoseconds);
+		return cel_parse_timestamp(text->text, text->length, &timestamp);
 	if (strcmp(function, "matches") == 0)
 		return cel_regex_compile(checker->arena, text->text, text->length, &regex, NULL) == 0;
 	return true;
@@ -305,8 +305,11 @@ static void check_call(struct checker *checker, struct cel_expr *expr)
 		check_optional_select(checker, expr);
 		return;
 	}
+	bool was_in_format = checker->in_format;
+	checker->in_format = was_in_format || strcmp(name, "format") == 0;
 	for (uint32_t i = 0; i < expr->call.count; i++)
 		check(checker, expr->call.args[i]);
+	checker->in_format = was_in_format;
 	if (expr->call.target) {
 		if (check_dotted_call(checker, expr))
 			return;
@@ -324,17 +327,14 @@ static void check_call(struct checker *checker, struct cel_expr *expr)
 
 // --- literals of several values --------------------------------------------------------------------
 
-static const struct cel_type *join_types(struct checker *checker, const struct cel_expr *expr,
-                                         const struct cel_type *previous, const struct cel_type *current)
+static const struct cel_type *join_types(struct checker *checker, const struct cel_type *previous,
+                                         const struct cel_type *current)
 {
 	if (!previous)
 		return current;
 	if (checker_try_assign(checker, previous, current))
 		return checker_most_general(previous, current);
-	if (checker->env->heterogeneous)
-		return &cel_type_dyn;
-	mismatch(checker, expr->offset, previous, current);
-	return &cel_type_error;
+	return &cel_type_dyn;
 }
 
 static const struct cel_type *element_type(struct checker *checker, const struct cel_expr *expr, bool optional)
@@ -354,7 +354,7 @@ static void check_list(struct checker *checker, struct cel_expr *expr)
 		struct cel_expr *item = expr->list.items[i];
 		check(checker, item);
 		bool optional = expr->list.optional && expr->list.optional[i];
-		element = join_types(checker, item, element, element_type(checker, item, optional));
+		element = join_types(checker, element, element_type(checker, item, optional));
 	}
 	expr->type = cel_type_make_list(checker->arena, element ? element : checker_new_variable(checker));
 }
@@ -365,10 +365,10 @@ static void check_map(struct checker *checker, struct cel_expr *expr)
 	for (uint32_t i = 0; i < expr->map.count; i++) {
 		struct cel_expr *key_expr = expr->map.keys[i], *value_expr = expr->map.values[i];
 		check(checker, key_expr);
-		key = join_types(checker, key_expr, key, key_expr->type);
+		key = join_types(checker, key, key_expr->type);
 		check(checker, value_expr);
 		bool optional = expr->map.optional && expr->map.optional[i];
-		value = join_types(checker, value_expr, value, element_type(checker, value_expr, optional));
+		value = join_types(checker, value, element_type(checker, value_expr, optional));
 	}
 	if (!key) {
 		key = checker_new_variable(checker);
@@ -494,11 +494,42 @@ static void check(struct checker *checker, struct cel_expr *expr)
 	if (expr->checked) // the receiver of optMap stands in the tree twice
 		return;
 	expr->checked = true;
+	expr->in_format = checker->in_format;
 	note_seen(checker, expr);
 	if (expr->kind == CEL_EXPR_LITERAL)
 		expr->type = cel_type_of(&expr->literal);
 	else
 		checks[expr->kind](checker, expr);
+}
+
+// --- literals of one type ------------------------------------------------------------------------
+
+static void compare_items(struct checker *checker, struct cel_expr *const *items, const bool *optional, uint32_t count)
+{
+	const struct cel_type *first = NULL;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct cel_type *type = items[i]->type;
+		if (optional && optional[i])
+			type = cel_type_unwrap(type);
+		if (first && !cel_type_equal(first, type)) {
+			mismatch(checker, items[i]->offset, first, type);
+			return;
+		}
+		first = first ? first : type;
+	}
+}
+
+// Kubernetes takes no lists and maps that mix types, but for what is formatted.
+static void check_one_type(struct checker *checker, const struct cel_expr *expr)
+{
+	if (expr->in_format)
+		return;
+	if (expr->kind == CEL_EXPR_LIST)
+		compare_items(checker, expr->list.items, expr->list.optional, expr->list.count);
+	if (expr->kind != CEL_EXPR_MAP)
+		return;
+	compare_items(checker, expr->map.keys, NULL, expr->map.count);
+	compare_items(checker, expr->map.values, expr->map.optional, expr->map.count);
 }
 
 const struct cel_type *cel_check(struct cel_env *env, struct arena *arena, struct cel_issues *issues,
@@ -508,5 +539,7 @@ const struct cel_type *cel_check(struct cel_env *env, struct arena *arena, struc
 	check(&checker, root);
 	for (size_t i = 0; i < checker.seen_count; i++)
 		checker.seen[i]->type = checker_substitute(&checker, checker.seen[i]->type, true);
+	for (size_t i = 0; i < checker.seen_count && issues->count == 0 && !env->heterogeneous; i++)
+		check_one_type(&checker, checker.seen[i]);
 	return root->type;
 }

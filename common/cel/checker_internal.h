@@ -20,6 +20,7 @@ struct checker {
 	uint32_t *trail; // variables that were bound, with their old values beside
 	const struct cel_type **old;
 	size_t trail_count, trail_capacity;
+	bool in_format;
 	struct cel_expr **seen; // every node, to settle its type at the end
 	size_t seen_count, seen_capacity;
 };

@@ -138,7 +138,7 @@ struct cel_value cel_convert_string(struct cel_eval *eval, const struct cel_valu
 	case CEL_BYTES:
 		return bytes_text(value);
 	case CEL_TIMESTAMP:
-		return cel_copy_text(eval, text, cel_format_timestamp(value->integer, value->length, text));
+		return cel_copy_text(eval, text, cel_format_timestamp(value, true, text));
 	case CEL_DURATION:
 		return cel_copy_text(eval, text, cel_format_duration(value->integer, text));
 	default:

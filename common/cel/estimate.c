@@ -185,8 +185,8 @@ static struct span cost_ident(struct estimator *estimator, const struct cel_expr
 	struct estimate *node = node_of(estimator, expr);
 	if (local)
 		node->path = local->path;
-	else if (estimator->root && expr->ident.variable >= 0)
-		node->path = cel_type_unwrap(estimator->env->variables[expr->ident.variable].type);
+	else
+		node->path = estimator->root; // whatever it is called
 	return fixed(1);
 }
 

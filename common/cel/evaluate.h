@@ -187,8 +187,10 @@ uint64_t cel_call_cost(enum cel_cost_rule rule, const struct cel_value *args, un
 
 struct cel_value cel_convert_string(struct cel_eval *eval, const struct cel_value *value);
 size_t cel_format_double(double value, char out[400]); // Go's shortest form, 'f' or exponent as strconv 'f'/-1
-bool cel_parse_timestamp(const char *text, size_t length, int64_t *ret_seconds, uint32_t *ret_nanoseconds);
-size_t cel_format_timestamp(int64_t seconds, uint32_t nanoseconds, char out[40]);
+// As a CEL_TIMESTAMP, which keeps the zone that it was written in.
+bool cel_parse_timestamp(const char *text, size_t length, struct cel_value *ret_timestamp);
+// In its zone, or in UTC.
+size_t cel_format_timestamp(const struct cel_value *timestamp, bool in_zone, char out[48]);
 bool cel_parse_date(const char *text, size_t length, int64_t *ret_seconds);
 size_t cel_format_duration(int64_t nanoseconds, char out[40]); // "90.5s"
 

@@ -52,8 +52,8 @@ struct cel_value cel_eval_ident(struct cel_eval *eval, const struct cel_expr *ex
 {
 	if (expr->ident.local >= 0)
 		return cel_spend(eval, 1, eval->locals[expr->ident.local]);
-	if (expr->ident.type_value)
-		return cel_spend(eval, 1, cel_make_type(expr->ident.type_value));
+	if (expr->ident.type_value) // a constant
+		return cel_make_type(expr->ident.type_value);
 	return cel_spend(eval, 1, bound_value(eval, expr));
 }
 

@@ -3,7 +3,7 @@
 // The clauses of string.format: %s anything, %d integers, %f and %e numbers, %b binary,
 // %x %X hexadecimal of numbers and texts, %o octal, %% itself; %f and %e take a precision.
 // Numbers with fractions are printed for the locale en_US as Go's x/text does it, which is
-// what Kubernetes' version of the library does: 1,234.500000 and 1.5 × 10⁰³.
+// what Kubernetes' version of the library does: 1,234.500000 and 1.5×10⁰³.
 #include "common/cel/format_text.h"
 
 #include <inttypes.h>
@@ -225,7 +225,7 @@ static void write_power(struct strbuf *out, int exponent)
 	static const char *const raised[] = {"\u2070", "\u00b9", "\u00b2", "\u00b3", "\u2074",
 	                                     "\u2075", "\u2076", "\u2077", "\u2078", "\u2079"};
 	char digits[16];
-	strbuf_append_text(out, "\u202f\u00d7\u202f10");
+	strbuf_append_text(out, "\u00d710");
 	if (exponent < 0)
 		strbuf_append_text(out, "\u207b");
 	snprintf(digits, sizeof(digits), "%02d", exponent < 0 ? -exponent : exponent);

@@ -257,10 +257,9 @@ static void check_date(struct complaints *complaints, const struct named_format 
 static void check_datetime(struct complaints *complaints, const struct named_format *format,
                            const struct cel_value *text)
 {
-	int64_t seconds;
-	uint32_t nanoseconds;
+	struct cel_value timestamp;
 	(void)format;
-	if (!cel_parse_timestamp(text->text, text->length, &seconds, &nanoseconds))
+	if (!cel_parse_timestamp(text->text, text->length, &timestamp))
 		complain(complaints, "invalid datetime");
 }
 

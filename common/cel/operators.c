@@ -14,7 +14,7 @@ static const char uint_overflow[] = "unsigned integer overflow";
 // The years 1 to 9999.
 static const int64_t first_second = INT64_C(-62135596800), last_second = INT64_C(253402300799);
 
-static struct cel_value timestamp_at(__int128 nanoseconds)
+static struct cel_value timestamp_at(__int128 nanoseconds, int16_t zone_minutes)
 {
 	__int128 seconds = nanoseconds / 1000000000, rest = nanoseconds % 1000000000;
 	if (rest < 0) {
@@ -23,7 +23,10 @@ static struct cel_value timestamp_at(__int128 nanoseconds)
 	}
 	if (seconds < first_second || seconds > last_second)
 		return cel_fail_text("timestamp overflow");
-	return (struct cel_value){.kind = CEL_TIMESTAMP, .length = (uint32_t)rest, .integer = (int64_t)seconds};
+	return (struct cel_value){.kind = CEL_TIMESTAMP,
+	                          .zone_minutes = zone_minutes,
+	                          .length = (uint32_t)rest,
+	                          .integer = (int64_t)seconds};
 }
 
 static __int128 nanoseconds_of(const struct cel_value *timestamp)
@@ -88,9 +91,9 @@ static struct cel_value op_add(struct cel_eval *eval, const struct cel_expr *cal
 	case CEL_DURATION << 8 | CEL_DURATION:
 		return duration_of((__int128)args[0].integer + args[1].integer);
 	case CEL_TIMESTAMP << 8 | CEL_DURATION:
-		return timestamp_at(nanoseconds_of(&args[0]) + args[1].integer);
+		return timestamp_at(nanoseconds_of(&args[0]) + args[1].integer, args[0].zone_minutes);
 	case CEL_DURATION << 8 | CEL_TIMESTAMP:
-		return timestamp_at(nanoseconds_of(&args[1]) + args[0].integer);
+		return timestamp_at(nanoseconds_of(&args[1]) + args[0].integer, args[1].zone_minutes);
 	default:
 		return cel_no_such_overload();
 	}
@@ -116,7 +119,7 @@ static struct cel_value op_subtract(struct cel_eval *eval, const struct cel_expr
 	case CEL_DURATION << 8 | CEL_DURATION:
 		return duration_of((__int128)args[0].integer - args[1].integer);
 	case CEL_TIMESTAMP << 8 | CEL_DURATION:
-		return timestamp_at(nanoseconds_of(&args[0]) - args[1].integer);
+		return timestamp_at(nanoseconds_of(&args[0]) - args[1].integer, args[0].zone_minutes);
 	case CEL_TIMESTAMP << 8 | CEL_TIMESTAMP:
 		return duration_of(nanoseconds_of(&args[0]) - nanoseconds_of(&args[1]));
 	default:

@@ -119,7 +119,7 @@ static void take_fraction(const char **at, const char *end, uint32_t *ret_nanose
 		*ret_nanoseconds += (uint32_t)(**at - '0') * unit;
 }
 
-bool cel_parse_timestamp(const char *text, size_t length, int64_t *ret_seconds, uint32_t *ret_nanoseconds)
+bool cel_parse_timestamp(const char *text, size_t length, struct cel_value *ret_timestamp)
 {
 	const char *at = text, *end = text + length;
 	int64_t days;
@@ -133,9 +133,13 @@ bool cel_parse_timestamp(const char *text, size_t length, int64_t *ret_seconds, 
 		take_fraction(&at, end, &nanoseconds);
 	if (!take_zone(&at, end, &zone) || at != end)
 		return false;
-	*ret_seconds = days * 86400 + hour * 3600 + minute * 60 + second - zone;
-	*ret_nanoseconds = nanoseconds;
-	return *ret_seconds >= first_second && *ret_seconds <= last_second;
+	*ret_timestamp = (struct cel_value){
+	        .kind = CEL_TIMESTAMP,
+	        .zone_minutes = (int16_t)(zone / 60),
+	        .length = nanoseconds,
+	        .integer = days * 86400 + hour * 3600 + minute * 60 + second - zone,
+	};
+	return ret_timestamp->integer >= first_second && ret_timestamp->integer <= last_second;
 }
 
 bool cel_parse_date(const char *text, size_t length, int64_t *ret_seconds)
@@ -160,12 +164,16 @@ static size_t fraction_text(uint32_t nanoseconds, char *out)
 	return length;
 }
 
-size_t cel_format_timestamp(int64_t seconds, uint32_t nanoseconds, char out[40])
+size_t cel_format_timestamp(const struct cel_value *timestamp, bool in_zone, char out[48])
 {
-	struct civil civil = civil_from_seconds(seconds);
+	int zone = in_zone ? timestamp->zone_minutes : 0, distance = zone < 0 ? -zone : zone;
+	struct civil civil = civil_from_seconds(timestamp->integer + zone * 60);
 	size_t length = (size_t)snprintf(out, 24, "%04d-%02d-%02dT%02d:%02d:%02d", (int)civil.year % 10000, civil.month,
 	                                 civil.day, civil.hour, civil.minute, civil.second);
-	length += fraction_text(nanoseconds, out + length);
+	length += fraction_text(timestamp->length, out + length);
+	if (zone)
+		return length + (size_t)snprintf(out + length, 8, "%c%02d:%02d", zone < 0 ? '-' : '+',
+		                                 distance / 60 % 24, distance % 60);
 	out[length++] = 'Z';
 	return length;
 }
@@ -186,8 +194,7 @@ static struct cel_value to_timestamp(struct cel_eval *eval, const struct cel_exp
 {
 	struct cel_value value = {.kind = CEL_TIMESTAMP, .integer = args[0].integer};
 	(void)call, (void)count;
-	if (args[0].kind == CEL_STRING &&
-	    !cel_parse_timestamp(args[0].text, args[0].length, &value.integer, &value.length))
+	if (args[0].kind == CEL_STRING && !cel_parse_timestamp(args[0].text, args[0].length, &value))
 		return cel_fail(eval, "type conversion error from 'string' to 'google.protobuf.Timestamp'");
 	if (value.integer < first_second || value.integer > last_second)
 		return cel_fail_text("timestamp overflow");

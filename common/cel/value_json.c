@@ -61,13 +61,10 @@ static struct cel_value from_bytes(struct arena *arena, const struct json *json)
 
 static struct cel_value from_timestamp(const struct json *json, const struct cel_type *type)
 {
-	int64_t seconds;
-	uint32_t nanoseconds = 0;
-	bool parsed = type->date ? cel_parse_date(json->text, json->length, &seconds)
-	                         : cel_parse_timestamp(json->text, json->length, &seconds, &nanoseconds);
-	if (!parsed)
-		return cel_fail_text("invalid data, expected a timestamp");
-	return (struct cel_value){.kind = CEL_TIMESTAMP, .length = nanoseconds, .integer = seconds};
+	struct cel_value value = {.kind = CEL_TIMESTAMP};
+	bool parsed = type->date ? cel_parse_date(json->text, json->length, &value.integer)
+	                         : cel_parse_timestamp(json->text, json->length, &value);
+	return parsed ? value : cel_fail_text("invalid data, expected a timestamp");
 }
 
 static struct cel_value from_duration(const struct json *json)
@@ -279,7 +276,7 @@ static int write_object(struct arena *arena, const struct cel_value *value, unsi
 
 static int write_text(struct arena *arena, const struct cel_value *value, struct json **ret_json)
 {
-	char text[40];
+	char text[48];
 	AUTO_STRBUF struct strbuf out = STRBUF_INIT(SIZE_MAX / 2);
 	switch (value->kind) {
 	case CEL_STRING:
@@ -290,7 +287,7 @@ static int write_text(struct arena *arena, const struct cel_value *value, struct
 		*ret_json = json_string_n(arena, strbuf_text(&out), out.length);
 		return 0;
 	case CEL_TIMESTAMP:
-		*ret_json = json_string_n(arena, text, cel_format_timestamp(value->integer, value->length, text));
+		*ret_json = json_string_n(arena, text, cel_format_timestamp(value, false, text));
 		return 0;
 	default:
 		*ret_json = json_string_n(arena, text, cel_format_duration(value->integer, text));

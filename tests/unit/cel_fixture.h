@@ -67,7 +67,7 @@ static inline void render_text(struct strbuf *out, const struct cel_value *value
 		json_write_string(out, value->text, value->length);
 		return;
 	case CEL_TIMESTAMP:
-		strbuf_append(out, text, cel_format_timestamp(value->integer, value->length, text));
+		strbuf_append(out, text, cel_format_timestamp(value, false, text));
 		return;
 	case CEL_DURATION:
 		strbuf_append(out, text, cel_format_duration(value->integer, text));

@@ -58,7 +58,7 @@ static void test_types(void **state)
 	        {"[[]] + [[1]]", "list(list(int))"},
 	        {"d", "dyn"},
 	        {"d.x.y", "dyn"},
-	        {"[d, 1]", "list(dyn)"},
+	        {"[d, d]", "list(dyn)"},
 	        {"d ? 1 : 2", "int"},
 	        {"d + 1", "int"},
 	        {"d + d", "dyn"},
