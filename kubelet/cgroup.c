@@ -121,6 +121,51 @@ int cgroup_make(const char *path, const struct cgroup_limits *limits, struct err
 	return cgroup_is_v2() ? make_v2(path, limits, err) : make_v1(path, limits, err);
 }
 
+// --- other limits ------------------------------------------------------------------------
+
+static int limit_v1(const char *path, const struct cgroup_limits *limits)
+{
+	char directory[4096];
+	snprintf(directory, sizeof(directory), CGROUP_ROOT "/cpu%s", path);
+	int failure = write_number(directory, "cpu.shares", limits->cpu_shares);
+	if (!failure)
+		failure = write_number(directory, "cpu.cfs_quota_us", limits->cpu_quota_us ? limits->cpu_quota_us : -1);
+	snprintf(directory, sizeof(directory), CGROUP_ROOT "/memory%s", path);
+	// The limit with swap isn't below the one without: which is written first depends on the direction.
+	int64_t memory = limits->memory_limit_bytes ? limits->memory_limit_bytes : -1;
+	(void)write_number(directory, "memory.memsw.limit_in_bytes", memory);
+	if (!failure)
+		failure = write_number(directory, "memory.limit_in_bytes", memory);
+	(void)write_number(directory, "memory.memsw.limit_in_bytes", memory);
+	return failure;
+}
+
+static int limit_v2(const char *path, const struct cgroup_limits *limits)
+{
+	char directory[4096];
+	char text[64];
+	snprintf(directory, sizeof(directory), CGROUP_ROOT "%s", path);
+	int64_t weight = 1 + (limits->cpu_shares - 2) * (MAX_V2_WEIGHT - 1) / 262142;
+	int failure = write_number(directory, "cpu.weight", weight);
+	if (limits->cpu_quota_us)
+		snprintf(text, sizeof(text), "%lld %lld", (long long)limits->cpu_quota_us,
+		         (long long)limits->cpu_period_us);
+	else
+		snprintf(text, sizeof(text), "max %lld", (long long)limits->cpu_period_us);
+	if (!failure)
+		failure = write_value(directory, "cpu.max", text);
+	snprintf(text, sizeof(text), "%lld", (long long)limits->memory_limit_bytes);
+	if (!failure)
+		failure = write_value(directory, "memory.max", limits->memory_limit_bytes ? text : "max");
+	return failure;
+}
+
+int cgroup_limit(const char *path, const struct cgroup_limits *limits, struct err *err)
+{
+	int failure = cgroup_is_v2() ? limit_v2(path, limits) : limit_v1(path, limits);
+	return failure ? err_set_errno(err, -failure, "limit cgroup %s", path) : 0;
+}
+
 // --- removing ----------------------------------------------------------------------------------
 
 static void kill_members(const char *directory)

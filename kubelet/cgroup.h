@@ -11,6 +11,9 @@ bool cgroup_is_v2(void);
 // Makes "/kubepods/…/pod<uid>" with its limits in the controllers that there are.
 NODISCARD int cgroup_make(const char *path, const struct cgroup_limits *limits, struct err *err);
 
+// Gives one that is there other limits, also a container's.
+NODISCARD int cgroup_limit(const char *path, const struct cgroup_limits *limits, struct err *err);
+
 // Kills what is left in it and removes it with all below, in every hierarchy. May block for a moment: from a worker.
 NODISCARD int cgroup_remove(const char *path, struct err *err);
 

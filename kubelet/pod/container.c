@@ -36,6 +36,7 @@
 #include "kubelet/pod/object_cache.h"
 #include "kubelet/pod/pod_files.h"
 #include "kubelet/pod/pod_record.h"
+#include "kubelet/pod/pod_resize.h"
 #include "kubelet/pod/pod_sandbox.h"
 #include "kubelet/pod/probe.h"
 #include "kubelet/server/log_reader.h"
@@ -237,6 +238,7 @@ static struct action *start_hook(struct pod_container *container, const struct c
 
 static void runs(struct pod_container *container)
 {
+	pod_resize_note_start(container);
 	container_set_waiting(container, NULL, NULL);
 	container->started = !container->spec->startup_probe;
 	container->ready = !container->spec->readiness_probe && container->started;
@@ -627,6 +629,7 @@ void container_free(struct pod_container *container)
 {
 	loop_timer_stop(&container->kill_timer);
 	action_cancel(container->hook);
+	pod_resize_forget(container);
 	container->probes = probe_set_stop(container->probes);
 	container_run_done(&container->run);
 	container_run_done(&container->last);

@@ -13,6 +13,7 @@
 #include "common/io/loop.h"
 #include "kubelet/pod/backoff.h"
 #include "kubelet/pod/pod_plan.h"
+#include "kubelet/pod/pod_resources.h"
 
 struct kubelet;
 struct pod;
@@ -40,8 +41,10 @@ void container_run_done(struct container_run *run);
 
 struct pod_container {
 	struct pod *pod;
-	size_t index;                         // in pod->containers
-	const struct core_v1_container *spec; // of the pod's present object
+	size_t index;                            // in pod->containers
+	const struct core_v1_container *spec;    // of the pod's present object
+	const struct core_v1_container *applied; // what it runs with, of applied_object; NULL: not known
+	struct api_object *applied_object;
 	char *name;
 	enum container_kind kind;
 	enum restart_policy restart_policy;
@@ -119,6 +122,9 @@ struct pod {
 	int64_t volumes_retry_at_ns;
 	struct backoff volumes_backoff;
 	struct pod_volumes *volumes; // while they are being made or kept up
+
+	const char *resize_trouble;  // why running containers don't have what they should: "Infeasible", "Error"; NULL
+	struct cgroup_limits limits; // of the pod's group
 
 	bool terminating;
 	int64_t grace_ns;       // for stops from now on

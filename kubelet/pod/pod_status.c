@@ -164,6 +164,27 @@ static bool is_ready(const struct build *build, const struct pod_container *cont
 	return container->state == CONTAINER_RUNNING && container->ready && !build->pod->finished;
 }
 
+static struct json *amounts(struct arena *arena, const struct string_map *map)
+{
+	struct json *object = json_object(arena);
+	for (size_t index = 0; index < map->count; index++)
+		json_set_text(arena, object, map->entries[index].key, map->entries[index].value);
+	return object;
+}
+
+// What it runs with, which after a resize is for a moment not what its spec says.
+static void set_resources(struct build *build, const struct core_v1_container *applied, struct json *status)
+{
+	struct arena *arena = build->arena;
+	struct json *resources = json_ensure_object(arena, status, "resources");
+	if (applied->resources.requests.count)
+		json_set(arena, status, "allocatedResources", amounts(arena, &applied->resources.requests));
+	if (applied->resources.limits.count)
+		json_set(arena, resources, "limits", amounts(arena, &applied->resources.limits));
+	if (applied->resources.requests.count)
+		json_set(arena, resources, "requests", amounts(arena, &applied->resources.requests));
+}
+
 static struct json *container_status(struct build *build, const struct pod_container *container)
 {
 	struct arena *arena = build->arena;
@@ -178,6 +199,8 @@ static struct json *container_status(struct build *build, const struct pod_conta
 	json_set_text(arena, status, "imageID", known && container->run.image_id ? container->run.image_id : "");
 	if (known)
 		json_set_text(arena, status, "containerID", arena_printf(arena, "containerd://%s", container->run.id));
+	if (container->state == CONTAINER_RUNNING && container->applied)
+		set_resources(build, container->applied, status);
 	if (container->kind != CONTAINER_EPHEMERAL)
 		json_set_bool(arena, status, "started", container->state == CONTAINER_RUNNING && container->started);
 	return status;
@@ -372,6 +395,12 @@ static void set_conditions(struct build *build, struct json *status)
 	                        : gates);
 	add_condition(build, conditions, "ContainersReady", !reason, reason, ended ? NULL : message);
 	add_condition(build, conditions, "PodScheduled", true, NULL, NULL);
+	if (pod->resize_trouble && !strcmp(pod->resize_trouble, "Infeasible"))
+		add_condition(build, conditions, "PodResizePending", true, "Infeasible",
+		              "Node didn't have enough capacity");
+	else if (pod->resize_trouble)
+		add_condition(build, conditions, "PodResizeInProgress", true, pod->resize_trouble,
+		              "the containers could not be resized");
 	json_set(arena, status, "conditions", conditions);
 }
 

@@ -26,6 +26,7 @@
 #include "kubelet/pod/pod_admission.h"
 #include "kubelet/pod/pod_manager.h"
 #include "kubelet/pod/pod_record.h"
+#include "kubelet/pod/pod_resize.h"
 #include "kubelet/pod/pod_sandbox.h"
 #include "kubelet/pod/pod_status.h"
 #include "kubelet/pod/status_writer.h"
@@ -189,6 +190,7 @@ struct pod *pod_worker_new(struct kubelet *kubelet, struct api_object *object, e
 	};
 	make_containers(pod);
 	pod->grace_ns = grace_of(pod->view);
+	pod->limits = pod_cgroup_limits(pod->view);
 	AUTO_FREE char *record = xasprintf("%s/pod.json", pod->directory);
 	AUTO_STRBUF struct strbuf text = STRBUF_INIT(16 << 20);
 	bool known = file_read(record, &text, NULL) == 0;
@@ -256,6 +258,7 @@ void pod_worker_update(struct pod *pod, struct api_object *object)
 	api_object_unref(former); // steps under way that refer to its texts hold references of their own
 	pod_record_object(pod);
 	note_deletion(pod);
+	pod_resize_apply(pod);
 	pod_wake(pod);
 }
 

@@ -67,7 +67,7 @@ def status_of(name, container="main", kind="containerStatuses"):
 
 
 def condition(name, kind):
-    return next(c for c in get("pod", name)["status"]["conditions"] if c["type"] == kind)
+    return next((c for c in get("pod", name)["status"]["conditions"] if c["type"] == kind), {"reason": None})
 
 
 def await_ready(*names):
@@ -413,6 +413,33 @@ def security_contexts():
                         ("no-filter", 'cannot load seccomp profile "/var/lib/kubelet/seccomp/none.json"')):
         await_true(f"{name} is refused", lambda: words in status_of(name)["state"].get("waiting", {}).get("message", ""))
     delete("unconfined", "filtered", "own-filter", "no-filter", "grouped", "tuned", "forbidden", "low-root")
+
+
+@test
+def resize_in_place():
+    resources = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "200m", "memory": "128Mi"}}
+    create(pod("grows", [shell("sleep 10000", resources=resources), shell("sleep 10000", resources=resources, resizePolicy=[
+        {"resourceName": "memory", "restartPolicy": "RestartContainer"}, {"resourceName": "cpu", "restartPolicy": "NotRequired"}])]))
+    await_ready("grows")
+
+    def limits(container):
+        script = ("cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || "
+                  "{ cat /sys/fs/cgroup/memory.max; cut -d' ' -f1 /sys/fs/cgroup/cpu.max; }")
+        return ctl("exec", "grows", "-c", container, "--", "sh", "-c", script).out.split()
+    assert limits("main") == [str(128 << 20), "20000"], limits("main")
+    larger = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "300m", "memory": "192Mi"}}
+    patch = {"spec": {"containers": [{"name": n, "resources": larger} for n in ("main", "c1")]}}
+    ctl("patch", "pod", "grows", "--subresource=resize", "--type=strategic", "-p", json.dumps(patch))
+    await_true("its status shows them", lambda: status_of("grows")["resources"]["limits"] == larger["limits"])
+    assert limits("main") == [str(192 << 20), "30000"], limits("main")
+    await_true("the other is restarted", lambda: status_of("grows", "c1")["restartCount"] == 1 and
+               status_of("grows", "c1")["ready"], timeout=20)
+    assert status_of("grows")["restartCount"] == 0 and limits("c1") == [str(192 << 20), "30000"]
+    patch = {"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": "500"}, "limits": {"cpu": "500"}}}]}}
+    ctl("patch", "pod", "grows", "--subresource=resize", "--type=strategic", "-p", json.dumps(patch))
+    await_true("it is too much", lambda: condition("grows", "PodResizePending")["reason"] == "Infeasible")
+    assert status_of("grows")["resources"]["limits"] == larger["limits"]
+    delete("grows")
 
 
 if __name__ == "__main__":
