@@ -10,6 +10,8 @@
 #include <strings.h>
 
 #include "apiserver/audit.h"
+#include "apiserver/audit/audit_event.h"
+#include "apiserver/audit/auditor.h"
 #include "apiserver/custom/custom.h"
 #include "apiserver/encoding/encode_protobuf.h"
 #include "apiserver/fairness/fairness.h"
@@ -103,17 +105,31 @@ void request_warn(struct request *request, const char *text)
 	request->last_warning = &warning->next;
 }
 
+const char *request_audit_id(struct request *request)
+{
+	const char *sent = http_request_header(request->http, "audit-id");
+	char made[37];
+
+	if (request->audit_id)
+		return request->audit_id;
+	if (sent && sent[0]) {
+		request->audit_id = arena_strndup(request->arena, sent, strnlen(sent, 64));
+		return request->audit_id;
+	}
+	uuid_v4(made);
+	request->audit_id = arena_strdup(request->arena, made);
+	return request->audit_id;
+}
+
 struct http_header *request_headers(struct request *request, const char *content_type, size_t extra, size_t *ret_count)
 {
 	struct http_header *headers;
 	size_t count = 0, warnings = 0;
-	char audit_id[37];
 
 	for (const struct request_warning *warning = request->warnings; warning; warning = warning->next)
 		warnings++;
 	headers = ARENA_ARRAY(request->arena, struct http_header, 4 + FAIRNESS_HEADERS + warnings + extra);
-	uuid_v4(audit_id);
-	headers[count++] = (struct http_header){"audit-id", arena_strdup(request->arena, audit_id)};
+	headers[count++] = (struct http_header){"audit-id", request_audit_id(request)};
 	headers[count++] = (struct http_header){"cache-control", "no-cache, private"};
 	if (content_type)
 		headers[count++] = (struct http_header){"content-type", content_type};
@@ -126,6 +142,7 @@ struct http_header *request_headers(struct request *request, const char *content
 
 void request_finish_sent(struct request *request, int code)
 {
+	auditor_completed(request, code);
 	audit_request_done(request, code);
 	request_free(request);
 }
@@ -140,6 +157,10 @@ static void respond(struct request *request, int code, const char *content_type,
 		headers[count++] =
 		        (struct http_header){"retry-after", arena_printf(request->arena, "%d", retry_after_seconds)};
 	http_exchange_respond(request->exchange, code, headers, count, body);
+	if (request->audit) {
+		request->audit->body = body;
+		request->audit->body_type = content_type;
+	}
 	request_finish_sent(request, code);
 }
 
@@ -187,5 +208,7 @@ void request_finish_status(struct request *request, const struct status *status)
 	AUTO(blob_unref)
 	struct blob *body = encode_tree(request, status_to_json(request->arena, status), &content_type);
 
+	if (request->audit)
+		request->audit->failure = status;
 	respond(request, status->code, content_type, body, status->retry_after_seconds);
 }

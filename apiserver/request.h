@@ -17,6 +17,7 @@
 #include "common/io/loop.h"
 
 struct fairness_ticket;
+struct audit_record;
 struct served;
 struct server;
 struct stored_object;
@@ -41,6 +42,8 @@ struct request {
 	struct output output;
 	struct request_warning *warnings;
 	struct request_warning **last_warning;
+	const char *audit_id;           // NULL until it is asked for
+	struct audit_record *audit;     // NULL: no events are written of it
 	struct json *audit_annotations; // what authorization and admission note for the audit log; NULL = nothing
 	int64_t started_ns;
 	int64_t received_realtime_ns;
@@ -64,6 +67,9 @@ void request_next(struct request *request, const struct status *failure);
 // Runs `stage`, then `done`: on a worker when `heavy`, else right here. `done` is on the request's loop.
 void request_run(struct request *request, bool heavy, void (*stage)(struct request *request),
                  void (*done)(struct request *request));
+
+// The client's Audit-ID, or one of our own.
+const char *request_audit_id(struct request *request);
 
 // Adds a "Warning: 299" header to the answer; copies.
 void request_warn(struct request *request, const char *text);

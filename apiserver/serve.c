@@ -16,6 +16,7 @@
 
 #include "apiserver/aggregation/aggregation.h"
 #include "apiserver/audit.h"
+#include "apiserver/audit/auditor.h"
 #include "apiserver/authentication/authenticate.h"
 #include "apiserver/authorization/authorize.h"
 #include "apiserver/authorization/reviews.h"
@@ -55,6 +56,13 @@ static const struct status *parse_route(struct request *request)
 {
 	return route_parse(request->arena, request->served, request->http->method, request->http->path, &request->query,
 	                   &request->route);
+}
+
+// Everything after this is in the audit log.
+static const struct status *note(struct request *request)
+{
+	auditor_received(request);
+	return NULL;
 }
 
 static const struct status *limit(struct request *request)
@@ -130,11 +138,10 @@ struct stage {
 void request_next(struct request *request, const struct status *failure)
 {
 	static const struct stage stages[] = {
-	        {.check = parse_options}, {.start = authenticate},
-	        {.check = parse_route},   {.start = impersonate},
-	        {.check = limit},         {.start = fairness_admit},
-	        {.start = authorize},     {.start = aggregation_serve},
-	        {.check = check_route},   {.check = negotiate},
+	        {.check = parse_options},  {.start = authenticate}, {.check = parse_route},
+	        {.start = impersonate},    {.check = note},         {.check = limit},
+	        {.start = fairness_admit}, {.start = authorize},    {.start = aggregation_serve},
+	        {.check = check_route},    {.check = negotiate},
 	};
 
 	while (!failure && request->next_stage < ARRAY_SIZE(stages)) {

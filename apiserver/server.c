@@ -208,6 +208,8 @@ int server_start(struct server *server, const struct server_config *config, stru
 		r = custom_start(server, &server->custom, err);
 	if (r == 0)
 		r = admission_start(server, err);
+	if (r == 0)
+		r = auditor_new(&config->audit, server->metrics, &server->auditor, err);
 	if (r < 0)
 		return r;
 	if (config->fairness && config->max_requests_in_flight + config->max_mutating_requests_in_flight > 0)
@@ -284,6 +286,7 @@ void server_done(struct server *server)
 	authorization_stop(server->authorization);
 	server->aggregation = aggregation_free(server->aggregation);
 	server->fairness = fairness_free(server->fairness);
+	server->auditor = auditor_free(server->auditor);
 	server->admission = admission_free(server->admission);
 	custom_stop(server->custom);
 	server->storage = storage_free(server->storage);

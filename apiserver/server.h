@@ -9,6 +9,7 @@
 
 #include "apiserver/authentication/authentication.h"
 #include "apiserver/authorization/authorization.h"
+#include "apiserver/audit/auditor.h"
 #include "apiserver/services/ip_range.h"
 #include "common/base/err.h"
 #include "common/base/list.h"
@@ -82,6 +83,7 @@ struct server_config {
 	int64_t default_unreachable_toleration_seconds;
 	struct string_list enabled_admission;
 	struct string_list disabled_admission;
+	struct auditor_config audit;
 	const char *admission_config_file; // "" = none
 	struct authorization_flags authorization;
 	struct authentication_flags authentication;
@@ -110,6 +112,7 @@ struct server {
 	struct metrics_registry *metrics;
 	struct bootstrap *bootstrap;
 	struct admission *admission;
+	struct auditor *auditor; // NULL: nothing is audited
 	struct policy_reconcile *policy_reconcile;
 	struct authorization *authorization;
 	struct authentication *authentication;

@@ -7,6 +7,8 @@
 
 void audit_annotate(struct request *request, const char *key, const char *value)
 {
+	if (!request->audit)
+		return;
 	if (!request->audit_annotations)
 		request->audit_annotations = json_object(request->arena);
 	if (!json_get(request->audit_annotations, key))

@@ -4,5 +4,5 @@
 
 struct request;
 
-// The first value of a key stays. Copies.
+// The first value of a key stays. Copies. Costs nothing for what isn't audited.
 void audit_annotate(struct request *request, const char *key, const char *value);

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "apiserver/audit/audit_annotations.h"
 #include "apiserver/authorization/authorizer.h"
 #include "common/api/selector.h"
 #include "common/base/text.h"
@@ -131,6 +132,8 @@ static void on_answer(struct authorization_ask *ask, const struct authorization_
 	struct authorize_op *op = container_of(ask, struct authorize_op, ask);
 	struct request *request = op->request;
 
+	audit_annotate(request, "authorization.k8s.io/decision", authorization_allows(answer) ? "allow" : "forbid");
+	audit_annotate(request, "authorization.k8s.io/reason", answer->reason);
 	op->done(request, authorization_allows(answer)
 	                          ? NULL
 	                          : authorize_refuse(request, &request->user, &op->attributes, answer));

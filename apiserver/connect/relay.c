@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "apiserver/audit/auditor.h"
 #include "apiserver/connect/connect_head.h"
 #include "common/base/blob.h"
 #include "common/io/stream.h"
@@ -180,6 +181,7 @@ static void start_tunnel(struct relay *relay)
 	else
 		relay->tunnel = http_exchange_upgrade(request->exchange, relay->head.headers, relay->head.header_count,
 		                                      &callbacks, relay);
+	auditor_started(request, 101);
 }
 
 // --- an ordinary answer ---------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "apiserver/audit/auditor.h"
 #include "apiserver/server.h"
 #include "common/base/blob.h"
 #include "common/base/memory.h"
@@ -151,6 +152,7 @@ const struct status *watch_sink_open(struct watch_sink *sink, struct request *re
 	http_exchange_on_gone(request->exchange, sink->on_gone, sink->context);
 	http_exchange_on_drain(request->exchange, LOW_WATER_BYTES, sink->on_drain, sink->context);
 	http_exchange_start(request->exchange, 200, headers, count);
+	auditor_started(request, 200);
 	return NULL;
 }
 
