@@ -32,6 +32,7 @@ struct prober {
 	struct action *action; // NULL: none under way
 	int successes;
 	int failures;
+	int64_t results[2]; // failed, successful
 };
 
 struct probe_set {
@@ -123,6 +124,7 @@ static void on_result(void *context, bool healthy, const char *message)
 	struct pod_container *container = prober->set->container;
 	const struct core_v1_probe *probe = probe_of(prober);
 	prober->action = NULL;
+	prober->results[healthy]++;
 	prober->successes = healthy ? prober->successes + 1 : 0;
 	prober->failures = healthy ? 0 : prober->failures + 1;
 	bool ended = prober->type == PROBE_STARTUP && container->started;
@@ -185,6 +187,20 @@ struct probe_set *probe_set_start(struct pod_container *container)
 			                 on_period);
 	}
 	return set;
+}
+
+void probe_set_write_metrics(const struct probe_set *set, struct strbuf *out)
+{
+	static const char *const results[] = {"failed", "successful"};
+	for (int type = 0; set && type < PROBE_TYPE_COUNT_; type++) {
+		const struct pod *pod = set->container->pod;
+		for (int result = 0; set->probers[type].exists && result < 2; result++)
+			strbuf_printf(out,
+			              "prober_probe_total{container=\"%s\",namespace=\"%s\",pod=\"%s\",pod_uid=\"%s\","
+			              "probe_type=\"%s\",result=\"%s\"} %lld\n",
+			              set->container->name, pod->namespace_name, pod->name, pod->uid, type_names[type],
+			              results[result], (long long)set->probers[type].results[result]);
+	}
 }
 
 struct probe_set *probe_set_stop(struct probe_set *set)

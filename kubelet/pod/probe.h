@@ -12,3 +12,7 @@ struct probe_set;
 struct probe_set *probe_set_start(struct pod_container *container);
 // Ends them; accepts NULL; returns NULL. No callback comes afterwards.
 struct probe_set *probe_set_stop(struct probe_set *probes);
+
+struct strbuf;
+// What its probes have found so far, as metrics. `set` may be NULL.
+void probe_set_write_metrics(const struct probe_set *set, struct strbuf *out);

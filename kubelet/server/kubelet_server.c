@@ -78,10 +78,14 @@ static const struct route {
         {"/healthz", METHOD_GET, false, server_handle_health},
         {"/healthz/*", METHOD_GET, false, server_handle_health},
         {"/metrics", METHOD_GET, false, server_handle_metrics},
+        {"/metrics/cadvisor", METHOD_GET, false, server_handle_cadvisor_metrics},
+        {"/metrics/probes", METHOD_GET, false, server_handle_probe_metrics},
+        {"/metrics/resource", METHOD_GET, false, server_handle_resource_metrics},
         {"/pods", METHOD_GET, false, server_handle_pods},
         {"/portForward/*/*", METHOD_STREAM, true, server_handle_port_forward},
         {"/portForward/*/*/*", METHOD_STREAM, true, server_handle_port_forward},
         {"/runningpods", METHOD_GET, false, server_handle_running_pods},
+        {"/stats/summary", METHOD_GET, false, server_handle_summary},
 };
 
 static const struct metric_family requests_family = {
@@ -377,6 +381,7 @@ struct kubelet_server *kubelet_server_free(struct kubelet_server *server)
 	http_server_free(server->http);
 	exec_sessions_detach(server);
 	log_watch_done(&server->log_watch);
+	hashmap_free(server->samples);
 	free((char *)server->tls.certificate_file);
 	free((char *)server->tls.private_key_file);
 	free(server);

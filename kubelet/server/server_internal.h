@@ -31,6 +31,7 @@ struct kubelet_server {
 	struct list execs; // struct exec_session
 	size_t exec_count;
 	size_t log_stream_count;
+	struct hashmap *samples; // of processor time, by control group; NULL: none yet
 };
 
 // Which of the node's subresources a path stands for, as upstream's kubelet maps them; more than one: any will do.
@@ -74,3 +75,9 @@ void server_handle_metrics(struct server_request *request);
 void server_handle_pods(struct server_request *request);
 void server_handle_running_pods(struct server_request *request);
 void server_handle_configz(struct server_request *request);
+
+// stats_handler.c
+void server_handle_summary(struct server_request *request);
+void server_handle_resource_metrics(struct server_request *request);
+void server_handle_cadvisor_metrics(struct server_request *request);
+void server_handle_probe_metrics(struct server_request *request);

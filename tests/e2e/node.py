@@ -442,5 +442,52 @@ def resize_in_place():
     delete("grows")
 
 
+# --- what the node tells -------------------------------------------------------------
+
+def kubelet(path):
+    return ctl("get", "--raw", f"/api/v1/nodes/node-1/proxy{path}").out
+
+
+@test
+def usage():
+    create(pod("busy", [shell("while true; do :; done", readinessProbe={"exec": {"command": ["true"]}, "periodSeconds": 1},
+                              resources={"limits": {"cpu": "200m", "memory": "64Mi"}})]))
+    await_ready("busy")
+
+    def stats():
+        return next((p for p in json.loads(kubelet("/stats/summary"))["pods"] if p["podRef"]["name"] == "busy"), {})
+    used = await_true("a rate is known", lambda: (c := stats()["containers"][0])["cpu"].get("usageNanoCores") and c)
+    assert 100_000_000 < used["cpu"]["usageNanoCores"] < 300_000_000, used
+    assert 0 < used["memory"]["workingSetBytes"] < 64 << 20, used
+    summary = json.loads(kubelet("/stats/summary"))["node"]
+    assert summary["nodeName"] == "node-1" and summary["fs"]["capacityBytes"] > 0 and summary["cpu"], summary
+    resource = kubelet("/metrics/resource")
+    assert 'container_cpu_usage_seconds_total{container="main",namespace="default",pod="busy"} ' in resource, resource
+    assert 'pod_memory_working_set_bytes{namespace="default",pod="busy"} ' in resource and "node_cpu_usage_seconds_total " in resource
+    assert 'container="main"' in kubelet("/metrics/cadvisor") and "machine_cpu_cores " in kubelet("/metrics/cadvisor")
+    await_true("probes are counted", lambda: any(
+        'pod="busy"' in line and 'probe_type="Readiness",result="successful"} 0' not in line and "successful" in line
+        for line in kubelet("/metrics/probes").splitlines()))
+    assert "maxPods" in json.loads(kubelet("/configz"))["kubeletconfig"]
+    delete("busy")
+
+
+@test
+def who_may_use_the_kubelet():
+    """The kubelet's port asks the API server: nobody without credentials, everybody by their rights."""
+    script = "curl -sk -o /dev/null -w '%{http_code}' "
+    pki = "/etc/kubernetes/pki"
+    own = f"--cert {pki}/apiserver-kubelet-client.crt --key {pki}/apiserver-kubelet-client.key "
+    assert node("sh", "-c", script + "https://127.0.0.1:10250/pods").out == "401"
+    assert node("sh", "-c", script + "-H 'Authorization: Bearer none' https://127.0.0.1:10250/pods").out == "401"
+    assert node("sh", "-c", script + own + "https://127.0.0.1:10250/pods").out == "200"
+    other = "".join(f"awk '/client-{what}-data:/ {{print $2}}' /etc/kubernetes/scheduler.conf | base64 -d > /tmp/{what}; "
+                    for what in ("certificate", "key"))
+    denied = node("sh", "-c", other + "curl -sk --cert /tmp/certificate --key /tmp/key https://127.0.0.1:10250/pods; "
+                  "rm /tmp/certificate /tmp/key").out
+    assert denied.startswith("Forbidden (user=system:kube-scheduler, verb=get, resource=nodes, "
+                             "subresource(s)=[pods proxy])"), denied
+
+
 if __name__ == "__main__":
     main()
