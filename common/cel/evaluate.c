@@ -94,11 +94,11 @@ static struct cel_value eval_optional_or(struct cel_eval *eval, const struct cel
 static struct cel_value eval_equality(struct cel_eval *eval, const struct cel_expr *expr)
 {
 	struct cel_value args[2];
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++)
 		args[i] = cel_evaluate(eval, expr->call.operands[i]);
-		if (cel_is_error(&args[i]))
-			return args[i];
-	}
+	if (cel_is_error(&args[0]) || cel_is_error(&args[1]))
+		return cel_spend(eval, cel_call_cost(CEL_COST_EQUAL, args, 2, &args[0]),
+		                 args[cel_is_error(&args[0]) ? 0 : 1]);
 	bool equal = cel_equal(eval, &args[0], &args[1]);
 	struct cel_value result = cel_value_bool(equal == (expr->call.call_kind == CEL_CALL_EQUAL));
 	return cel_spend(eval, cel_call_cost(CEL_COST_EQUAL, args, 2, &result), result);
@@ -127,11 +127,16 @@ static struct cel_value eval_function(struct cel_eval *eval, const struct cel_ex
 {
 	struct cel_value args[CEL_MAX_PARAMS];
 	uint32_t count = expr->call.operand_count;
+	const struct cel_value *error = NULL;
 	for (uint32_t i = 0; i < count; i++) {
 		args[i] = cel_evaluate(eval, expr->call.operands[i]);
-		if (cel_is_error(&args[i]))
+		if (cel_is_error(&args[i]) && count > 2)
 			return args[i];
+		if (cel_is_error(&args[i]) && !error)
+			error = &args[i];
 	}
+	if (error) // calls with one or two operands evaluate and cost them all
+		return cel_spend(eval, 1, *error);
 	const struct cel_overload *overload = choose_overload(expr, args);
 	if (!overload)
 		return cel_no_such_overload();
@@ -198,7 +203,7 @@ static struct cel_value eval_list(struct cel_eval *eval, const struct cel_expr *
 	for (uint32_t i = 0; i < expr->list.count; i++) {
 		struct cel_value item = cel_evaluate(eval, expr->list.items[i]);
 		if (cel_is_error(&item))
-			return item;
+			return cel_spend(eval, COST_LIST, item);
 		if (expr->list.optional && expr->list.optional[i] && !take_optional(eval, "list element", &item)) {
 			if (cel_is_error(&item))
 				return item;

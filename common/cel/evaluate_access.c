@@ -117,9 +117,10 @@ bool cel_object_get(struct cel_eval *eval, const struct cel_value *object, const
 		declared = cel_type_find_field(object->type, name->text, name->length);
 	struct json *member =
 	        declared ? cel_json_member(eval, object->json, declared->json_name, declared->json_name_length) : NULL;
-	if (member)
-		*ret_value = cel_from_json(eval, member, declared->type);
-	return member != NULL;
+	if (!member || (member->type == JSON_NULL && object->type->null_is_absent))
+		return false;
+	*ret_value = cel_from_json(eval, member, declared->type);
+	return true;
 }
 
 // The member of a map or object; false when it isn't there, or `container` has no members.
@@ -173,7 +174,7 @@ struct cel_value cel_eval_select(struct cel_eval *eval, const struct cel_expr *e
 	if (find_member(eval, &operand, expr, &expr->select.field, &value))
 		return cel_spend(eval, 1, value);
 	value = cel_value_string(expr->select.field.text, expr->select.field.length);
-	return eval->aborted ? cel_abort(eval) : cel_no_such_key(eval, &value);
+	return cel_spend(eval, 1, cel_no_such_key(eval, &value));
 }
 
 // --- indices ----------------------------------------------------------------------------------

@@ -195,6 +195,7 @@ static const struct cel_type *convert_object(struct converter *converter, const 
 	if (json_is(additional, JSON_OBJECT))
 		return convert_map(converter, schema, additional, name);
 	struct cel_type *object = cel_type_object(env, name);
+	object->null_is_absent = true;
 	json_for_each_member (property, properties) {
 		const char *escaped = cel_escape(env->arena, property->key, property->key_length);
 		const struct cel_type *type =

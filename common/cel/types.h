@@ -52,10 +52,10 @@ struct cel_type {
 	enum cel_list_kind list_kind;
 	const char *const *list_keys; // NULL-terminated JSON names, for CEL_LIST_MAP
 	size_t list_key_count;
-	bool nullable;      // a JSON null is the value null
-	bool int_or_string; // dyn that is an integer or a text
-	bool open;          // an object of mutating policies: every field is there, as dyn
-	bool date;          // a timestamp that is a date alone
+	bool null_is_absent; // a field whose value is null isn't there (custom resources)
+	bool int_or_string;  // dyn that is an integer or a text
+	bool open;           // an object of mutating policies: every field is there, as dyn
+	bool date;           // a timestamp that is a date alone
 };
 
 extern const struct cel_type cel_type_error, cel_type_type, cel_type_param_a, cel_type_param_b, cel_type_list_dyn,
