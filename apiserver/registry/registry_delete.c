@@ -172,8 +172,8 @@ static void on_converted(void *context, struct stored_object *const *converted, 
 	struct request *request = context;
 
 	if (err)
-		request_finish_status(request, status_from_err(request->arena, err, request_resource(request),
-		                                               request->route.name));
+		request_finish_status(
+		        request, status_from_err(request->arena, err, request_resource(request), request->route.name));
 	else
 		encode_finish_object(request, 200, converted[0]);
 }

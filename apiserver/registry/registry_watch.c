@@ -187,7 +187,8 @@ static void pump(struct watcher *watcher)
 				watcher_fail(watcher, expired(watcher, &err));
 			return;
 		}
-		if (event.type != STORAGE_EVENT_PROGRESS && definition_asks_webhook(request_resource(watcher->request))) {
+		if (event.type != STORAGE_EVENT_PROGRESS &&
+		    definition_asks_webhook(request_resource(watcher->request))) {
 			convert_event(watcher, &event);
 			return;
 		}

@@ -141,8 +141,8 @@ static void write_planned(struct write_op *op)
 	if (op->plan == WRITE_UPDATE)
 		tree = object_stored_form(op->request->arena, change->resource, change->object);
 	if (tree && definition_asks_webhook(change->resource))
-		conversion_to_storage(op->request->server, change->resource, op->request->arena, tree, op->request->loop,
-		                      on_stored_form, op);
+		conversion_to_storage(op->request->server, change->resource, op->request->arena, tree,
+		                      op->request->loop, on_stored_form, op);
 	else
 		write_tree(op, tree);
 }

@@ -250,7 +250,7 @@ static bool matches_cidr(const char *text, size_t length)
 		return false;
 	memcpy(address, text, (size_t)(slash - text));
 	address[slash - text] = '\0';
-	prefix = (size_t)atoi(slash + 1);
+	prefix = (size_t)strtol(slash + 1, NULL, 10);
 	if (matches_ipv4(address, strlen(address)))
 		return prefix <= 32;
 	return matches_ipv6(address, strlen(address)) && prefix <= 128;

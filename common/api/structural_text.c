@@ -55,7 +55,7 @@ void structural_write_double(struct strbuf *out, double number)
 	for (; *at != 'e'; at++)
 		if (*at != '.')
 			digits[count++] = *at;
-	exponent = atoi(at + 1);
+	exponent = (int)strtol(at + 1, NULL, 10);
 	if (exponent >= -4 && exponent < 21) {
 		write_plain(out, digits, count, exponent);
 		return;
