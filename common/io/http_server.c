@@ -28,6 +28,7 @@
 
 enum {
 	ROUNDS_A_TURN = 8,
+	SLICE_NS = 10 * 1000 * 1000,
 	ACCEPTS_A_TURN = 64,
 	LISTEN_BACKLOG = 1024,
 };
@@ -76,35 +77,56 @@ int64_t http_idle_deadline(const struct http_shard *shard)
 	return loop_now_ns(shard->loop) + shard->server->config.idle_timeout_ns;
 }
 
-static void call_owners(struct http_shard *shard)
+// A turn gives owners and sockets this long; what is left comes in the next one, after
+// whatever else the loop has to do. Many requests that arrive at once, or a long list to
+// each of many clients, would otherwise hold up timers and everybody's first byte.
+static bool slice_is_over(int64_t begin_ns)
+{
+	return clock_monotonic_ns(&clock_system) - begin_ns > SLICE_NS;
+}
+
+static void take_all(struct list *from, struct list *to)
+{
+	while (!list_is_empty(from)) {
+		struct list *node = from->next;
+		list_remove(node);
+		list_append(to, node);
+	}
+}
+
+// What is left goes before what has come meanwhile.
+static void put_back(struct list *rest, struct list *queue)
+{
+	while (!list_is_empty(rest)) {
+		struct list *node = rest->previous;
+		list_remove(node);
+		list_prepend(queue, node);
+	}
+}
+
+static void call_owners(struct http_shard *shard, int64_t begin_ns)
 {
 	struct list due = LIST_INIT(due);
-	while (!list_is_empty(&shard->events)) {
-		struct http_exchange *exchange = list_first(&shard->events, struct http_exchange, event_node);
-		list_remove(&exchange->event_node);
-		list_append(&due, &exchange->event_node);
-	}
-	while (!list_is_empty(&due)) {
+	take_all(&shard->events, &due);
+	while (!list_is_empty(&due) && !slice_is_over(begin_ns)) {
 		struct http_exchange *exchange = list_first(&due, struct http_exchange, event_node);
 		list_remove(&exchange->event_node);
 		http_exchange_call_owner(exchange);
 		http_exchange_unref(exchange);
 	}
+	put_back(&due, &shard->events);
 }
 
-static void flush_dirty(struct http_shard *shard)
+static void flush_dirty(struct http_shard *shard, int64_t begin_ns)
 {
 	struct list due = LIST_INIT(due);
-	while (!list_is_empty(&shard->dirty)) {
-		struct list *node = shard->dirty.next;
-		list_remove(node);
-		list_append(&due, node);
-	}
-	while (!list_is_empty(&due)) {
+	take_all(&shard->dirty, &due);
+	while (!list_is_empty(&due) && !slice_is_over(begin_ns)) {
 		struct http_connection *connection = list_first(&due, struct http_connection, dirty_node);
 		list_remove(&connection->dirty_node);
 		http_connection_flush(connection);
 	}
+	put_back(&due, &shard->dirty);
 }
 
 // Returns how many; their holds are given back last, as the server may go with them.
@@ -132,9 +154,11 @@ static void on_wake(struct loop_timer *timer)
 static void shard_turn(struct http_shard *shard)
 {
 	struct http_server *server = shard->server;
-	for (int round = 0; round < ROUNDS_A_TURN && has_work(shard); round++) {
-		call_owners(shard);
-		flush_dirty(shard);
+	int64_t begin_ns = clock_monotonic_ns(&clock_system);
+	for (int round = 0; round < ROUNDS_A_TURN && has_work(shard) && !slice_is_over(begin_ns); round++) {
+		call_owners(shard, begin_ns);
+		// Answers leave, however long it took to make them.
+		flush_dirty(shard, clock_monotonic_ns(&clock_system));
 	}
 	if (has_work(shard)) {
 		loop_timer_start(shard->loop, &shard->wake, 0, on_wake);
@@ -399,8 +423,9 @@ static void shard_abandon(struct http_shard *shard)
 {
 	cut_all(shard);
 	while (has_work(shard)) {
-		call_owners(shard);
-		flush_dirty(shard);
+		int64_t begin_ns = clock_monotonic_ns(&clock_system);
+		call_owners(shard, begin_ns);
+		flush_dirty(shard, begin_ns);
 	}
 	(void)free_dead(shard);
 	shard->orphaned = true;

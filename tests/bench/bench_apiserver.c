@@ -479,8 +479,7 @@ static void on_update_timer(struct loop_timer *timer)
 			watching->expecting++;
 		}
 	AUTO_FREE char *url = xasprintf("%s" PATH "/pod-%05zu", bench->url, number);
-	AUTO_FREE char *body = xasprintf("{\"metadata\":{\"labels\":{\"tick\":\"%s-%zu\"}}}",
-	                                 watching->by_node ? "node" : "all", watching->updates);
+	AUTO_FREE char *body = xasprintf("{\"metadata\":{\"labels\":{\"tick\":\"t%" PRId64 "\"}}}", time_ns);
 	struct http_call_config config = {
 	        .method = "PATCH",
 	        .url = url,
