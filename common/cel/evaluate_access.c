@@ -152,6 +152,12 @@ static struct cel_value optional_member(struct cel_eval *eval, const struct cel_
 	return value.kind == CEL_OPTIONAL ? value : cel_make_optional(eval, value);
 }
 
+// What isn't there costs nothing to look for.
+static struct cel_value spend_optional(struct cel_eval *eval, struct cel_value value)
+{
+	return cel_spend(eval, value.kind != CEL_OPTIONAL || cel_has_value(&value), value);
+}
+
 static struct cel_value test_member(struct cel_eval *eval, const struct cel_expr *expr, const struct cel_value *operand)
 {
 	struct cel_value value = {0};
@@ -170,7 +176,7 @@ struct cel_value cel_eval_select(struct cel_eval *eval, const struct cel_expr *e
 	if (expr->test_only)
 		return test_member(eval, expr, &operand);
 	if (operand.kind == CEL_OPTIONAL)
-		return cel_spend(eval, 1, optional_member(eval, &operand, &expr->select.field));
+		return spend_optional(eval, optional_member(eval, &operand, &expr->select.field));
 	if (find_member(eval, &operand, expr, &expr->select.field, &value))
 		return cel_spend(eval, 1, value);
 	value = cel_value_string(expr->select.field.text, expr->select.field.length);
@@ -240,7 +246,7 @@ struct cel_value cel_eval_index(struct cel_eval *eval, const struct cel_expr *ex
 	const struct cel_value *inner = &container;
 	if (container.kind == CEL_OPTIONAL) {
 		if (!cel_has_value(&container))
-			return cel_spend(eval, 1, cel_optional_none);
+			return spend_optional(eval, cel_optional_none);
 		inner = container.inner;
 		optional = true;
 	}
@@ -248,7 +254,7 @@ struct cel_value cel_eval_index(struct cel_eval *eval, const struct cel_expr *ex
 	if (!optional || (inner->kind != CEL_LIST && inner->kind != CEL_MAP && inner->kind != CEL_OBJECT))
 		return cel_spend(eval, 1, value);
 	if (!found)
-		return cel_spend(eval, 1, cel_optional_none);
+		return spend_optional(eval, cel_optional_none);
 	return cel_spend(eval, 1, value.kind == CEL_OPTIONAL ? value : cel_make_optional(eval, value));
 }
 
@@ -259,5 +265,5 @@ struct cel_value cel_eval_optional_select(struct cel_eval *eval, const struct ce
 	struct cel_value operand = cel_evaluate(eval, expr->call.operands[0]);
 	if (cel_is_error(&operand))
 		return operand;
-	return cel_spend(eval, 1, optional_member(eval, &operand, &name));
+	return spend_optional(eval, optional_member(eval, &operand, &name));
 }

@@ -56,6 +56,8 @@ static void test_custom_resource(void **state)
 	        {"has(self.spec.name) && !has(oldSelf.spec.flag)", "true"},
 	        {"oldSelf.spec.flag", "!no such key: flag"},
 	        {"self.spec.none == null", "?found no matching overload for '_==_' applied to '(string, null)'"},
+	        {"has(self.spec.none)", "false"}, // null is absent
+	        {"string(self.spec.when)", "\"2024-01-02T03:04:05Z\""},
 	        {"self.spec.set == oldSelf.spec.set", "true"},
 	        {"self.spec.map == oldSelf.spec.map", "true"},
 	        {"self.spec.list == oldSelf.spec.list", "false"},
