@@ -21,11 +21,11 @@ struct metrics_registry;
 
 struct watch_cache_config {
 	const struct schema_resource *resource; // borrowed for the call
-	const char *prefix;           // of its keys in etcd, when it isn't the resource's storage_prefix; NULL = that
-	struct storage_reader reader; // of custom resources, taken over; else its functions are NULL
+	const char *prefix;            // of its keys in etcd, when it isn't the resource's storage_prefix; NULL = that
+	struct storage_reader reader;  // of custom resources, taken over; else its functions are NULL
 	struct encryption *encryption; // NULL: values are as they are
-	size_t window_bytes;          // 0 = default
-	int64_t window_age_ns;        // 0 = default
+	size_t window_bytes;           // 0 = default
+	int64_t window_age_ns;         // 0 = default
 	// The revision up to which the writer has applied every event of etcd to every cache. Borrowed.
 	const _Atomic int64_t *watched_revision;
 	struct watch_ports *ports;        // borrowed
