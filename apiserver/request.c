@@ -128,9 +128,12 @@ struct http_header *request_headers(struct request *request, const char *content
 
 	for (const struct request_warning *warning = request->warnings; warning; warning = warning->next)
 		warnings++;
-	headers = ARENA_ARRAY(request->arena, struct http_header, 4 + FAIRNESS_HEADERS + warnings + extra);
+	headers = ARENA_ARRAY(request->arena, struct http_header, 5 + FAIRNESS_HEADERS + warnings + extra);
 	headers[count++] = (struct http_header){"audit-id", request_audit_id(request)};
 	headers[count++] = (struct http_header){"cache-control", "no-cache, private"};
+	if (request->server->config->strict_transport_security)
+		headers[count++] = (struct http_header){"strict-transport-security",
+		                                        request->server->config->strict_transport_security};
 	if (content_type)
 		headers[count++] = (struct http_header){"content-type", content_type};
 	count += fairness_headers(request, headers + count);
@@ -151,8 +154,11 @@ static void respond(struct request *request, int code, const char *content_type,
                     int retry_after_seconds)
 {
 	size_t count;
-	struct http_header *headers = request_headers(request, content_type, 1, &count);
+	struct http_header *headers = request_headers(request, content_type, 2, &count);
 
+	// A refusal repeats what the client said: nothing may take it for a page.
+	if (code == 403 || code >= 500 || (content_type && !strncmp(content_type, "text/plain", 10)))
+		headers[count++] = (struct http_header){"x-content-type-options", "nosniff"};
 	if (retry_after_seconds)
 		headers[count++] =
 		        (struct http_header){"retry-after", arena_printf(request->arena, "%d", retry_after_seconds)};

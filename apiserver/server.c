@@ -16,6 +16,7 @@
 #include "apiserver/admission/admission.h"
 #include "apiserver/aggregation/aggregation.h"
 #include "apiserver/audit.h"
+#include "apiserver/bootstrap/authentication_info.h"
 #include "apiserver/bootstrap/bootstrap.h"
 #include "apiserver/bootstrap/policy_reconcile.h"
 #include "apiserver/connect/connect.h"
@@ -217,6 +218,7 @@ int server_start(struct server *server, const struct server_config *config, stru
 	server->aggregation = aggregation_start(server);
 	start_threads(server);
 	server->bootstrap = bootstrap_start(server);
+	server->authentication_info = authentication_info_start(server);
 	authentication_start(server->authentication);
 	authorization_start(server->authorization);
 	if (authorization_rbac(server->authorization))
@@ -282,6 +284,7 @@ void server_done(struct server *server)
 	server->http = http_server_free(server->http);
 	server->bootstrap = bootstrap_free(server->bootstrap);
 	server->policy_reconcile = policy_reconcile_free(server->policy_reconcile);
+	server->authentication_info = authentication_info_free(server->authentication_info);
 	authentication_stop(server->authentication);
 	authorization_stop(server->authorization);
 	server->aggregation = aggregation_free(server->aggregation);

@@ -22,6 +22,7 @@ struct admission;
 struct aggregation;
 struct bootstrap;
 struct custom;
+struct authentication_info;
 struct policy_reconcile;
 struct encryption;
 struct fairness;
@@ -114,6 +115,7 @@ struct server {
 	struct admission *admission;
 	struct auditor *auditor; // NULL: nothing is audited
 	struct policy_reconcile *policy_reconcile;
+	struct authentication_info *authentication_info;
 	struct authorization *authorization;
 	struct authentication *authentication;
 	struct watch_frames *watch_frames;

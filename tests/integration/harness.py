@@ -183,7 +183,8 @@ class ApiServer(Process):
             f"--client-ca-file={pki.ca}", f"--tls-cert-file={certificate}", f"--tls-private-key-file={key}",
             f"--kubelet-client-certificate={kubelet_certificate}", f"--kubelet-client-key={kubelet_key}",
             f"--kubelet-certificate-authority={pki.ca}", "--service-cluster-ip-range=10.96.0.0/16",
-            "--authorization-mode=Node,RBAC", "--allow-privileged=true", "-v=3", *flags], folder)
+            *([] if any(flag.startswith("--authorization-") for flag in flags) else ["--authorization-mode=Node,RBAC"]),
+            "--allow-privileged=true", "-v=3", *flags], folder)
         self.port = int(self.await_log(r'"Serving securely".* port=(\d+)').group(1))
         self.client = Client(self, "admin")
         if wait:
