@@ -15,6 +15,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "apiserver/custom/definition.h"
 #include "apiserver/custom/served.h"
 #include "apiserver/encoding/convert.h"
 #include "common/api/apply.h"
@@ -91,6 +92,16 @@ static const char *api_version_of(struct arena *arena, const struct schema_resou
 	                          : resource->version;
 }
 
+// Versions that a webhook converts are compared by the names of their fields alone: it isn't asked here.
+static bool is_same_kind(const struct schema_resource *a, const struct schema_resource *b)
+{
+	const struct definition_version *left = definition_version_of(a), *right = definition_version_of(b);
+
+	if (left && right)
+		return left->definition == right->definition;
+	return convert_storage_resource(a) == convert_storage_resource(b);
+}
+
 static struct json *in_version(void *context, const char *api_version, const struct json *object,
                                const struct schema_type **ret_type)
 {
@@ -101,7 +112,7 @@ static struct json *in_version(void *context, const char *api_version, const str
 
 	api_version_split(change->arena, api_version, &group, &version);
 	resource = served_find_kind(change->request->served, group, version, change->resource->kind);
-	if (!resource || convert_storage_resource(resource) != convert_storage_resource(change->resource))
+	if (!resource || !is_same_kind(resource, change->resource))
 		return NULL;
 	copy = json_clone(change->arena, object);
 	convert_to_storage(change->arena, change->resource, copy);
@@ -125,7 +136,10 @@ static struct field_write write_of(struct change *change)
 	        .api_version = api_version_of(change->arena, change->resource),
 	        .subresource = change->subresource,
 	        .now = now,
-	        .only = is_status ? of_status : NULL,
+	        // A custom resource's status takes nothing of the metadata with it.
+	        .only = !is_status                                ? NULL
+	                : definition_version_of(change->resource) ? status
+	                                                          : of_status,
 	        .except = !is_status && change->resource->has_status ? status : NULL,
 	        .in_version = in_version,
 	        .context = change,
