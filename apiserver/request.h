@@ -43,6 +43,7 @@ struct request {
 	struct request_warning *warnings;
 	struct request_warning **last_warning;
 	const char *audit_id;           // NULL until it is asked for
+	struct json *admitted_body;     // what admission made of a posted body; NULL for what is stored
 	struct audit_record *audit;     // NULL: no events are written of it
 	struct json *audit_annotations; // what authorization and admission note for the audit log; NULL = nothing
 	int64_t started_ns;

@@ -28,5 +28,6 @@ const struct controller_type *const controller_types[] = {
         &statefulset_controller,
         &taint_eviction_controller,
         &token_cleaner_controller,
+        &policy_status_controller,
         NULL,
 };

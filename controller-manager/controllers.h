@@ -19,6 +19,7 @@ extern const struct controller_type namespace_controller;
 extern const struct controller_type node_ipam_controller;
 extern const struct controller_type node_lifecycle_controller;
 extern const struct controller_type pod_gc_controller;
+extern const struct controller_type policy_status_controller;
 extern const struct controller_type replicaset_controller;
 extern const struct controller_type replication_controller;
 extern const struct controller_type resource_quota_controller;

@@ -184,8 +184,8 @@ static bool concerns(const struct count *count, const struct schema_resource *re
 static void count_object(struct count *count, const struct schema_resource *resource, const struct api_object *object)
 {
 	bool whole = quota_kind_of(resource) != QUOTA_OBJECTS;
-	struct json *tree = whole ? view_to_json(count->scratch, resource->type, object->view)
-	                          : json_object(count->scratch);
+	struct json *tree =
+	        whole ? view_to_json(count->scratch, resource->type, object->view) : json_object(count->scratch);
 	struct resource_amounts usage;
 	if (!quota_scopes_match(resource, count->spec, tree)) {
 		arena_reset(count->scratch);
@@ -271,7 +271,8 @@ static int64_t remaining_wait_ns(struct controller *controller, const struct api
 static struct json *status_patch(struct arena *arena, const struct count *count)
 {
 	struct json *patch = json_object(arena), *status = json_ensure_object(arena, patch, "status");
-	struct json *hard = json_ensure_object(arena, status, "hard"), *used = json_ensure_object(arena, status, "used");
+	struct json *hard = json_ensure_object(arena, status, "hard"),
+	            *used = json_ensure_object(arena, status, "used");
 	const struct core_v1_resource_quota *quota = count->quota;
 	// What isn't limited any more goes away.
 	for (size_t i = 0; i < quota->status.hard.count; i++)

@@ -100,6 +100,19 @@ static bool list_has(const struct string_list *list, const char *name)
 	return false;
 }
 
+// What isn't there must not seem to be at work.
+static int check_supported(const struct string_list *enabled, struct err *err)
+{
+	static const char *const missing[] = {"ImagePolicyWebhook", "NamespaceAutoProvision"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(missing); i++)
+		if (list_has(enabled, missing[i]))
+			return err_set(err, ERR_BAD_REQUEST,
+			               "enable-admission-plugins plugin \"%s\" is not supported by this server",
+			               missing[i]);
+	return 0;
+}
+
 int admission_check_flags(const struct string_list *enabled, const struct string_list *disabled, struct err *err)
 {
 	for (size_t i = 0; i < enabled->count; i++)
@@ -115,7 +128,7 @@ int admission_check_flags(const struct string_list *enabled, const struct string
 			return err_set(err, ERR_BAD_REQUEST,
 			               "%.100s in enable-admission-plugins and disable-admission-plugins overlapped",
 			               enabled->items[i]);
-	return 0;
+	return check_supported(enabled, err);
 }
 
 static int read_document(struct arena *arena, const char *path, struct json **ret_document, struct err *err)
@@ -205,11 +218,19 @@ struct admission *admission_free(struct admission *admission)
 
 // --- the instant parts --------------------------------------------------------------------
 
+// What a posted object makes the server do is admitted with it.
+static bool is_over(const struct change *change)
+{
+	return change->request->admitted_body != NULL;
+}
+
 const struct status *admission_mutate(struct change *change, enum admission_operation operation)
 {
 	const bool *runs = change->server->admission->runs;
 	const struct status *status = NULL;
 
+	if (is_over(change))
+		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(plugins) && !status; i++)
 		if (plugins[i].mutate && plugins[i].operations & operation && runs[i])
 			status = plugins[i].mutate(change, operation);
@@ -221,6 +242,8 @@ const struct status *admission_validate(struct change *change, enum admission_op
 	const bool *runs = change->server->admission->runs;
 	const struct status *status = operation == ADMISSION_DELETE ? admission_mutate(change, operation) : NULL;
 
+	if (is_over(change))
+		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(plugins) && !status; i++)
 		if (plugins[i].validate && plugins[i].operations & operation && runs[i])
 			status = plugins[i].validate(change, operation);
@@ -234,8 +257,8 @@ static bool has_turn(size_t index, const struct change *change, enum admission_o
 {
 	const struct admission_plugin *plugin = &plugins[index];
 
-	return plugin->waits && plugin->operations & operation && change->server->admission->runs[index] &&
-	       plugin->waits(change, operation, phase);
+	return plugin->waits && !is_over(change) && plugin->operations & operation &&
+	       change->server->admission->runs[index] && plugin->waits(change, operation, phase);
 }
 
 bool admission_waits(const struct change *change, enum admission_operation operation, enum admission_phase phase)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "apiserver/authentication/service_account.h"
 #include "apiserver/registry/subresources.h"
 
 #include <string.h>
+
+#include "apiserver/admission/posted.h"
+#include "apiserver/authentication/service_account.h"
 
 static void refuse_component_status(struct request *request)
 {
@@ -32,7 +34,10 @@ bool subresources_serve(struct request *request)
 		if (!strcmp(route->resource_name, rows[i].plural) && !strcmp(route->group, rows[i].group) &&
 		    !strcmp(route->subresource_name, rows[i].subresource) &&
 		    (rows[i].operation == OPERATION_NONE || rows[i].operation == route->operation)) {
-			rows[i].serve(request);
+			if (rows[i].operation == OPERATION_CREATE)
+				admission_posted_start(request, rows[i].serve);
+			else
+				rows[i].serve(request);
 			return true;
 		}
 	return false;

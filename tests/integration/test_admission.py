@@ -270,6 +270,9 @@ class Admission(unittest.TestCase):
         self.assertEqual(kubelet.post(f"/api/v1/namespaces/{namespace}/pods", mirror).code, 201)
         self.assertEqual(self.create_pod(namespace, "other", nodeName="n2").code, 201)
         self.assertEqual(kubelet.delete(f"/api/v1/namespaces/{namespace}/pods/other").code, 403)
+        self.assert_forbidden(kubelet.post(f"/api/v1/namespaces/{namespace}/pods/other/eviction",
+                                           {"metadata": {"name": "other"}}),
+                              'pods "other" is forbidden: node n1 can only evict pods with spec.nodeName set to itself')
         self.assertEqual(kubelet.delete(f"/api/v1/namespaces/{namespace}/pods/m").code, 200)
 
     # --- the flags ----------------------------------------------------------------------

@@ -186,3 +186,26 @@ class Policies(unittest.TestCase):
         self.assertEqual(self.create("a").code, 422)
         self.assertEqual(self.client.delete(f"{BINDINGS}/{name}-b").code, 200)
         await_true("the policy to have gone", lambda: self.create("a").code == 201)
+
+
+class TypeChecking(unittest.TestCase):
+    def test_status_tells_of_wrong_fields(self):
+        from test_controllers import ControllerManager
+        cluster = harness.shared()
+        manager = ControllerManager(cluster, "--controllers=validatingadmissionpolicy-status-controller")
+        self.addCleanup(manager.terminate)
+        client = cluster.server.client
+        self.addCleanup(client.delete, POLICIES + "/checked")
+        answer = client.post(POLICIES, {"metadata": {"name": "checked"}, "spec": {
+            "matchConstraints": {"resourceRules": [DEPLOYMENTS]},
+            "variables": [{"name": "replicas", "expression": "object.spec.replicas"}],
+            "validations": [{"expression": "variables.replicas > 1"},
+                            {"expression": "object.spec.replcas > 1", "messageExpression": "'x' + object.kind"}]}})
+        self.assertEqual(answer.code, 201, answer)
+        status = await_true("the policy's status", lambda: (
+            lambda found: found if found.get("observedGeneration") == 1 else None)(
+                client.get(POLICIES + "/checked").json.get("status", {})))
+        warning, = status["typeChecking"]["expressionWarnings"]
+        self.assertEqual(warning["fieldRef"], "spec.validations[1].expression")
+        self.assertTrue(warning["warning"].startswith(
+            "apps/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'replcas'"), warning)

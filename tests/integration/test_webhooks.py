@@ -176,6 +176,20 @@ class Webhooks(unittest.TestCase):
                                              "container": "c"})
         self.assertEqual((request["operation"], request["subResource"]), ("CONNECT", "attach"))
 
+    def test_bindings_and_evictions_are_creations(self):
+        refuse = {"allowed": False, "status": {"message": "stay"}}
+        self.hook("/stay", lambda _: refuse, resources=("pods/binding", "pods/eviction"))
+        pods = f"/api/v1/namespaces/{self.ns}/pods"
+        self.assertEqual(self.client.post(pods, harness.pod("p")).code, 201)
+        for subresource, body in (("binding", {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}),
+                                  ("eviction", {"metadata": {"name": "p"}})):
+            self.assert_refused(self.client.post(f"{pods}/p/{subresource}", body), 400,
+                                'admission webhook "stay.example.com" denied the request: stay')
+        binding, eviction = self.hooks.requests("/stay")
+        self.assertEqual((binding["kind"]["kind"], binding["object"]["target"]["name"]), ("Binding", "n"))
+        self.assertEqual((eviction["kind"], eviction["operation"]),
+                         ({"group": "policy", "version": "v1", "kind": "Eviction"}, "CREATE"))
+
     def test_selectors_and_conditions(self):
         deny = {"allowed": False}
         self.hook("/labelled", lambda _: deny, objectSelector={"matchLabels": {"checked": "yes"}})
