@@ -292,7 +292,12 @@ static void check_literal_argument(struct checker *checker, const struct cel_exp
 {
 	const struct cel_expr *last = expr->call.count ? expr->call.args[expr->call.count - 1] : NULL;
 	const char *function = expr->call.function.text;
-	if (!last || last->kind != CEL_EXPR_LITERAL || last->literal.kind != CEL_STRING)
+	if (!last || last->kind != CEL_EXPR_LITERAL)
+		return;
+	if (last->literal.kind == CEL_INT && strcmp(function, "timestamp") == 0 &&
+	    (last->literal.integer < INT64_C(-62135596800) || last->literal.integer > INT64_C(253402300799)))
+		cel_issue(checker->issues, last->offset, "invalid timestamp argument");
+	if (last->literal.kind != CEL_STRING)
 		return;
 	if (!valid_argument(checker, function, &last->literal))
 		cel_issue(checker->issues, last->offset, "invalid %s argument", function);

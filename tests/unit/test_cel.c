@@ -400,6 +400,7 @@ static void test_times(void **state)
 	         "\"2011-08-18T19:03:38.01+01:00\""},
 	        {"timestamp('2011-08-18T19:03:37+01:00').getHours()", "18"},
 	        {"timestamp('2001-02-29T00:00:00Z')", "?invalid timestamp argument"},
+	        {"timestamp(-62135596801)", "?invalid timestamp argument"},
 	        {"timestamp(1234567890)", "2009-02-13T23:31:30Z"},
 	        {"timestamp('9999-12-31T23:59:59Z') + duration('1s')", "!timestamp overflow"},
 	        {"timestamp('0001-01-01T00:00:00Z') - duration('1ns')", "!timestamp overflow"},
