@@ -210,7 +210,7 @@ static const struct run_row runs[] = {
         {"optional.of(self.i).orValue(2)", 3},
         {"self.?a.orValue('')", 2},
         {"self.?a == optional.none()", 2 + 1 + 1},
-        {"self.m.?z == optional.none()", 2 + 1 + 1},                // what isn't there is free
+        {"self.m.?z == optional.none()", 2 + 1 + 1},            // what isn't there is free
         {"self.l.exists(x, self.m.z == x) || true", 3 + 5 * 9}, // what fails isn't
         {"type(self.i) == int", 4},
         {"self.l.map(x, [x]).size()", 3 + 5 * 23 + 1},
