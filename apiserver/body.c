@@ -33,7 +33,7 @@ struct duplicates {
 
 struct body_kind body_kind_of(const struct schema_resource *resource)
 {
-	return (struct body_kind){resource->group, resource->version, resource->kind, resource->type};
+	return (struct body_kind){resource->group, resource->version, resource->kind, resource->type, NULL};
 }
 
 struct body_kind body_kind_of_route(const struct route *route)
@@ -43,7 +43,7 @@ struct body_kind body_kind_of_route(const struct route *route)
 	if (!subresource || !subresource->body_kind || !subresource->body_type)
 		return body_kind_of(route->resource);
 	return (struct body_kind){subresource->body_group, subresource->body_version, subresource->body_kind,
-	                          subresource->body_type};
+	                          subresource->body_type, NULL};
 }
 
 static void on_duplicate(void *context, const char *path)
@@ -191,6 +191,12 @@ static const char *api_version_of(struct arena *arena, const struct body_kind *k
 	return kind->group[0] ? arena_printf(arena, "%s/%s", kind->group, kind->version) : kind->version;
 }
 
+static bool is_older(struct arena *arena, const struct body_kind *kind, const char *api_version)
+{
+	return kind->older_version &&
+	       !strcmp(api_version, arena_printf(arena, "%s/%s", kind->group, kind->older_version));
+}
+
 // A body without apiVersion and kind is taken for what the path says.
 static const struct status *check_kind(struct request *request, const struct body_kind *kind, struct json *object)
 {
@@ -198,7 +204,8 @@ static const struct status *check_kind(struct request *request, const struct bod
 	const char *api_version = json_get_text(object, "apiVersion");
 	const char *name = json_get_text(object, "kind");
 
-	if (api_version && api_version[0] && strcmp(api_version, expected))
+	if (api_version && api_version[0] && strcmp(api_version, expected) &&
+	    !is_older(request->arena, kind, api_version))
 		return status_new(request->arena, ERR_BAD_REQUEST,
 		                  "the API version in the data (%s) does not match the expected API version (%s)",
 		                  api_version, expected);
@@ -259,6 +266,10 @@ const struct status *body_decode_object(struct request *request, const struct bo
 	if (!request->http->body_length)
 		return unrecognized(request, kind,
 		                    "couldn't get version/kind; json parse error: unexpected end of JSON input");
+	if (request->admitted_body) {
+		*ret_object = json_clone(request->arena, request->admitted_body);
+		return NULL;
+	}
 	duplicates->arena = request->arena;
 	if (parse_text(request, format, kind->type, duplicates, &object, &err) < 0)
 		return unrecognized(request, kind,

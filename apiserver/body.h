@@ -10,6 +10,7 @@ struct body_kind {
 	const char *version;
 	const char *kind;
 	const struct schema_type *type; // NULL: any JSON object
+	const char *older_version;      // of the same shape, taken too; NULL: none
 };
 
 struct body_kind body_kind_of(const struct schema_resource *resource);

@@ -30,7 +30,6 @@ class Pods(unittest.TestCase):
         self.assertEqual(made["status"]["qosClass"], "BestEffort")
         self.assertEqual(made["metadata"]["generation"], 1)
         spec = made["spec"]
-        self.assertEqual((spec["serviceAccountName"], spec["serviceAccount"]), ("default", "default"))
         self.assertEqual((spec["priority"], spec["preemptionPolicy"]), (0, "PreemptLowerPriority"))
         self.assertEqual({t["key"]: t["tolerationSeconds"] for t in spec["tolerations"]},
                          {"node.kubernetes.io/not-ready": 300, "node.kubernetes.io/unreachable": 300})
@@ -162,7 +161,7 @@ class Pods(unittest.TestCase):
         body["metadata"]["labels"] = {"app": "a"}
         self.create(body)
         self.bind("a")
-        self.client.patch(self.pods + "/a/status", {"status": {"phase": "Running"}})
+        self.ready("a")
         budgets = f"/apis/policy/v1/namespaces/{self.ns}/poddisruptionbudgets"
         made = self.client.post(budgets, {"metadata": {"name": "b"}, "spec": {
             "minAvailable": 1, "selector": {"matchLabels": {"app": "a"}}}})
@@ -174,7 +173,9 @@ class Pods(unittest.TestCase):
         refused = self.client.post(self.pods + "/a/eviction", eviction)
         self.assertEqual(refused.code, 429, refused)
         self.assertEqual(refused.json["details"]["causes"][0]["reason"], "DisruptionBudget")
-        self.assertEqual(refused.header("Retry-After"), "10")
+        self.assertIsNone(refused.header("Retry-After"))
+        dry = self.client.post(self.pods + "/a/eviction?dryRun=All", eviction)
+        self.assertEqual(dry.code, 429, dry)
         self.client.patch(budgets + "/b/status", {"status": {"disruptionsAllowed": 1}}, "merge-patch+json")
         done = self.client.post(self.pods + "/a/eviction", eviction)
         self.assertEqual(done.code, 201, done)
@@ -182,6 +183,66 @@ class Pods(unittest.TestCase):
         budget = self.client.get(budgets + "/b").json["status"]
         self.assertEqual(budget["disruptionsAllowed"], 0)
         self.assertIn("a", budget["disruptedPods"])
+
+    def ready(self, name, ready="True"):
+        answer = self.client.patch(f"{self.pods}/{name}/status", {"status": {
+            "phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}})
+        self.assertEqual(answer.code, 200, answer)
+
+    def budget(self, name, status, **spec):
+        budgets = f"/apis/policy/v1/namespaces/{self.ns}/poddisruptionbudgets"
+        made = self.client.post(budgets, {"metadata": {"name": name}, "spec": {
+            "minAvailable": 1, "selector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}, **spec}})
+        self.assertEqual(made.code, 201, made)
+        self.client.patch(f"{budgets}/{name}/status", {"status": {"observedGeneration": 1, **status}}, "merge-patch+json")
+        return f"{budgets}/{name}"
+
+    def running(self, name, ready):
+        body = pod(name)
+        body["metadata"]["labels"] = {"app": name}
+        self.create(body)
+        self.bind(name)
+        self.ready(name, ready)
+
+    def evict(self, name, query="", version="v1", **rest):
+        return self.client.post(f"{self.pods}/{name}/eviction{query}", {
+            "apiVersion": "policy/" + version, "kind": "Eviction", "metadata": {"name": name}, **rest})
+
+    def test_unready_pods_and_their_budget(self):
+        for name in ("a", "b", "c"):
+            self.running(name, "False")
+        path = self.budget("b", {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 1})
+        self.assertEqual(self.evict("a").code, 429)
+        # Enough others are healthy: no disruption is taken.
+        self.client.patch(path + "/status", {"status": {"currentHealthy": 1}}, "merge-patch+json")
+        self.assertEqual(self.evict("a").code, 201)
+        gone = self.client.get(self.pods + "/a").json
+        self.assertIn("deletionTimestamp", gone["metadata"])
+        condition = [c for c in gone["status"]["conditions"] if c["type"] == "DisruptionTarget"][0]
+        self.assertEqual((condition["status"], condition["reason"], condition["message"]),
+                         ("True", "EvictionByEvictionAPI", "Eviction API: evicting"))
+        self.client.patch(path + "/status", {"status": {"currentHealthy": 0}}, "merge-patch+json")
+        self.assertEqual(self.evict("b").code, 429)
+        self.client.patch(path, {"spec": {"unhealthyPodEvictionPolicy": "AlwaysAllow"}}, "merge-patch+json")
+        self.client.patch(path + "/status", {"status": {"observedGeneration": 2}}, "merge-patch+json")
+        self.assertEqual(self.evict("b", version="v1beta1", deleteOptions={"gracePeriodSeconds": 3}).code, 201)
+        self.assertEqual(self.client.get(self.pods + "/b").json["metadata"]["deletionGracePeriodSeconds"], 3)
+
+    def test_evictions_that_are_refused(self):
+        self.running("a", "True")
+        self.assertEqual(self.evict("none").code, 404)
+        wrong = self.client.post(self.pods + "/a/eviction", {"metadata": {"name": "b"}})
+        self.assertEqual((wrong.code, wrong.json["message"]), (400, "name in URL does not match name in Eviction object"))
+        path = self.budget("one", {"observedGeneration": 0, "disruptionsAllowed": 1})
+        late = self.evict("a")
+        self.assertEqual((late.code, late.header("Retry-After")), (429, "10"))
+        self.assertIn("still being processed", late.json["details"]["causes"][0]["message"])
+        self.client.patch(path + "/status", {"status": {"observedGeneration": 1}}, "merge-patch+json")
+        self.assertEqual(self.evict("a", "?dryRun=All").code, 201)
+        self.assertNotIn("deletionTimestamp", self.client.get(self.pods + "/a").json["metadata"])
+        self.budget("two", {"disruptionsAllowed": 1})
+        several = self.evict("a")
+        self.assertEqual((several.code, several.json["code"]), (500, 500), several)
 
     def test_new_nodes_are_tainted(self):
         made = self.client.post("/api/v1/nodes", {"metadata": {"name": f"node-{self.ns}"}}).json
