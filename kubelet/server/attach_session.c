@@ -23,6 +23,7 @@
 enum {
 	HIGH_WATER_BYTES = 1 << 20,
 	MAX_PIECE_BYTES = 1 << 20,
+	MAX_EARLY_BYTES = 16 << 20, // the client's end sends far less
 	OUTPUT_COUNT = 2,
 };
 
@@ -39,7 +40,9 @@ struct attach_session {
 
 	struct runtime_attach *attach; // interactive
 	char *directory;
-	size_t untaken; // input
+	size_t untaken;      // input
+	struct strbuf early; // input that came before the streams stood
+	bool early_end;
 
 	struct log_reader *readers[OUTPUT_COUNT]; // otherwise
 	char *log_path;
@@ -58,6 +61,7 @@ static void session_free(struct attach_session *session)
 	session->server->exec_count--;
 	free(session->pod_uid);
 	free(session->container_name);
+	strbuf_done(&session->early);
 	free(session->directory);
 	free(session->log_path);
 	free(session);
@@ -180,6 +184,11 @@ static void join(struct attach_session *session)
 	        .context = session,
 	};
 	session->attach = operations_of(session)->attach_start(session->server->kubelet->runtime, &config);
+	if (session->early.length)
+		operations_of(session)->attach_write(session->attach, session->early.data, session->early.length);
+	if (session->early_end)
+		operations_of(session)->attach_end_input(session->attach);
+	strbuf_done(&session->early);
 }
 
 // --- the client ----------------------------------------------------------------------
@@ -196,17 +205,22 @@ static void on_open(void *context)
 static void on_input(void *context, const void *data, size_t length)
 {
 	struct attach_session *session = context;
-	if (!session->attach) {
+	if (!session->interactive) {
 		remote_input_taken(session->remote, length); // nobody reads it
 		return;
 	}
 	session->untaken += length;
+	if (!session->attach) {
+		strbuf_append(&session->early, data, length);
+		return;
+	}
 	operations_of(session)->attach_write(session->attach, data, length);
 }
 
 static void on_input_end(void *context)
 {
 	struct attach_session *session = context;
+	session->early_end = true;
 	if (session->attach)
 		operations_of(session)->attach_end_input(session->attach);
 }
@@ -259,6 +273,7 @@ void attach_session_start(struct kubelet_server *server, struct http_exchange *e
 	                               container->run.id),
 	        .log_path = xstrdup(pod_log_path(arena, container->pod, container->name, container->run.restart)),
 	        .watcher = {.descriptor = -1},
+	        .early = STRBUF_INIT(MAX_EARLY_BYTES),
 	};
 	memcpy(session->run_id, container->run.id, sizeof(session->run_id));
 	list_init(&session->watcher.node);

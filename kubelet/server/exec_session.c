@@ -261,6 +261,8 @@ static void on_input_ready(struct loop_fd *source, unsigned ready);
 // Writes what the command takes now, and waits for the rest to be taken.
 static void push_input(struct exec_session *session)
 {
+	if (session->command)
+		return; // it hasn't begun yet
 	if (session->input_fd < 0) {
 		drop_waiting(session);
 		return;
@@ -386,6 +388,7 @@ static void start(struct exec_session *session)
 		log_v(3, "Command started", kv_str("containerID", session->container_id),
 		      kv_str("command", session->command[0]), kv_bool("tty", session->wants.tty));
 		free_command(session);
+		push_input(session); // what came before
 	}
 	int error_number = errno;
 	for (int number = 0; number < 3; number++)
@@ -393,6 +396,7 @@ static void start(struct exec_session *session)
 			close(fds[number]);
 	if (fine)
 		return;
+	free_command(session);
 	close_streams(session);
 	on_exec_done(session, -1, strerror(error_number));
 }

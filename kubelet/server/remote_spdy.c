@@ -7,8 +7,10 @@
 // those before as a text; a terminal can be resized since v3.
 //
 // The end: output, then the outcome, each with its stream's end; when nothing waits for
-// windows any more (or after LINGER_NS), GOAWAY and the connection's end. In that time
-// the remote has no owner.
+// windows any more (or after LINGER_NS) GOAWAY. Then the client closes, which it does
+// when it has the outcome; one that doesn't is closed after PARTING_NS. A server that
+// closed at once would lose what is on its way when the client still says something, a
+// WINDOW_UPDATE for instance. In all that time the remote has no owner.
 
 #include <string.h>
 
@@ -19,6 +21,7 @@
 
 #define CREATION_NS (30 * NSEC_PER_SEC)
 #define LINGER_NS (30 * NSEC_PER_SEC)
+#define PARTING_NS (3 * NSEC_PER_SEC)
 
 enum { MAX_RESIZE_BYTES = 1024 };
 
@@ -49,6 +52,7 @@ struct remote_spdy {
 	struct loop_timer timer; // until it stands; while it ends
 	bool opened;
 	bool finishing; // without an owner
+	bool parting;   // GOAWAY has been said
 	struct strbuf size_text;
 };
 
@@ -108,9 +112,17 @@ static void end_stream(struct remote_spdy *self, enum stream_role role, const st
 	spdy_stream_finish(stream);
 }
 
-static void on_linger(struct loop_timer *timer)
+static void on_parted(struct loop_timer *timer)
 {
 	spdy_remote_free(&container_of(timer, struct remote_spdy, timer)->remote);
+}
+
+static void on_linger(struct loop_timer *timer)
+{
+	struct remote_spdy *self = container_of(timer, struct remote_spdy, timer);
+	self->parting = true;
+	spdy_goaway(spdy_link_session(self->link));
+	loop_timer_start(self->remote.loop, timer, PARTING_NS, on_parted);
 }
 
 static void spdy_finish(struct remote *remote, const struct remote_outcome *outcome)
@@ -130,7 +142,7 @@ static void on_stream_drain(void *context, struct spdy_stream *stream)
 {
 	struct remote_spdy *self = context;
 	(void)stream;
-	if (self->finishing && !waiting_bytes(self))
+	if (self->finishing && !self->parting && !waiting_bytes(self))
 		loop_timer_start(self->remote.loop, &self->timer, 0, on_linger);
 	else if (self->opened && !self->finishing && !waiting_bytes(self))
 		self->remote.handler.on_drain(self->remote.context);
