@@ -34,6 +34,7 @@ struct node {
 	uint64_t cardinality;                 // how often it can occur, 0 = no bound
 	const struct rule_path *uncorrelated; // the first ancestor whose parts can't be found again, NULL = none
 	bool whole;                           // has metadata of its own
+	const struct cel_type *types[2];      // of self in the two environments, made when first asked for
 };
 
 static uint64_t times(uint64_t a, uint64_t b)
@@ -146,19 +147,27 @@ static const char *rendered(struct arena *arena, const struct json *rule)
 	                    quoted(arena, text_of(rule, "fieldPath")));
 }
 
-static struct cel_env *env_for(struct rules_walk *walk, const char *text)
+static bool is_old_rule(const struct rules_walk *walk, const char *text)
 {
-	return json_get(walk->checks->old_rules, text) ? walk->stored : walk->fresh;
+	return json_get(walk->checks->old_rules, text) != NULL;
+}
+
+static const struct cel_type *self_type(const struct rules_walk *walk, struct node *node, bool old)
+{
+	if (!node->types[old])
+		node->types[old] = cel_type_from_openapi(old ? walk->stored : walk->fresh, node->schema, node->whole);
+	return node->types[old];
 }
 
 // Compiles against the node's type. NULL: what is wrong was said.
-static struct cel_program *compile(struct rules_walk *walk, const struct node *node, const struct json *rule,
+static struct cel_program *compile(struct rules_walk *walk, struct node *node, const struct json *rule,
                                    const char *text, const struct rule_path *path, const struct cel_type *wanted,
                                    uint64_t *ret_occurrences)
 {
 	struct validation *v = walk->checks->v;
-	struct cel_env *env = env_for(walk, text);
-	const struct cel_type *self = cel_type_from_openapi(env, node->schema, node->whole);
+	bool old = is_old_rule(walk, text);
+	struct cel_env *env = old ? walk->stored : walk->fresh;
+	const struct cel_type *self = self_type(walk, node, old);
 	bool is_message = wanted == &cel_type_string;
 	struct cel_compile_result compiled = {0};
 
@@ -203,7 +212,7 @@ static void check_old_self(struct rules_walk *walk, const struct node *node, con
 		                   "may not be set if oldSelf is not used in rule");
 }
 
-static void check_rule(struct rules_walk *walk, const struct node *node, const struct json *rule,
+static void check_rule(struct rules_walk *walk, struct node *node, const struct json *rule,
                        const struct rule_path *path)
 {
 	struct validation *v = walk->checks->v;

@@ -15,7 +15,7 @@ from test_custom import Base, definition, properties, version
 class Webhook:
     """Answers ConversionReviews; `break_with` makes it misbehave."""
 
-    def __init__(self, pki):
+    def __init__(self, pki, certificate="server"):
         self.calls = []
         self.break_with = None
         self.stopped = False
@@ -49,14 +49,15 @@ class Webhook:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*pki.files("server"))
+        context.load_cert_chain(*pki.files(certificate))
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         with open(pki.ca, "rb") as ca:
-            bundle = base64.b64encode(ca.read()).decode()
+            self.bundle = base64.b64encode(ca.read()).decode()
+        self.port = self.server.server_address[1]
         self.conversion = {"strategy": "Webhook", "webhook": {
             "conversionReviewVersions": ["v1", "v1beta1"],
-            "clientConfig": {"url": f"https://127.0.0.1:{self.server.server_address[1]}/convert", "caBundle": bundle}}}
+            "clientConfig": {"url": f"https://127.0.0.1:{self.port}/convert", "caBundle": self.bundle}}}
 
     def stop(self):
         self.stopped = True
@@ -188,3 +189,23 @@ class Conversion(Base):
         self.assertEqual(answer.code, 500)
         self.assertIn("failed: Post \"https://127.0.0.1:", answer.json["message"])
         self.assertEqual(self.get(self.path("b"))["hostPort"], "h:2")
+
+    def test_by_service(self):
+        """A service is looked up, and its certificate is that of NAME.NAMESPACE.svc."""
+        host = f"conv.{self.ns}.svc"
+        self.cluster.pki.issue(f"conv-{self.ns}", "/CN=conversion", f"subjectAltName=DNS:{host}")
+        webhook = Webhook(self.cluster.pki, f"conv-{self.ns}")
+        self.addCleanup(webhook.stop)
+        webhook.conversion["webhook"]["clientConfig"] = {"caBundle": webhook.bundle, "service": {
+            "name": "conv", "namespace": self.ns, "path": "/convert", "port": webhook.port}}
+        self.webhook = webhook
+        self.install_both()
+        self.create(self.foo(hostPort="h:1"))
+        answer = self.client.get(self.path("a", "v2"))
+        self.assertEqual(answer.code, 500)
+        self.assertIn(f'failed: Post "https://{host}:{webhook.port}/convert?timeout=30s": service/conv in "{self.ns}"',
+                      answer.json["message"])
+        created = self.client.post(f"/api/v1/namespaces/{self.ns}/services", {
+            "metadata": {"name": "conv"}, "spec": {"type": "ExternalName", "externalName": "localhost"}})
+        self.assertEqual(created.code, 201, created)
+        self.assertEqual(await_true("the service", lambda: self.client.get(self.path("a", "v2")).json.get("host")), "h")
