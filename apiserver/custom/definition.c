@@ -431,6 +431,11 @@ bool definition_must_convert(const struct schema_resource *resource)
 	       strcmp(resource->version, version->definition->storage->resource.version);
 }
 
+bool definition_is_read_as_written(const struct schema_resource *resource)
+{
+	return !definition_must_convert(resource) && !definition_asks_webhook(resource);
+}
+
 void definition_convert(struct arena *arena, const struct definition_version *target, struct json *object)
 {
 	json_set_text(arena, object, "apiVersion",

@@ -79,6 +79,9 @@ const struct definition_version *definition_find_version(const struct definition
 // True when this version's objects may have to be asked of the conversion webhook.
 bool definition_asks_webhook(const struct schema_resource *resource);
 
+// False when reading what is written through this version may give more: another version's defaults.
+bool definition_is_read_as_written(const struct schema_resource *resource);
+
 // --- between versions, without a webhook -------------------------------------------
 
 // True when the stored form isn't the resource's.

@@ -100,7 +100,7 @@ static void write_tree(struct create_op *op, const struct json *tree)
 	        .namespace_name = change->namespace_name,
 	        .name = change->name,
 	        .json = object_text(tree),
-	        .tree = tree,
+	        .tree = definition_is_read_as_written(change->resource) ? tree : NULL,
 	};
 
 	if (!strcmp(change->resource->plural, "events"))

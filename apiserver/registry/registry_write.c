@@ -115,7 +115,7 @@ static void write_tree(struct write_op *op, const struct json *tree)
 	};
 
 	if (op->plan == WRITE_UPDATE) {
-		write.tree = tree;
+		write.tree = definition_is_read_as_written(op->change.resource) ? tree : NULL;
 		write.json = object_text(tree);
 		if (!strcmp(op->change.resource->plural, "events"))
 			write.lease_seconds = op->request->server->config->event_ttl_ns / NSEC_PER_SEC;

@@ -485,6 +485,14 @@ class Objects(Base):
         self.assertEqual(answer.json["apiVersion"], f"{self.group}/v1")
         self.assertEqual(self.get(self.path("a", "v2"))["spec"]["x"], 3)
 
+    def test_defaults_of_the_storage_version(self):
+        """What is written through a version without defaults is read with those of the stored one."""
+        self.install(definition(self.group, version("v1", properties(a={"type": "string"}), False),
+                                version("v2", properties(a={"type": "string"}, b={"type": "string", "default": "B"}))))
+        self.create(self.foo(a="x"))
+        self.assertEqual(self.get(self.path("a", "v2"))["b"], "B")
+        self.assertNotIn("b", self.get(self.path("a")))
+
     def test_deprecation(self):
         self.install(definition(self.group, version("v1beta1", storage=False, deprecated=True), version("v1")))
         answer = self.client.get(self.path(api="v1beta1"))
