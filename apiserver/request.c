@@ -24,13 +24,15 @@
 
 enum {
 	REQUEST_ARENA_BYTES = 8 << 10,
+	READING_ARENA_BYTES = 2 << 10, // a watch keeps it for as long as it lives
 	REQUEST_MAX_WARNING_BYTES = 4096,
 	REQUEST_MAX_ANSWER_BYTES = 1 << 30,
 };
 
 struct request *request_new(struct server *server, struct http_exchange *exchange)
 {
-	struct arena *arena = arena_new(REQUEST_ARENA_BYTES);
+	bool reads = !strcmp(http_exchange_request(exchange)->method, "GET");
+	struct arena *arena = arena_new(reads ? READING_ARENA_BYTES : REQUEST_ARENA_BYTES);
 	struct request *request = ARENA_NEW(arena, struct request);
 
 	request->arena = arena;

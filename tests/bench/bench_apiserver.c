@@ -295,7 +295,8 @@ static void run_reads(struct bench *bench, const char *protocol, bool http1_only
 	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
 		run_calls(bench, name, "GET", clients[i] == 1 ? 2000 : 10000, clients[i]);
 	snprintf(name, sizeof(name), "list 10,000 pods, %s", protocol);
-	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+	// 64 times 50 MB, but once.
+	for (size_t i = 0; i < ARRAY_SIZE(clients) - http1_only; i++) {
 		size_t calls = clients[i] == 1 ? 10 : clients[i];
 		double rate = run_calls(bench, name, "LIST", calls, clients[i]);
 		double megabytes = (double)bench->bytes / (double)calls / 1e6;
