@@ -358,8 +358,7 @@ static void review_start(struct review *review, struct server *server, struct lo
 
 struct conversion {
 	struct review review;
-	struct definition *definition; // held
-	struct loop_task task;
+	struct definition *definition;  // held
 	struct stored_object **objects; // what is to be converted
 	struct stored_object **converted;
 	size_t *places; // of the review's trees

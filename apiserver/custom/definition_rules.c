@@ -371,12 +371,11 @@ static void check(struct walk *walk, const struct structural *node, const struct
 	}
 }
 
-void definition_rules_check(struct arena *arena, const struct definition_rules *rules, const struct structural *root,
-                            const struct json *object, const struct json *old, struct structural_errors *errors)
+void definition_rules_check(struct arena *arena, const struct structural *root, const struct json *object,
+                            const struct json *old, struct structural_errors *errors)
 {
 	struct walk walk = {.arena = arena, .run = CEL_RUN_INIT(arena), .errors = errors};
 
-	(void)rules;
 	walk.run.budget = CEL_RUNTIME_BUDGET;
 	check(&walk, root, object, old, NULL);
 }

@@ -13,5 +13,5 @@ struct definition_rules *definition_rules_new(struct arena *arena, struct struct
 void definition_rules_free(struct definition_rules *rules);
 
 // Adds what the rules refuse. `old` NULL: a create.
-void definition_rules_check(struct arena *arena, const struct definition_rules *rules, const struct structural *root,
-                            const struct json *object, const struct json *old, struct structural_errors *errors);
+void definition_rules_check(struct arena *arena, const struct structural *root, const struct json *object,
+                            const struct json *old, struct structural_errors *errors);

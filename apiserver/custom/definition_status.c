@@ -13,7 +13,6 @@
 #include "common/base/strbuf.h"
 #include "common/base/text.h"
 
-#define APPROVAL_ANNOTATION "api-approved.kubernetes.io"
 #define TEXT_MAX_BYTES 4096
 
 // --- conditions ---------------------------------------------------------------------------
@@ -171,44 +170,68 @@ bool definition_status_has_conflict(struct arena *arena, const struct json *defi
 
 // --- approval -----------------------------------------------------------------------------
 
-static bool ends_with(const char *text, const char *suffix)
+static bool is_within(const char *group, const char *domain)
 {
-	size_t length = strlen(text), tail = strlen(suffix);
+	size_t length = strlen(group), tail = strlen(domain);
 
-	return length >= tail && !strcmp(text + length - tail, suffix);
+	return length >= tail && !strcmp(group + length - tail, domain) &&
+	       (length == tail || group[length - tail - 1] == '.');
 }
 
-static bool is_protected(const char *group)
+bool definition_needs_approval(const struct json *definition)
 {
-	return !strcmp(group, "k8s.io") || !strcmp(group, "kubernetes.io") || ends_with(group, ".k8s.io") ||
-	       ends_with(group, ".kubernetes.io");
+	const char *group = text_or_empty(json_get_text(json_get(definition, "spec"), "group"));
+
+	return is_within(group, "k8s.io") || is_within(group, "kubernetes.io");
+}
+
+static bool is_url(const char *text)
+{
+	const char *colon = strstr(text, "://");
+
+	return colon && colon > text && colon[3] && colon[3] != '/';
+}
+
+enum definition_approval definition_approval_of(struct arena *arena, const struct json *definition,
+                                                const char **ret_reason)
+{
+	const char *approval =
+	        json_get_text(json_path(definition, "metadata", "annotations"), DEFINITION_APPROVAL_ANNOTATION);
+
+	if (text_is_empty(approval)) {
+		*ret_reason = "protected groups must have approval annotation \"" DEFINITION_APPROVAL_ANNOTATION
+		              "\", see https://github.com/kubernetes/enhancements/pull/1111";
+		return DEFINITION_APPROVAL_MISSING;
+	}
+	if (!strncmp(approval, "unapproved", strlen("unapproved"))) {
+		*ret_reason = arena_printf(arena, "not approved: \"%s\"", approval);
+		return DEFINITION_UNAPPROVED;
+	}
+	if (is_url(approval)) {
+		*ret_reason = arena_printf(arena, "approved in %s", approval);
+		return DEFINITION_APPROVED;
+	}
+	*ret_reason = "protected groups must have approval annotation \"" DEFINITION_APPROVAL_ANNOTATION
+	              "\" with either a URL or a reason starting with \"unapproved\", see "
+	              "https://github.com/kubernetes/enhancements/pull/1111";
+	return DEFINITION_APPROVAL_INVALID;
 }
 
 static bool update_approval(struct arena *arena, struct json *definition, int64_t now)
 {
-	static const char type[] = "KubernetesAPIApprovalPolicyConformant";
-	const char *group = text_or_empty(json_get_text(json_get(definition, "spec"), "group"));
-	const char *approval = json_get_text(json_path(definition, "metadata", "annotations"), APPROVAL_ANNOTATION);
+	static const char *const reasons[] = {[DEFINITION_APPROVAL_MISSING] = "MissingAnnotation",
+	                                      [DEFINITION_UNAPPROVED] = "UnapprovedAnnotation",
+	                                      [DEFINITION_APPROVED] = "ApprovedAnnotation",
+	                                      [DEFINITION_APPROVAL_INVALID] = "InvalidAnnotation"};
+	enum definition_approval approval;
+	const char *message;
 
-	if (!is_protected(group))
+	if (!definition_needs_approval(definition))
 		return false;
-	if (text_is_empty(approval))
-		return definition_set_condition(arena, definition, type, "False", "MissingAnnotation",
-		                                "protected groups must have approval annotation \"" APPROVAL_ANNOTATION
-		                                "\", see https://github.com/kubernetes/enhancements/pull/1111",
-		                                now);
-	if (!strncmp(approval, "unapproved", strlen("unapproved")))
-		return definition_set_condition(arena, definition, type, "False", "UnapprovedAnnotation",
-		                                arena_printf(arena, "not approved: \"%s\"", approval), now);
-	if (strstr(approval, "://"))
-		return definition_set_condition(arena, definition, type, "True", "ApprovedAnnotation",
-		                                arena_printf(arena, "approved in %s", approval), now);
-	return definition_set_condition(
-	        arena, definition, type, "False", "InvalidAnnotation",
-	        arena_printf(arena, "protected groups must have approval annotation \"" APPROVAL_ANNOTATION
-	                            "\" with either a URL or a reason starting with \"unapproved\", see "
-	                            "https://github.com/kubernetes/enhancements/pull/1111"),
-	        now);
+	approval = definition_approval_of(arena, definition, &message);
+	return definition_set_condition(arena, definition, "KubernetesAPIApprovalPolicyConformant",
+	                                approval == DEFINITION_APPROVED ? "True" : "False", reasons[approval], message,
+	                                now);
 }
 
 // --- all of it -----------------------------------------------------------------------------

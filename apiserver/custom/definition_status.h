@@ -30,6 +30,18 @@ bool definition_status_update(struct arena *arena, struct json *definition, cons
 bool definition_status_has_conflict(struct arena *arena, const struct json *definition,
                                     const struct taken_names *taken);
 
+// Definitions in the community's own groups (k8s.io, kubernetes.io) say who approved them.
+#define DEFINITION_APPROVAL_ANNOTATION "api-approved.kubernetes.io"
+enum definition_approval {
+	DEFINITION_APPROVAL_MISSING,
+	DEFINITION_APPROVAL_INVALID,
+	DEFINITION_UNAPPROVED, // and says why
+	DEFINITION_APPROVED,
+};
+bool definition_needs_approval(const struct json *definition);
+enum definition_approval definition_approval_of(struct arena *arena, const struct json *definition,
+                                                const char **ret_reason);
+
 // The names that it goes by: what it accepted, else what it asks for.
 const struct json *definition_names(const struct json *definition);
 

@@ -128,6 +128,6 @@ void validate_custom(struct validation *v)
 		return;
 	}
 	errors = (struct structural_errors){0};
-	definition_rules_check(v->arena, version->rules, version->schema, change->object, change->old, &errors);
+	definition_rules_check(v->arena, version->schema, change->object, change->old, &errors);
 	validation_add_structural(v, &errors);
 }

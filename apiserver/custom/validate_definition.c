@@ -14,8 +14,6 @@
 #include "common/api/structural.h"
 #include "common/base/hashmap.h"
 
-#define APPROVAL_ANNOTATION "api-approved.kubernetes.io"
-
 enum {
 	WARNING_MAX_CHARACTERS = 256,
 	SELECTABLE_FIELDS_MAX = 8,
@@ -533,43 +531,26 @@ static void validate_accepted_names(struct validation *v)
 
 // --- approval --------------------------------------------------------------------------------------------
 
-static const char *approval_of(const struct json *definition)
-{
-	return text_of(json_path(definition, "metadata", "annotations"), APPROVAL_ANNOTATION);
-}
-
-static bool is_protected(const char *group)
-{
-	static const char *const domains[] = {"k8s.io", "kubernetes.io"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(domains); i++) {
-		size_t length = strlen(group), tail = strlen(domains[i]);
-
-		if (length >= tail && !strcmp(group + length - tail, domains[i]) &&
-		    (length == tail || group[length - tail - 1] == '.'))
-			return true;
-	}
-	return false;
-}
-
 static void validate_approval(struct validation *v)
 {
-	const char *approval = approval_of(v->change->object);
+	const struct change *change = v->change;
 	struct rule_path metadata = FIELD(NULL, "metadata"), annotations = FIELD(&metadata, "annotations"),
-	                 path = FIELD_KEY(&annotations, APPROVAL_ANNOTATION);
+	                 path = FIELD_KEY(&annotations, DEFINITION_APPROVAL_ANNOTATION);
+	enum definition_approval approval;
+	const char *reason, *ignored;
 
-	if (!is_protected(text_of(json_get(v->change->object, "spec"), "group")) ||
-	    (v->change->old && !strcmp(approval, approval_of(v->change->old))))
+	if (!definition_needs_approval(change->object))
 		return;
-	if (!approval[0])
-		validation_required(v, &path,
-		                    "protected groups must have approval annotation \"" APPROVAL_ANNOTATION
-		                    "\", see https://github.com/kubernetes/enhancements/pull/1111");
-	else if (strncmp(approval, "unapproved", 10) && !strstr(approval, "://"))
-		validation_invalid_text(v, &path, approval,
-		                        "protected groups must have approval annotation \"" APPROVAL_ANNOTATION
-		                        "\" with either a URL or a reason starting with \"unapproved\", see "
-		                        "https://github.com/kubernetes/enhancements/pull/1111");
+	approval = definition_approval_of(v->arena, change->object, &reason);
+	if (change->old && approval == definition_approval_of(v->arena, change->old, &ignored))
+		return;
+	if (approval == DEFINITION_APPROVAL_MISSING)
+		validation_required(v, &path, reason);
+	else if (approval == DEFINITION_APPROVAL_INVALID)
+		validation_invalid_text(
+		        v, &path,
+		        text_of(json_path(change->object, "metadata", "annotations"), DEFINITION_APPROVAL_ANNOTATION),
+		        reason);
 }
 
 // --- all of it ---------------------------------------------------------------------------------------------
