@@ -7,11 +7,6 @@
 #include "apiserver/admission/posted.h"
 #include "apiserver/authentication/service_account.h"
 
-static void refuse_component_status(struct request *request)
-{
-	request_finish_status(request, status_no_such_path(request->arena));
-}
-
 static const struct {
 	const char *group;
 	const char *plural;
@@ -20,7 +15,8 @@ static const struct {
 	void (*serve)(struct request *request);
 } rows[] = {
         {"", "bindings", "", OPERATION_CREATE, binding_serve},
-        {"", "componentstatuses", "", OPERATION_NONE, refuse_component_status},
+        {"", "componentstatuses", "", OPERATION_GET, component_status_serve},
+        {"", "componentstatuses", "", OPERATION_LIST, component_status_serve},
         {"", "pods", "binding", OPERATION_CREATE, binding_serve},
         {"", "pods", "eviction", OPERATION_CREATE, eviction_serve},
         {"", "serviceaccounts", "token", OPERATION_CREATE, service_account_serve_token},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Subresources whose POST does something else than creating an object.
+// Subresources whose POST does something else than creating an object, and what is
+// served without being stored.
 
 #include "apiserver/request.h"
 
@@ -9,3 +10,4 @@ bool subresources_serve(struct request *request);
 
 void binding_serve(struct request *request);
 void eviction_serve(struct request *request);
+void component_status_serve(struct request *request);
