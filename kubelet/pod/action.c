@@ -143,7 +143,7 @@ static void on_timer(struct loop_timer *timer)
 static void read_output(struct action *action)
 {
 	char piece[4096];
-	ssize_t count;
+	ssize_t count = -1;
 	while (action->output_fd >= 0 && (count = read(action->output_fd, piece, sizeof(piece))) > 0) {
 		size_t room = MAX_OUTPUT_BYTES - action->output.length;
 		strbuf_append(&action->output, piece, (size_t)count < room ? (size_t)count : room);

@@ -2,22 +2,20 @@
 """What a pod can say, a real node does: streams with clients of every version that the
 machine has, and what people write into manifests."""
 
-import base64
 import glob
 import json
 import os
 import pty
 import select
 import socket
-import struct
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-from harness import (CTL, KUBECONFIG, assert_no_crash, await_true, ctl, get, is_ready, main, node, run, test)
+from harness import (CTL, KUBECONFIG, assert_no_crash, assert_node_is_clean, await_true, ctl, get, is_ready, main, node,
+                     run, test)
 
 IMAGE = "caravel.dev/busybox:1.0"
 
@@ -116,9 +114,6 @@ def talk(argv, steps, timeout=30):
 
 
 # --- streams -------------------------------------------------------------------------
-
-SERVER = "while true; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nport %s' $0 | nc -l -p $0 >/dev/null; done"
-
 
 @test
 def exec_by_every_client():
@@ -283,13 +278,13 @@ def hooks():
 @test
 def probes():
     page = "httpd -p 8080 -h /tmp; echo x > /tmp/index.html; echo probed > /tmp/alive; "
-    create(pod("probed", [shell(page + "sleep 10000", startupProbe={"exec": {"command": ["cat", "/tmp/alive"]}, "periodSeconds": 1},
-                                readinessProbe={**http(), "periodSeconds": 1},
-                                livenessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1})]),
+    create(pod("probed", [shell(page + "sleep 10000", startupProbe={"exec": {"command": ["cat", "/tmp/alive"]}, "periodSeconds": 1, "timeoutSeconds": 10},
+                                readinessProbe={**http(), "periodSeconds": 1, "timeoutSeconds": 10},
+                                livenessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1, "timeoutSeconds": 10})]),
            pod("unready", [shell("sleep 10000", readinessProbe={**http(), "periodSeconds": 1})]),
            pod("sick", [shell("trap '' TERM; while true; do sleep 0.1; done", livenessProbe={
-               "exec": {"command": ["sh", "-c", "echo why it is sick; exit 1"]}, "periodSeconds": 1, "failureThreshold": 1,
-               "terminationGracePeriodSeconds": 1})], terminationGracePeriodSeconds=600),
+               "exec": {"command": ["sh", "-c", "echo why it is sick; exit 1"]}, "periodSeconds": 1, "timeoutSeconds": 10,
+               "failureThreshold": 1, "terminationGracePeriodSeconds": 1})], terminationGracePeriodSeconds=600),
            pod("no-grpc", [shell("sleep 10000", readinessProbe={"grpc": {"port": 9}, "periodSeconds": 1})]))
     await_ready("probed")
     assert status_of("probed")["started"]
@@ -326,7 +321,7 @@ def ephemeral_containers():
 @test
 def init_containers_and_sidecars():
     sidecar = shell("trap 'sleep 0.3; echo bye; exit 0' TERM; echo up > /shared/up; while true; do sleep 0.1; done",
-                    restartPolicy="Always", startupProbe={"exec": {"command": ["test", "-e", "/shared/up"]}, "periodSeconds": 1})
+                    restartPolicy="Always", startupProbe={"exec": {"command": ["test", "-e", "/shared/up"]}, "periodSeconds": 1, "timeoutSeconds": 10})
     mount = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
     create(pod("ordered", [shell("cat /shared/*; sleep 1", **mount)], restartPolicy="Never",
                initContainers=[{"name": "side", **sidecar, **mount},
@@ -392,7 +387,7 @@ def security_contexts():
         "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}) + "\nX")
     create(safe("unconfined", seccomp, {}),
            safe("filtered", seccomp, {"seccompProfile": {"type": "RuntimeDefault"}}),
-           safe("own-filter", "mkdir /tmp/x || echo no mkdir", {}, {"seccompProfile": {
+           safe("own-filter", "mkdir /tmp/x 2>&1 || echo no mkdir", {}, {"seccompProfile": {
                "type": "Localhost", "localhostProfile": "profiles/no-mkdir.json"}}),
            safe("no-filter", "true", {"seccompProfile": {"type": "Localhost", "localhostProfile": "none.json"}}),
            safe("grouped", "id -G", {"runAsUser": 1000, "runAsGroup": 2000},
@@ -450,7 +445,7 @@ def kubelet(path):
 
 @test
 def usage():
-    create(pod("busy", [shell("while true; do :; done", readinessProbe={"exec": {"command": ["true"]}, "periodSeconds": 1},
+    create(pod("busy", [shell("while true; do :; done", readinessProbe={"exec": {"command": ["true"]}, "periodSeconds": 1, "timeoutSeconds": 10},
                               resources={"limits": {"cpu": "200m", "memory": "64Mi"}})]))
     await_ready("busy")
 
@@ -486,7 +481,14 @@ def who_may_use_the_kubelet():
     denied = node("sh", "-c", other + "curl -sk --cert /tmp/certificate --key /tmp/key https://127.0.0.1:10250/pods; "
                   "rm /tmp/certificate /tmp/key").out
     assert denied.startswith("Forbidden (user=system:kube-scheduler, verb=get, resource=nodes, "
-                             "subresource(s)=[pods proxy])"), denied
+                             "subresource(s)=[pods proxy])"), denied[:200]
+
+
+@test
+def nothing_is_left():
+    await_true("no pods are left", lambda: get("pods", "-A", "--field-selector", "metadata.namespace=default")["items"] == [])
+    assert_node_is_clean()
+    assert_no_crash()
 
 
 if __name__ == "__main__":
