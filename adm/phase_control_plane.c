@@ -124,6 +124,9 @@ static void controller_manager_arguments(struct init_run *run, struct argument_l
 
 static void scheduler_arguments(struct init_run *run, struct argument_list *list)
 {
+	add(run, list, "--authentication-kubeconfig=" ADM_KUBERNETES_FOLDER "/scheduler.conf");
+	add(run, list, "--authorization-kubeconfig=" ADM_KUBERNETES_FOLDER "/scheduler.conf");
+	add(run, list, "--client-ca-file=%s/ca.crt", run->settings.certificates_folder);
 	add(run, list, "--kubeconfig=" ADM_KUBERNETES_FOLDER "/scheduler.conf");
 	add(run, list, "--bind-address=127.0.0.1");
 	add(run, list, "--leader-elect=true");

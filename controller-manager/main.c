@@ -11,7 +11,7 @@
 
 enum { HEALTH_PORT = 10257 };
 
-static struct daemon_options arg_daemon = DAEMON_OPTIONS_INIT(HEALTH_PORT);
+static struct daemon_options arg_daemon = DAEMON_SECURE_OPTIONS_INIT(HEALTH_PORT);
 static struct leader_options arg_leader = LEADER_OPTIONS_INIT("kube-controller-manager");
 static const char *default_controllers[] = {"*", NULL};
 static struct string_list arg_controllers = {.items = default_controllers, .count = 1};

@@ -10,7 +10,7 @@
 #include "scheduler/config.h"
 #include "scheduler/scheduler.h"
 
-static struct daemon_options arg_daemon = DAEMON_OPTIONS_INIT(10259);
+static struct daemon_options arg_daemon = DAEMON_SECURE_OPTIONS_INIT(10259);
 static struct leader_options arg_leader = LEADER_OPTIONS_INIT("kube-scheduler");
 static const char *arg_config = "";
 

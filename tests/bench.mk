@@ -13,4 +13,4 @@ bench-cluster: all images rootfs ## Print the local cluster's figures (needs roo
 	@PYTHONDONTWRITEBYTECODE=1 BUILD=$(B) python3 tests/bench/cluster.py $(B)
 
 bench: all images rootfs ## Print the figures of docs/PERFORMANCE.md (needs root)
-	@PYTHONDONTWRITEBYTECODE=1 $(MAKE) --no-print-directory bench-storage bench-apiserver bench-cluster
+	@PYTHONDONTWRITEBYTECODE=1 $(MAKE) --no-print-directory bench-storage bench-security bench-apiserver bench-cluster

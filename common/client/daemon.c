@@ -27,6 +27,7 @@
 #include "common/base/memory.h"
 #include "common/client/leader_election.h"
 #include "common/client/rest.h"
+#include "common/client/secure_port.h"
 #include "common/io/loop.h"
 #include "common/io/notify.h"
 
@@ -99,6 +100,26 @@ static void collect_checks(struct daemon_frame *frame)
 		memcpy(frame->checks + ARRAY_SIZE(own), more, more_count * sizeof(own[0]));
 }
 
+static int start_secure_health(struct daemon_frame *frame, struct err *err)
+{
+	const struct daemon_options *values = frame->daemon.program->values;
+	const struct secure_port_config config = {
+	        .name = frame->daemon.program->name,
+	        .bind_address = values->health_address,
+	        .port = (int)values->health_port,
+	        .certificate_file = values->certificate_file,
+	        .private_key_file = values->private_key_file,
+	        .client_ca_file = values->client_ca_file,
+	        .minimum_version = values->tls_minimum_version,
+	        .cipher_suites = values->cipher_suites.count ? values->cipher_suites.items : NULL,
+	        .public_paths = values->public_paths.count ? values->public_paths.items : NULL,
+	        .checks = frame->checks,
+	        .metrics = frame->daemon.metrics,
+	        .client = frame->daemon.client,
+	};
+	return secure_port_new(frame->daemon.loop, &config, &frame->daemon.secure_health, err);
+}
+
 static int start_health(struct daemon_frame *frame, struct err *err)
 {
 	const struct daemon_options *values = frame->daemon.program->values;
@@ -110,6 +131,8 @@ static int start_health(struct daemon_frame *frame, struct err *err)
 		        "%lld is not a valid port for health and metrics: must be between 0 and 65535, inclusive",
 		        (long long)values->health_port);
 	collect_checks(frame);
+	if (values->secure)
+		return start_secure_health(frame, err);
 	struct plain_server_config config = {
 	        .bind_address = values->health_address,
 	        .port = (int)values->health_port,
@@ -209,6 +232,7 @@ static void free_parts(struct daemon_frame *frame)
 {
 	struct daemon *daemon = &frame->daemon;
 	daemon->health = plain_server_free(daemon->health);
+	daemon->secure_health = secure_port_free(daemon->secure_health);
 	free(frame->checks);
 	daemon->client = rest_client_free(daemon->client);
 	if (daemon->loop) {

@@ -28,12 +28,21 @@
 struct loop;
 struct rest_client;
 struct leader_election;
+struct secure_port;
 
 struct daemon_options {
 	const char *kubeconfig; // "" = not given
 	const char *master;     // --master: overrides the kubeconfig's server
 	const char *health_address;
 	int64_t health_port; // 0 = no health port
+	// Of a health port over HTTPS (DAEMON_SECURE_OPTIONS_INIT); see secure_port.h.
+	bool secure;
+	const char *certificate_file; // "" with the next: made at start
+	const char *private_key_file;
+	const char *client_ca_file; // "" = none
+	const char *tls_minimum_version;
+	struct string_list cipher_suites;
+	struct string_list public_paths; // empty: the health paths
 	struct logging_options logging;
 	bool show_help;
 	bool show_version;
@@ -43,6 +52,14 @@ struct daemon_options {
 	{                                                                                             \
 		.kubeconfig = "", .master = "", .health_address = "127.0.0.1", .health_port = (port), \
 		.logging = LOGGING_OPTIONS_INIT                                                       \
+	}
+
+// The same with HTTPS and delegated authorization.
+#define DAEMON_SECURE_OPTIONS_INIT(port)                                                              \
+	{                                                                                             \
+		.kubeconfig = "", .master = "", .health_address = "127.0.0.1", .health_port = (port), \
+		.secure = true, .certificate_file = "", .private_key_file = "", .client_ca_file = "", \
+		.tls_minimum_version = "", .logging = LOGGING_OPTIONS_INIT                            \
 	}
 
 // clang-format off
@@ -67,10 +84,14 @@ struct daemon_options {
 		{"secure-port", 0, OPTION_INT, &(values).health_port, "Serving", "port",                         \
 		 "port on which health and metrics are served; 0 serves none"},                                  \
 		{"cert-dir", 0, OPTION_IGNORED, NULL, "Serving", "path", "accepted for compatibility"},          \
-		{"tls-cert-file", 0, OPTION_IGNORED, NULL, "Serving", "path", "accepted for compatibility"},     \
-		{"tls-private-key-file", 0, OPTION_IGNORED, NULL, "Serving", "path", "accepted for compatibility"}, \
-		{"tls-min-version", 0, OPTION_IGNORED, NULL, "Serving", "version", "accepted for compatibility"}, \
-		{"tls-cipher-suites", 0, OPTION_IGNORED, NULL, "Serving", "names", "accepted for compatibility"}, \
+		{"tls-cert-file", 0, OPTION_STRING, &(values).certificate_file, "Serving", "path",               \
+		 "certificate for HTTPS; without it one is made at start"},                                      \
+		{"tls-private-key-file", 0, OPTION_STRING, &(values).private_key_file, "Serving", "path",        \
+		 "its key"},                                                                                     \
+		{"tls-min-version", 0, OPTION_STRING, &(values).tls_minimum_version, "Serving", "version",       \
+		 "VersionTLS12 or VersionTLS13"},                                                                \
+		{"tls-cipher-suites", 0, OPTION_STRINGS, &(values).cipher_suites, "Serving", "names",            \
+		 "cipher suites of TLS 1.2"},                                                                    \
 		{"authentication-kubeconfig", 0, OPTION_IGNORED, NULL, "Serving", "path",                        \
 		 "accepted for compatibility"},                                                                  \
 		{"authentication-skip-lookup", 0, OPTION_IGNORED, NULL, "Serving", "bool",                       \
@@ -79,9 +100,10 @@ struct daemon_options {
 		 "accepted for compatibility"},                                                                  \
 		{"authorization-kubeconfig", 0, OPTION_IGNORED, NULL, "Serving", "path",                         \
 		 "accepted for compatibility"},                                                                  \
-		{"authorization-always-allow-paths", 0, OPTION_IGNORED, NULL, "Serving", "paths",                \
-		 "accepted for compatibility"},                                                                  \
-		{"client-ca-file", 0, OPTION_IGNORED, NULL, "Serving", "path", "accepted for compatibility"},    \
+		{"authorization-always-allow-paths", 0, OPTION_STRINGS, &(values).public_paths, "Serving",       \
+		 "paths", "paths that everybody may read; default: /healthz, /readyz, /livez"},                  \
+		{"client-ca-file", 0, OPTION_STRING, &(values).client_ca_file, "Serving", "path",                \
+		 "authorities of client certificates"},                                                          \
 		{"requestheader-client-ca-file", 0, OPTION_IGNORED, NULL, "Serving", "path",                     \
 		 "accepted for compatibility"},                                                                  \
 		{"profiling", 0, OPTION_IGNORED, NULL, "Serving", "bool", "accepted for compatibility"},         \
@@ -128,7 +150,8 @@ struct daemon {
 	struct metrics_registry *metrics;
 	struct client_config client_config; // texts live as long as the daemon
 	struct rest_client *client;         // NULL without a kubeconfig
-	struct plain_server *health;        // NULL without a health port
+	struct plain_server *health;        // NULL without a plain health port
+	struct secure_port *secure_health;  // NULL without one over HTTPS
 	const char *host_name;              // lower case
 	void *context;                      // the daemon's own
 };

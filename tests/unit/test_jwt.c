@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <openssl/ec.h>
+#include <openssl/rsa.h>
 #include <string.h>
 
 #include "common/base/encode.h"

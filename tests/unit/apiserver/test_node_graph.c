@@ -47,12 +47,12 @@ static struct json *parse(struct fixture *fixture, const char *text)
 	return value;
 }
 
-#define POD                                                                                                        \
-	"{'metadata':{'name':'p'},'spec':{'nodeName':'n1','serviceAccountName':'bot','imagePullSecrets':[{'name':" \
+#define POD                                                                                                         \
+	"{'metadata':{'name':'p'},'spec':{'nodeName':'n1','serviceAccountName':'bot','imagePullSecrets':[{'name':"  \
 	"'pull'}],'containers':[{'env':[{'valueFrom':{'secretKeyRef':{'name':'env'}}}],'envFrom':[{'configMapRef':" \
-	"{'name':'from'}}]}],'ephemeralContainers':[{'envFrom':[{'secretRef':{'name':'debug'}}]}],'volumes':["       \
-	"{'name':'a','secret':{'secretName':'mounted'}},{'name':'b','projected':{'sources':[{'secret':{'name':"      \
-	"'projected'}},{'configMap':{'name':'pcm'}}]}},{'name':'c','persistentVolumeClaim':{'claimName':'claim'}},"  \
+	"{'name':'from'}}]}],'ephemeralContainers':[{'envFrom':[{'secretRef':{'name':'debug'}}]}],'volumes':["      \
+	"{'name':'a','secret':{'secretName':'mounted'}},{'name':'b','projected':{'sources':[{'secret':{'name':"     \
+	"'projected'}},{'configMap':{'name':'pcm'}}]}},{'name':'c','persistentVolumeClaim':{'claimName':'claim'}}," \
 	"{'name':'d','ephemeral':{}}]}}"
 
 static void test_a_pod_reaches_what_it_names(void **state)

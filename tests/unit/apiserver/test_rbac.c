@@ -55,31 +55,42 @@ static void test_rules_match(void **state)
 		bool allowed;
 	} rows[] = {
 	        {"[{'verbs':['get'],'apiGroups':[''],'resources':['pods']}]",
-	         {"get", true, "", "", "v1", "pods", "", "n", ""}, true},
+	         {"get", true, "", "", "v1", "pods", "", "n", ""},
+	         true},
 	        {"[{'verbs':['get'],'apiGroups':[''],'resources':['pods']}]",
-	         {"get", true, "", "", "v1", "pods", "log", "n", ""}, false},
+	         {"get", true, "", "", "v1", "pods", "log", "n", ""},
+	         false},
 	        {"[{'verbs':['get'],'apiGroups':[''],'resources':['pods']}]",
-	         {"list", true, "", "", "v1", "pods", "", "n", ""}, false},
+	         {"list", true, "", "", "v1", "pods", "", "n", ""},
+	         false},
 	        {"[{'verbs':['get'],'apiGroups':[''],'resources':['pods']}]",
-	         {"get", true, "", "apps", "v1", "pods", "", "n", ""}, false},
+	         {"get", true, "", "apps", "v1", "pods", "", "n", ""},
+	         false},
 	        {"[{'verbs':['get'],'apiGroups':[''],'resources':['pods/log']}]",
-	         {"get", true, "", "", "v1", "pods", "log", "n", "p"}, true},
+	         {"get", true, "", "", "v1", "pods", "log", "n", "p"},
+	         true},
 	        {"[{'verbs':['update'],'apiGroups':['*'],'resources':['*/scale']}]",
-	         {"update", true, "", "apps", "v1", "deployments", "scale", "n", "d"}, true},
+	         {"update", true, "", "apps", "v1", "deployments", "scale", "n", "d"},
+	         true},
 	        {"[{'verbs':['update'],'apiGroups':['*'],'resources':['*/scale']}]",
-	         {"update", true, "", "apps", "v1", "deployments", "", "n", "d"}, false},
+	         {"update", true, "", "apps", "v1", "deployments", "", "n", "d"},
+	         false},
 	        {"[{'verbs':['*'],'apiGroups':['*'],'resources':['*']}]",
-	         {"frobnicate", true, "", "x.io", "v1", "things", "sub", "n", "d"}, true},
+	         {"frobnicate", true, "", "x.io", "v1", "things", "sub", "n", "d"},
+	         true},
 	        {"[{'verbs':['get'],'apiGroups':[''],'resources':['secrets'],'resourceNames':['a']}]",
-	         {"get", true, "", "", "v1", "secrets", "", "n", "a"}, true},
+	         {"get", true, "", "", "v1", "secrets", "", "n", "a"},
+	         true},
 	        {"[{'verbs':['get'],'apiGroups':[''],'resources':['secrets'],'resourceNames':['a']}]",
-	         {"get", true, "", "", "v1", "secrets", "", "n", ""}, false},
+	         {"get", true, "", "", "v1", "secrets", "", "n", ""},
+	         false},
 	        {"[{'verbs':['get'],'nonResourceURLs':['/healthz/*']}]", {"get", false, "/healthz/etcd"}, true},
 	        {"[{'verbs':['get'],'nonResourceURLs':['/healthz/*']}]", {"get", false, "/healthz"}, false},
 	        {"[{'verbs':['get'],'nonResourceURLs':['*']}]", {"get", false, "/anything"}, true},
 	        {"[{'verbs':['*'],'apiGroups':['*'],'resources':['*']}]", {"get", false, "/metrics"}, false},
 	        {"[{'verbs':['approve'],'apiGroups':['c'],'resources':['signers'],'resourceNames':['k/s']}]",
-	         {"approve", true, "", "c", "v1", "signers", "", "", "k/s"}, true},
+	         {"approve", true, "", "c", "v1", "signers", "", "", "k/s"},
+	         true},
 	};
 	(void)state;
 
@@ -95,10 +106,11 @@ static void test_rules_match(void **state)
 static void test_covering_and_its_text(void **state)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(0);
-	struct rbac_rules owned = rules_of(arena, "[{'verbs':['get','list'],'apiGroups':[''],'resources':['pods','*/log']},"
-	                                          "{'verbs':['get'],'nonResourceURLs':['/healthz*']},"
-	                                          "{'verbs':['get'],'apiGroups':[''],'resources':['secrets'],"
-	                                          "'resourceNames':['a']}]");
+	struct rbac_rules owned =
+	        rules_of(arena, "[{'verbs':['get','list'],'apiGroups':[''],'resources':['pods','*/log']},"
+	                        "{'verbs':['get'],'nonResourceURLs':['/healthz*']},"
+	                        "{'verbs':['get'],'apiGroups':[''],'resources':['secrets'],"
+	                        "'resourceNames':['a']}]");
 	struct rbac_rules wanted, missing;
 	(void)state;
 
@@ -138,9 +150,10 @@ static void test_the_index_follows(void **state)
 	struct indexed indexed = {.rbac = rbac_new(NULL), .arena = arena_new(0)};
 	struct json *role = parse(indexed.arena, "{'rules':[{'verbs':['get'],'apiGroups':[''],'resources':['pods']}]}");
 	struct json *more = parse(indexed.arena, "{'rules':[{'verbs':['*'],'apiGroups':[''],'resources':['pods']}]}");
-	struct json *binding = parse(
-	        indexed.arena, "{'roleRef':{'kind':'Role','name':'r'},'subjects':[{'kind':'User','name':'jane'},"
-	                       "{'kind':'Group','name':'devs'},{'kind':'ServiceAccount','name':'bot','namespace':'o'}]}");
+	struct json *binding =
+	        parse(indexed.arena,
+	              "{'roleRef':{'kind':'Role','name':'r'},'subjects':[{'kind':'User','name':'jane'},"
+	              "{'kind':'Group','name':'devs'},{'kind':'ServiceAccount','name':'bot','namespace':'o'}]}");
 	const struct authorization_attributes get = ask("get", "", "pods", "", "n", "p"),
 	                                      drop = ask("delete", "", "pods", "", "n", "p"),
 	                                      elsewhere = ask("get", "", "pods", "", "m", "p");
@@ -160,7 +173,8 @@ static void test_the_index_follows(void **state)
 	rbac_put(indexed.rbac, RBAC_ROLES, "n", "r", more);
 	assert_int_equal(decide(&indexed, "jane", NULL, drop).decision, AUTHORIZATION_ALLOWED);
 	rbac_put(indexed.rbac, RBAC_ROLE_BINDINGS, "n", "b",
-	         parse(indexed.arena, "{'roleRef':{'kind':'Role','name':'r'},'subjects':[{'kind':'User','name':'joe'}]}"));
+	         parse(indexed.arena,
+	               "{'roleRef':{'kind':'Role','name':'r'},'subjects':[{'kind':'User','name':'joe'}]}"));
 	assert_int_equal(decide(&indexed, "jane", NULL, get).decision, AUTHORIZATION_NO_OPINION);
 	assert_int_equal(decide(&indexed, "joe", NULL, get).decision, AUTHORIZATION_ALLOWED);
 	rbac_remove(indexed.rbac, RBAC_ROLES, "n", "r");
@@ -200,8 +214,9 @@ static void test_reconciling(void **state)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(0);
 	struct json *wanted = parse(
-	        arena, "{'metadata':{'labels':{'a':'b'},'annotations':{'rbac.authorization.kubernetes.io/autoupdate':'true'}},"
-	               "'rules':[{'verbs':['get','list'],'apiGroups':[''],'resources':['pods']}]}");
+	        arena,
+	        "{'metadata':{'labels':{'a':'b'},'annotations':{'rbac.authorization.kubernetes.io/autoupdate':'true'}},"
+	        "'rules':[{'verbs':['get','list'],'apiGroups':[''],'resources':['pods']}]}");
 	struct json *stored = parse(arena, "{'metadata':{'labels':{'own':'x'}},'rules':[{'verbs':['get','delete'],"
 	                                   "'apiGroups':[''],'resources':['pods']}]}");
 	(void)state;
