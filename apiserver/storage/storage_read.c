@@ -38,6 +38,8 @@ struct read_op {
 	struct watch_cache *cache;
 	struct loop *loop;
 	bool is_list;
+	char *storage_prefix; // with the next: to find the cache again when a custom resource gets another one
+	char *field_label;
 	char *resource_name; // for messages
 	char *namespace_name;
 	char *name;
@@ -73,6 +75,8 @@ static void op_free(struct read_op *op)
 	if (op->has_view)
 		watch_cache_view_done(&op->view);
 	watch_cache_unref(op->cache);
+	free(op->storage_prefix);
+	free(op->field_label);
 	free(op->resource_name);
 	free(op->namespace_name);
 	free(op->name);
@@ -209,6 +213,26 @@ static void fail(struct read_op *op, enum err_code code, const char *message)
 	hand_back(op);
 }
 
+// A custom resource whose definition changes has a new cache: whoever waits for the old one goes on with it.
+// False: there is none any more, and the read has failed.
+static bool renew_cache(struct read_op *op)
+{
+	const struct schema_resource place = {.storage_prefix = op->storage_prefix};
+	if (!watch_cache_is_retired(op->cache))
+		return true;
+	struct watch_cache *cache = storage_find_cache(op->storage, &place);
+	int field = cache && op->field >= 0 ? watch_cache_field(cache, op->field_label) : -1;
+	if (!cache || (op->field >= 0 && field < 0)) {
+		watch_cache_unref(cache);
+		fail(op, ERR_NOT_FOUND, "the server could not find the requested resource");
+		return false;
+	}
+	watch_cache_unref(op->cache);
+	op->cache = cache;
+	op->field = field;
+	return true;
+}
+
 // Takes the cache's version of now when it is good enough for the read.
 static bool take_view(struct read_op *op)
 {
@@ -279,6 +303,8 @@ static void wait_for_cache(struct read_op *op)
 {
 	struct storage *storage = op->storage;
 	list_remove(&op->node);
+	if (!renew_cache(op))
+		return;
 	if (take_view(op)) {
 		count_wait(op, true);
 		hand_back(op);
@@ -295,7 +321,7 @@ void reads_check_waiting(struct storage *storage)
 {
 	struct read_op *op;
 	list_for_each (op, &storage->reads.waiting, node) {
-		if (!take_view(op))
+		if (!renew_cache(op) || !take_view(op))
 			continue;
 		list_remove(&op->node);
 		count_wait(op, true);
@@ -493,6 +519,8 @@ static struct read_op *op_new(struct storage *storage, const struct storage_read
 	op->cache = storage_find_cache(storage, read->resource);
 	op->loop = loop;
 	op->context = context;
+	op->storage_prefix = xstrdup(read->resource->storage_prefix);
+	op->field_label = xstrdup(read->field_label);
 	op->resource_name = storage_resource_name(read->resource);
 	op->namespace_name = xstrdup(read->namespace_name ? read->namespace_name : "");
 	op->name = xstrdup(read->name ? read->name : "");

@@ -461,6 +461,14 @@ void watch_cache_retire(struct watch_cache *cache)
 	pthread_mutex_unlock(&cache->mutex);
 }
 
+bool watch_cache_is_retired(struct watch_cache *cache)
+{
+	pthread_mutex_lock(&cache->mutex);
+	bool retired = cache->retired;
+	pthread_mutex_unlock(&cache->mutex);
+	return retired;
+}
+
 // --- reading ----------------------------------------------------------------------
 
 bool watch_cache_has_data(struct watch_cache *cache)

@@ -78,8 +78,9 @@ void watch_cache_apply(struct watch_cache *cache, const struct watch_cache_chang
 size_t watch_cache_held_bytes(const struct watch_cache *cache); // of changes kept during a list
 // Drops old events, and lets idle watches report their progress.
 void watch_cache_tick(struct watch_cache *cache, bool progress);
-// The resource is gone: watches end.
+// The resource is gone, or has another cache: watches end.
 void watch_cache_retire(struct watch_cache *cache);
+bool watch_cache_is_retired(struct watch_cache *cache);
 
 // --- readers ------------------------------------------------------------------------
 
