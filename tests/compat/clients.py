@@ -9,28 +9,50 @@ import threading
 import unittest
 
 import harness
+import security
 
 NO_KUBECTL = "kubectl is not installed"
 NO_PYTHON_CLIENT = "python3-kubernetes is not installed"
-# No Debian package has kubectl, so a machine without it is no failure.
-MAY_BE_MISSING = (NO_KUBECTL,)
+NO_NPM = "node and npm are not installed"
+NO_NPM_CLIENT = "npm cannot install @kubernetes/client-node here"
+# No Debian package has kubectl or the npm client, so a machine without them is no failure.
+MAY_BE_MISSING = (NO_KUBECTL, NO_NPM, NO_NPM_CLIENT)
 
 _cluster = None
+
+
+class Cluster(harness.Cluster):
+    """A server that signs tokens and gives pods their accounts, and the controllers that make these."""
+
+    def __init__(self):
+        super().__init__()
+        self.config = self.kubeconfig()
+        self.manager = harness.Process("kube-controller-manager", [
+            os.path.join(harness.BUILD, "bin", "kube-controller-manager"), f"--kubeconfig={self.config}",
+            f"--secure-port={harness.free_port()}", "--leader-elect=false", f"--root-ca-file={self.pki.ca}",
+            f"--service-account-private-key-file={self.folder}/sa.key", "--service-cluster-ip-range=10.96.0.0/16", "-v=2"],
+            self.folder)
+
+    def start_server(self, *flags, **kwargs):
+        return super().start_server(*security.flags(self.folder), "--enable-admission-plugins=ServiceAccount", *flags,
+                                    **kwargs)
 
 
 def cluster():
     """One etcd, apiserver and controller manager for all tests."""
     global _cluster
     if _cluster is None:
-        _cluster = harness.Cluster()
-        _cluster.config = _cluster.kubeconfig()
-        manager = os.path.join(harness.BUILD, "bin", "kube-controller-manager")
-        if os.path.exists(manager):
-            _cluster.manager = harness.Process("kube-controller-manager", [
-                manager, f"--kubeconfig={_cluster.config}", f"--secure-port={harness.free_port()}",
-                "--leader-elect=false", f"--root-ca-file={_cluster.pki.ca}", "--service-cluster-ip-range=10.96.0.0/16",
-                "-v=2"], _cluster.folder)
+        _cluster = Cluster()
     return _cluster
+
+
+def new_namespace():
+    """A namespace that pods can be made in."""
+    client = cluster().server.client
+    name = harness.new_namespace(client)
+    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+    harness.await_true("the default account", lambda: client.get(account).code == 200)
+    return name
 
 
 def kubectls():
@@ -70,7 +92,7 @@ class KubectlCase(unittest.TestCase):
     def setUp(self):
         self.cluster = cluster()
         self.client = self.cluster.server.client
-        self.ns = harness.new_namespace(self.client)
+        self.ns = new_namespace()
         self.home = os.path.join(self.cluster.folder, "home-" + self.version)
         os.makedirs(self.home, exist_ok=True)
 

@@ -4,7 +4,7 @@
 import unittest
 
 import clients
-from harness import deployment, new_namespace, pod, service
+from harness import deployment, pod, service
 
 NAME_PART = ("name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
              "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
@@ -63,7 +63,7 @@ SCHEDULES = (("foo", "expected exactly 5 fields, found 1: [foo]"),
 class Invalid(unittest.TestCase):
     def setUp(self):
         self.client = clients.cluster().server.client
-        self.ns = new_namespace(self.client)
+        self.ns = clients.new_namespace()
 
     def causes(self, path, body):
         answer = self.client.post(path.format(self.ns), body)

@@ -53,12 +53,6 @@ class Apply(Case):
         self.assertEqual(differs.returncode, 1, differs.stderr)
         self.assertIn("-  replicas: 2\n+  replicas: 5\n", differs.stdout)
 
-    def test_server_side_apply_answers_clearly(self):
-        done = self.attempt("apply", "--server-side", "-f", "-", stdin=json.dumps(deployment("web")))
-        if done.returncode:
-            self.assertIn("the body of the request was in an unknown format - accepted media types include:",
-                          done.stderr)
-
     def test_field_validation(self):
         body = deployment("web")
         body["metadata"]["unknownMeta"] = "x"

@@ -6,7 +6,6 @@ import subprocess
 import unittest
 
 import clients
-from harness import new_namespace
 
 # The package belongs to the distribution's own interpreter.
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -99,7 +98,7 @@ class PythonClient(unittest.TestCase):
 
     def run_script(self, script):
         cluster = clients.cluster()
-        namespace = new_namespace(cluster.server.client)
+        namespace = clients.new_namespace()
         done = subprocess.run([SYSTEM_PYTHON, "-c", script, cluster.config, namespace], capture_output=True, text=True,
                               timeout=120, env=dict(os.environ, HOME=cluster.folder, PYTHONPATH=""))
         self.assertEqual((done.returncode, done.stdout), (0, "ok\n"), done.stderr)

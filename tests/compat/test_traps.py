@@ -4,13 +4,13 @@
 import unittest
 
 import clients
-from harness import config_map, deployment, new_namespace, pod
+from harness import config_map, deployment, pod
 
 
 class Traps(unittest.TestCase):
     def setUp(self):
         self.client = clients.cluster().server.client
-        self.ns = new_namespace(self.client)
+        self.ns = clients.new_namespace()
         self.maps = f"/api/v1/namespaces/{self.ns}/configmaps"
         self.deployments = f"/apis/apps/v1/namespaces/{self.ns}/deployments"
         self.pods = f"/api/v1/namespaces/{self.ns}/pods"
