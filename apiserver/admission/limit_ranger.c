@@ -91,8 +91,8 @@ void limit_ranger_default(struct arena *arena, const struct json *range, struct 
 struct bounds {
 	struct arena *arena;
 	const char *type; // Container, Pod, PersistentVolumeClaim
-	const struct resource_amounts *requests;
-	const struct resource_amounts *limits;
+	struct resource_amounts requests;
+	struct resource_amounts limits;
 	const char *complaints; // joined
 	size_t complaint_count;
 };
@@ -124,8 +124,8 @@ static void complain_usage(struct bounds *bounds, const char *bound, const char 
 
 static void check_minimum(struct bounds *bounds, const char *name, const struct quantity *enforced)
 {
-	const struct quantity *request = resource_amounts_get(bounds->requests, name);
-	const struct quantity *limit = resource_amounts_get(bounds->limits, name);
+	const struct quantity *request = resource_amounts_get(&bounds->requests, name);
+	const struct quantity *limit = resource_amounts_get(&bounds->limits, name);
 
 	if (!request || quantity_compare(request, enforced) < 0)
 		complain_usage(bounds, "minimum", name, enforced, "request", request);
@@ -135,8 +135,8 @@ static void check_minimum(struct bounds *bounds, const char *name, const struct 
 
 static void check_maximum(struct bounds *bounds, const char *name, const struct quantity *enforced)
 {
-	const struct quantity *request = resource_amounts_get(bounds->requests, name);
-	const struct quantity *limit = resource_amounts_get(bounds->limits, name);
+	const struct quantity *request = resource_amounts_get(&bounds->requests, name);
+	const struct quantity *limit = resource_amounts_get(&bounds->limits, name);
 
 	if (!strcmp(bounds->type, "PersistentVolumeClaim")) {
 		if (!request || quantity_compare(request, enforced) > 0)
@@ -151,8 +151,8 @@ static void check_maximum(struct bounds *bounds, const char *name, const struct 
 
 static void check_ratio(struct bounds *bounds, const char *name, const struct quantity *enforced)
 {
-	const struct quantity *request = resource_amounts_get(bounds->requests, name);
-	const struct quantity *limit = resource_amounts_get(bounds->limits, name);
+	const struct quantity *request = resource_amounts_get(&bounds->requests, name);
+	const struct quantity *limit = resource_amounts_get(&bounds->limits, name);
 	const char *head = arena_printf(bounds->arena, "%s max limit to request ratio per %s is %s", name, bounds->type,
 	                                shown(bounds, enforced));
 
@@ -195,24 +195,17 @@ static const char *conclude(const struct bounds *bounds)
 static void check_containers(struct bounds *bounds, const struct json *limit, const struct json *containers)
 {
 	json_for_each_item (container, containers) {
-		struct resource_amounts requests = {0}, limits = {0};
-
-		resource_amounts_read(bounds->arena, &requests, json_path(container, "resources", "requests"));
-		resource_amounts_read(bounds->arena, &limits, json_path(container, "resources", "limits"));
-		bounds->requests = &requests;
-		bounds->limits = &limits;
+		bounds->requests = bounds->limits = (struct resource_amounts){0};
+		resource_amounts_read(bounds->arena, &bounds->requests, json_path(container, "resources", "requests"));
+		resource_amounts_read(bounds->arena, &bounds->limits, json_path(container, "resources", "limits"));
 		check_limit(bounds, limit);
 	}
 }
 
 static void check_pod_as_a_whole(struct bounds *bounds, const struct json *limit, const struct json *pod)
 {
-	struct resource_amounts requests, limits;
-
-	pod_resources(bounds->arena, pod, POD_REQUESTS, 0, &requests);
-	pod_resources(bounds->arena, pod, POD_LIMITS, 0, &limits);
-	bounds->requests = &requests;
-	bounds->limits = &limits;
+	pod_resources(bounds->arena, pod, POD_REQUESTS, 0, &bounds->requests);
+	pod_resources(bounds->arena, pod, POD_LIMITS, 0, &bounds->limits);
 	check_limit(bounds, limit);
 }
 
@@ -234,10 +227,9 @@ const char *limit_ranger_check_pod(struct arena *arena, const struct json *range
 
 const char *limit_ranger_check_claim(struct arena *arena, const struct json *range, const struct json *claim)
 {
-	struct resource_amounts requests = {0}, limits = {0};
-	struct bounds bounds = {.arena = arena, .requests = &requests, .limits = &limits};
+	struct bounds bounds = {.arena = arena};
 
-	resource_amounts_read(arena, &requests, json_path(claim, "spec", "resources", "requests"));
+	resource_amounts_read(arena, &bounds.requests, json_path(claim, "spec", "resources", "requests"));
 	json_for_each_item (limit, json_path(range, "spec", "limits")) {
 		bounds.type = text_of(limit, "type");
 		if (!strcmp(bounds.type, "PersistentVolumeClaim"))

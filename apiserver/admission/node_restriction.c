@@ -315,7 +315,8 @@ static const struct status *node_rule_(const struct node_request *request)
 		return node_update(request);
 	if (request->operation != ADMISSION_CREATE)
 		return NULL;
-	labels = forbidden_labels(change->arena, json_path(change->object, "metadata", "labels"), NULL);
+	labels = forbidden_labels(change->arena, json_path(change->object, "metadata", "labels"),
+	                          json_path(change->old, "metadata", "labels"));
 	if (labels)
 		return admission_forbid(change, "node \"%s\" is not allowed to set the following labels: %s",
 		                        request->node, labels);
@@ -484,13 +485,16 @@ static const struct {
 const struct status *admission_node_restriction(struct change *change, enum admission_operation operation)
 {
 	const struct user *user = &change->request->user;
-	struct node_request request = {change, operation, user_node_name(user)};
+	const char *node = user_node_name(user);
+	struct node_request *request;
 
-	if (!request.node)
+	if (!node)
 		return NULL;
+	request = ARENA_NEW(change->arena, struct node_request);
+	*request = (struct node_request){change, operation, node};
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
 		if (change_is_for(change, rules[i].group, rules[i].plural) &&
 		    (rules[i].subresource[0] == '*' || !strcmp(rules[i].subresource, change->subresource)))
-			return rules[i].rule(&request);
+			return rules[i].rule(request);
 	return NULL;
 }

@@ -273,7 +273,7 @@ static void count_warning(struct pod_warning *warnings, size_t *count, const cha
 
 static void tell_warnings(struct change *change, const struct pod_warning *warnings, size_t count)
 {
-	const char *texts[MAX_WARNINGS];
+	const char *texts[MAX_WARNINGS] = {NULL};
 
 	for (size_t i = 0; i < count; i++) {
 		const struct pod_warning *warning = &warnings[i];

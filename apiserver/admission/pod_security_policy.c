@@ -50,7 +50,7 @@ static bool parse_version(const char *text, int *ret_minor)
 	digits = strspn(text + 3, "0123456789");
 	if (!digits || digits > 5 || text[3 + digits] || (text[3] == '0' && digits > 1))
 		return false;
-	*ret_minor = atoi(text + 3);
+	*ret_minor = (int)strtol(text + 3, NULL, 10);
 	return true;
 }
 

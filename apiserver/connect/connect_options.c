@@ -54,7 +54,7 @@ static void add_list(struct request *request, struct json *options, const struct
 			continue;
 		json_append(request->arena, json_ensure_array(request->arena, options, parameter->name),
 		            parameter->type == PARAMETER_TEXTS ? json_string(request->arena, value)
-		                                               : json_integer(request->arena, atoi(value)));
+		                                               : json_integer(request->arena, strtol(value, NULL, 10)));
 	}
 }
 
