@@ -112,8 +112,8 @@ static void decode(struct request *request)
 
 	op->write.failure = body_decode_patch(request, &op->format, &op->patch);
 	// What merges how stands in no schema of a custom resource.
-	if (!op->write.failure && op->format == BODY_STRATEGIC_PATCH && definition_version_of(request->route.resource) &&
-	    !scale_is_route(&request->route))
+	if (!op->write.failure && op->format == BODY_STRATEGIC_PATCH &&
+	    definition_version_of(request->route.resource) && !scale_is_route(&request->route))
 		op->write.failure = status_new(
 		        request->arena, ERR_UNSUPPORTED_MEDIA,
 		        "the body of the request was in an unknown format - accepted media types include: "
