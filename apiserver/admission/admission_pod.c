@@ -37,6 +37,14 @@ static void read_class(const struct json *class, struct priority *priority)
 	priority->preemption_policy = text_of(class, "preemptionPolicy");
 }
 
+// Without a parse for the common case; a class that only speaks of it somewhere is parsed in vain.
+static bool says_default(const struct stored_object *class)
+{
+	static const char member[] = "\"globalDefault\":true";
+
+	return memmem(class->json->data, class->json->length, member, sizeof(member) - 1) != NULL;
+}
+
 // The global default with the lowest value, if there is any.
 static void find_default(struct change *change, struct priority *priority)
 {
@@ -46,7 +54,7 @@ static void find_default(struct change *change, struct priority *priority)
 	bool found = false;
 
 	for (size_t i = 0; i < count; i++) {
-		struct json *class = load_class(change, all[i]);
+		struct json *class = says_default(all[i]) ? load_class(change, all[i]) : NULL;
 
 		if (json_get_bool(class, "globalDefault", false) &&
 		    (!found || integer_of(class, "value", 0) < priority->value)) {
