@@ -17,7 +17,7 @@ enum {
 
 bool is_unset(const struct json *value)
 {
-	if (!is_present(value))
+	if (!value || !is_present(value))
 		return true;
 	switch (value->type) {
 	case JSON_BOOL:

@@ -2,8 +2,8 @@
 // Jobs and CronJobs. A job's status is judged as a whole: a job that is over may
 // not have anything going on, and what is over stays so.
 
-#include <stdio.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>

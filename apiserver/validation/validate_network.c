@@ -126,8 +126,8 @@ static const char *rendered_parent(struct arena *arena, const struct json *refer
 {
 	return arena_printf(arena,
 	                    "networking.ParentReference{Group:\"%s\", Resource:\"%s\", Namespace:\"%s\", Name:\"%s\"}",
-	                    text_of(reference, "group"), text_of(reference, "resource"), text_of(reference, "namespace"),
-	                    text_of(reference, "name"));
+	                    text_of(reference, "group"), text_of(reference, "resource"),
+	                    text_of(reference, "namespace"), text_of(reference, "name"));
 }
 
 void validate_ip_address(struct validation *v)
@@ -137,7 +137,8 @@ void validate_ip_address(struct validation *v)
 
 	if (v->change->old) {
 		if (!rule_equal(reference, json_path(v->change->old, "spec", "parentRef")))
-			validation_invalid_rendered(v, &parent, rendered_parent(v->arena, reference), "field is immutable");
+			validation_invalid_rendered(v, &parent, rendered_parent(v->arena, reference),
+			                            "field is immutable");
 		return;
 	}
 	if (!is_present(reference)) {
