@@ -2,6 +2,8 @@
 
 #include "apiserver/admission/posted.h"
 
+#include <string.h>
+
 #include "apiserver/admission/admission.h"
 #include "apiserver/body.h"
 #include "apiserver/server.h"
@@ -48,8 +50,12 @@ void admission_posted_start(struct request *request, void (*serve)(struct reques
 	const struct schema_resource *resource = request_resource(request);
 	struct body_kind kind = body_kind_of_route(&request->route);
 	struct json *object = NULL;
-	const struct status *status = body_decode_object(request, &kind, &object);
+	const struct status *status;
 
+	// Evictions still come in the form that clients of old clusters know.
+	if (!strcmp(request->route.subresource_name, "eviction"))
+		kind.older_version = "v1beta1";
+	status = body_decode_object(request, &kind, &object);
 	posted->serve = serve;
 	posted->change = (struct change){
 	        .request = request,

@@ -14,7 +14,6 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "common/base/metrics.h"
 #include "common/base/strbuf.h"
 #include "common/client/kubeconfig.h"
 #include "common/io/http_client.h"
@@ -54,17 +53,6 @@ struct audit_webhook {
 	struct loop_timer wait_timer;  // for more events
 	struct loop_timer retry_timer; // before the next attempt
 };
-
-static const char *const plugin_labels[] = {"plugin", NULL};
-static const struct metric_family errors_family = {"apiserver_audit_error_total",
-                                                   "Counter of audit events that failed to be audited properly. Plugin "
-                                                   "identifies the plugin affected by the error.",
-                                                   METRIC_COUNTER, plugin_labels, NULL};
-
-static void count_lost(struct audit_webhook *webhook, size_t events)
-{
-	metric_add(metric_get(webhook->metrics, &errors_family, (const char *[]){"webhook"}), (double)events);
-}
 
 int audit_webhook_new(struct loop *loop, const struct auditor_config *config, struct metrics_registry *metrics,
                       struct audit_webhook **ret_webhook, struct err *err)
@@ -157,7 +145,7 @@ static void on_done(void *context, int status, const char *body, size_t body_len
 	}
 	log_error("Cannot deliver audit events", kv_int("events", (int64_t)webhook->in_body), kv_int("status", status),
 	          kv_str("err", err ? err->message : ""));
-	count_lost(webhook, webhook->in_body);
+	auditor_count_errors(webhook->metrics, "webhook", webhook->in_body);
 	finish_batch(webhook);
 }
 
@@ -237,6 +225,6 @@ void audit_webhook_add(struct audit_webhook *webhook, const char *lines, size_t 
 		webhook->count++;
 	}
 	if (lost)
-		count_lost(webhook, lost);
+		auditor_count_errors(webhook->metrics, "webhook", lost);
 	send_if_due(webhook, false);
 }

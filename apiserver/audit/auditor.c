@@ -50,9 +50,9 @@ static const struct metric_family errors_family = {"apiserver_audit_error_total"
                                                    "identifies the plugin affected by the error.",
                                                    METRIC_COUNTER, plugin_labels, NULL};
 
-static void count_error(struct auditor *auditor, const char *plugin)
+void auditor_count_errors(struct metrics_registry *metrics, const char *plugin, size_t count)
 {
-	metric_add(metric_get(auditor->metrics, &errors_family, (const char *[]){plugin}), 1);
+	metric_add(metric_get(metrics, &errors_family, (const char *[]){plugin}), (double)count);
 }
 
 // --- the thread -------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ static void write_log(struct auditor *auditor, const char *data, size_t length)
 		auditor->has_complained = false;
 		return;
 	}
-	count_error(auditor, "log");
+	auditor_count_errors(auditor->metrics, "log", 1);
 	if (!auditor->has_complained)
 		log_error("Cannot write the audit log", kv_err(&err));
 	auditor->has_complained = true;
@@ -188,7 +188,7 @@ static void enqueue(struct auditor *auditor, const struct strbuf *event)
 	if (post)
 		loop_post(auditor->loop, &auditor->task, on_queued);
 	if (dropped)
-		count_error(auditor, "buffered");
+		auditor_count_errors(auditor->metrics, "buffered", 1);
 	else
 		metric_add(metric_get(auditor->metrics, &events_family, NULL), 1);
 }

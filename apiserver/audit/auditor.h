@@ -2,7 +2,7 @@
 #pragma once
 // Auditing as the stages of a request see it, and the thread that writes events out.
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/err.h"
@@ -37,6 +37,9 @@ NODISCARD int auditor_new(const struct auditor_config *config, struct metrics_re
                           struct auditor **ret_auditor, struct err *err);
 // Writes out what is queued.
 struct auditor *auditor_free(struct auditor *auditor);
+
+// Events that a backend lost.
+void auditor_count_errors(struct metrics_registry *metrics, const char *plugin, size_t count);
 
 // --- the stages; on the request's loop -----------------------------------------------------
 // Its user and route are known: decides what is written of it.
