@@ -151,10 +151,9 @@ bool encryption_is_healthy(struct encryption *encryption, const char **ret_why)
 
 static size_t write_prefix(const struct encryption_provider *provider, const struct encryption_key *key, char *out)
 {
-	int length = provider->kms
-	                     ? snprintf(out, ENCRYPTION_MAX_PREFIX_BYTES, SEAL_PREFIX "kms:v2:%s:", provider->kms_name)
-	                     : snprintf(out, ENCRYPTION_MAX_PREFIX_BYTES,
-	                                SEAL_PREFIX "%s:v1:%s:", provider->cipher->name, key->name);
+	int length = key ? snprintf(out, ENCRYPTION_MAX_PREFIX_BYTES, SEAL_PREFIX "%s:v1:%s:", provider->cipher->name,
+	                            key->name)
+	                 : snprintf(out, ENCRYPTION_MAX_PREFIX_BYTES, SEAL_PREFIX "kms:v2:%s:", provider->kms_name);
 
 	return length < ENCRYPTION_MAX_PREFIX_BYTES ? (size_t)length : ENCRYPTION_MAX_PREFIX_BYTES - 1;
 }

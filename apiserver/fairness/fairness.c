@@ -55,16 +55,16 @@ static void note(struct fairness_ticket *ticket, int64_t now_ns)
 	priority_level_note_demand(ticket->level, now_ns);
 }
 
-static void count_waiting(const struct fairness_ticket *ticket, int sign)
+static void count_waiting(const struct fairness_ticket *ticket, double sign)
 {
 	metric_add(ticket->flow->metrics.in_queue, sign);
-	metric_add(ticket->flow->metrics.in_queue_seats, sign * (int)ticket->claim.seats);
+	metric_add(ticket->flow->metrics.in_queue_seats, sign * (double)ticket->claim.seats);
 }
 
-static void count_executing(const struct fairness_ticket *ticket, int sign)
+static void count_executing(const struct fairness_ticket *ticket, double sign)
 {
 	metric_add(ticket->flow->metrics.executing, sign);
-	metric_add(ticket->flow->metrics.executing_seats, sign * (int)ticket->claim.seats);
+	metric_add(ticket->flow->metrics.executing_seats, sign * (double)ticket->claim.seats);
 }
 
 static void count_dispatched(const struct fairness_ticket *ticket)
