@@ -79,7 +79,7 @@ static void count_dispatched(const struct fairness_ticket *ticket)
 static void on_told(struct loop_task *task);
 
 // Hands free seats to those that wait. `asking` is told by the return value: it runs on its own loop.
-static bool hand_on(struct priority_level *level, const struct fairness_ticket *asking, int64_t now_ns)
+static bool hand_on(struct priority_level *level, const struct seat_claim *asking, int64_t now_ns)
 {
 	struct seat_claim *claim;
 	bool got = false;
@@ -89,7 +89,7 @@ static bool hand_on(struct priority_level *level, const struct fairness_ticket *
 
 		count_waiting(ticket, -1);
 		count_dispatched(ticket);
-		if (ticket == asking)
+		if (claim == asking)
 			got = true;
 		else
 			loop_post(ticket->request->loop, &ticket->told, on_told);
@@ -248,7 +248,7 @@ static enum queue_set_answer enter(struct fairness *fairness, struct fairness_ti
 		count_dispatched(ticket);
 	} else if (answer == QUEUE_SET_WAIT) {
 		count_waiting(ticket, 1);
-		if (hand_on(ticket->level, ticket, now_ns))
+		if (hand_on(ticket->level, &ticket->claim, now_ns))
 			answer = QUEUE_SET_EXECUTE;
 	} else {
 		flow_metrics_refused(&ticket->flow->metrics, fairness->server->metrics,

@@ -156,7 +156,7 @@ void queue_set_limit(struct queue_set *set, unsigned seats, int64_t now_ns)
 
 void queue_set_deal(uint64_t flow, unsigned queue_count, unsigned hand_size, unsigned *ret_hand)
 {
-	unsigned sorted[QUEUE_SET_MAX_HAND];
+	unsigned sorted[QUEUE_SET_MAX_HAND] = {0};
 
 	assert(hand_size <= QUEUE_SET_MAX_HAND && hand_size <= queue_count);
 	for (unsigned dealt = 0; dealt < hand_size; dealt++) {
