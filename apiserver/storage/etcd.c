@@ -120,6 +120,7 @@ static const struct {
         {"server stopped", ERR_TIMEOUT},
         {"too many requests", ERR_TOO_MANY_REQUESTS},
         {"request is too large", ERR_TOO_LARGE},
+        {"message larger than max", ERR_TOO_LARGE}, // over the limit of etcd's gRPC server
         {"database space exceeded", ERR_INTERNAL},
         {LEASE_NOT_FOUND, ERR_INTERNAL},
         {"corrupt cluster", ERR_INTERNAL},
