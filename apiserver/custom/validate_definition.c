@@ -277,23 +277,36 @@ static const struct json *old_rules(struct validation *v)
 	return texts;
 }
 
+// What was taken before is not judged by what was learned since.
+static bool is_as_before(const struct json *version, const struct json *before)
+{
+	const struct json *schema = json_path(version, "schema", "openAPIV3Schema");
+	const struct json *old = json_path(before, "schema", "openAPIV3Schema");
+
+	if (!before || json_is(json_path(version, "subresources", "status"), JSON_OBJECT) !=
+	                       json_is(json_path(before, "subresources", "status"), JSON_OBJECT))
+		return false;
+	return schema && old ? json_equal(schema, old) : schema == old;
+}
+
 static void validate_schema_of(struct validation *v, const struct json *version, const struct rule_path *path)
 {
 	const struct json *schema = json_path(version, "schema", "openAPIV3Schema");
-	const struct json *before = old_version(v->change->old, text_of(version, "name"));
 	struct rule_path holder = FIELD(path, "schema"), here = FIELD(&holder, "openAPIV3Schema");
-	struct schema_checks checks = {
-	        .v = v,
-	        .has_status = json_is(json_path(version, "subresources", "status"), JSON_OBJECT),
-	};
+	size_t found = v->count;
 
+	if (is_as_before(version, old_version(v->change->old, text_of(version, "name"))))
+		return;
 	if (!json_is(schema, JSON_OBJECT)) {
 		validation_required(v, &here, "schemas are required");
 		return;
 	}
-	checks.old_rules = old_rules(v);
-	checks.unchanged = before && json_equal(json_path(before, "schema", "openAPIV3Schema"), schema);
-	size_t found = v->count;
+
+	struct schema_checks checks = {
+	        .v = v,
+	        .old_rules = old_rules(v),
+	        .has_status = json_is(json_path(version, "subresources", "status"), JSON_OBJECT),
+	};
 
 	validate_structural_schema(&checks, schema, &here);
 	validate_openapi_schema(&checks, schema, &here);

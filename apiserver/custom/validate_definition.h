@@ -11,7 +11,6 @@ void validate_definition(struct validation *v);
 struct schema_checks {
 	struct validation *v;
 	const struct json *old_rules; // texts of rules that were there before: what new ones may not say, they may
-	bool unchanged;               // the version's schema is as it was: costs are not judged again
 	bool has_status;
 };
 

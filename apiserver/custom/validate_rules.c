@@ -94,7 +94,7 @@ static void observe(struct rules_walk *walk, const struct rule_path *path, uint6
 
 static void judge_cost(struct rules_walk *walk, const struct rule_path *path, const char *what, uint64_t cost)
 {
-	if (cost > CEL_STATIC_RULE_LIMIT && !walk->checks->unchanged)
+	if (cost > CEL_STATIC_RULE_LIMIT)
 		validation_forbidden(walk->checks->v, path,
 		                     cel_cost_message(walk->checks->v->arena, what, cost, CEL_STATIC_RULE_LIMIT));
 	observe(walk, path, cost);
