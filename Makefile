@@ -89,10 +89,10 @@ $(GENERATED_STAMP): $(B)/bin/schemagen $(SCHEMAS)
 $(GENERATED_SOURCE): $(GENERATED_STAMP) ;
 
 # The bootstrap roles of the apiserver, as a table.
-$(B)/generated/bootstrap_policy.inc: apiserver/bootstrap/rbac.policy apiserver/bootstrap/bootstrap_policy.awk
+$(B)/generated/api/bootstrap_policy.inc: apiserver/bootstrap/rbac.policy apiserver/bootstrap/bootstrap_policy.awk
 	@mkdir -p $(@D)
 	$(Q)awk -f apiserver/bootstrap/bootstrap_policy.awk $< > $@.$$$$ && mv -f $@.$$$$ $@
-$(B)/obj/apiserver/bootstrap/policy.o: $(B)/generated/bootstrap_policy.inc
+$(B)/obj/apiserver/bootstrap/policy.o: $(B)/generated/api/bootstrap_policy.inc
 
 # --- objects --------------------------------------------------------------------
 # Everything but the base layer and the generator may include generated headers.

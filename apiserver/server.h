@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "apiserver/audit/auditor.h"
 #include "apiserver/authentication/authentication.h"
 #include "apiserver/authorization/authorization.h"
-#include "apiserver/audit/auditor.h"
 #include "apiserver/services/ip_range.h"
 #include "common/base/err.h"
 #include "common/base/list.h"

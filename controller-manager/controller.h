@@ -53,7 +53,7 @@ struct controller_settings {
 	int64_t node_startup_grace_period_ns;
 	const char *node_eviction_rate; // nodes per second, "0.1"; "0" = none
 	int64_t terminated_pod_gc_threshold;
-	const char *root_ca_file; // "" = none
+	const char *root_ca_file;             // "" = none
 	const char *signing_certificate_file; // "" = none
 	const char *signing_key_file;
 	int64_t signing_duration_ns;

@@ -13,7 +13,7 @@ struct controller_manager_config {
 	struct metrics_registry *metrics;
 	const char *host_name;
 	struct controller_settings settings;
-	bool use_service_accounts; // --use-service-account-credentials
+	bool use_service_accounts;  // --use-service-account-credentials
 	const char *const *enabled; // --controllers: names, "-name", "*"; NULL-terminated
 };
 

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/base/arena.h"
 #include "common/api/json.h"
+#include "common/base/arena.h"
 #include "common/base/blob.h"
 
 struct schema_resource;

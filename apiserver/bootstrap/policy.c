@@ -28,7 +28,7 @@ struct policy_row {
 };
 
 static const struct policy_row rows[] = {
-#include "bootstrap_policy.inc"
+#include "api/bootstrap_policy.inc"
 };
 
 static const enum rbac_kind kinds[] = {

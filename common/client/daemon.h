@@ -55,11 +55,11 @@ struct daemon_options {
 	}
 
 // The same with HTTPS and delegated authorization.
-#define DAEMON_SECURE_OPTIONS_INIT(port)                                                              \
-	{                                                                                             \
-		.kubeconfig = "", .master = "", .health_address = "127.0.0.1", .health_port = (port), \
-		.secure = true, .certificate_file = "", .private_key_file = "", .client_ca_file = "", \
-		.tls_minimum_version = "", .logging = LOGGING_OPTIONS_INIT                            \
+#define DAEMON_SECURE_OPTIONS_INIT(port)                                                                              \
+	{                                                                                                             \
+		.kubeconfig = "", .master = "", .health_address = "127.0.0.1", .health_port = (port), .secure = true, \
+		.certificate_file = "", .private_key_file = "", .client_ca_file = "", .tls_minimum_version = "",      \
+		.logging = LOGGING_OPTIONS_INIT                                                                       \
 	}
 
 // clang-format off
