@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "apiserver/admission/plugins.h"
+#include "apiserver/custom/served.h"
 #include "apiserver/object_io.h"
 #include "apiserver/registry/metadata.h"
+#include "apiserver/request.h"
 #include "apiserver/validation/validation.h"
 #include "common/api/object.h"
 #include "common/api/quantity.h"
@@ -118,7 +120,7 @@ static const struct status *check_blocking(struct change *change, const struct j
 	const struct schema_resource *resource;
 
 	api_version_split(change->arena, text_of(owner, "apiVersion"), &group, &version);
-	resource = schema_find_kind(group, version, text_of(owner, "kind"));
+	resource = served_find_kind(change->request->served, group, version, text_of(owner, "kind"));
 	if (!resource)
 		return admission_forbid(change,
 		                        "cannot set blockOwnerDeletion in this case because cannot find RESTMapping "

@@ -6,6 +6,7 @@ import os
 import unittest
 
 import harness
+from test_custom import DEFINITIONS, definition
 
 PLUGINS = ("ServiceAccount,NodeRestriction,AlwaysPullImages,DenyServiceExternalIPs,PodNodeSelector,"
            "PodTolerationRestriction,ExtendedResourceToleration,LimitPodHardAntiAffinityTopology,EventRateLimit,"
@@ -274,6 +275,24 @@ class Admission(unittest.TestCase):
                                            {"metadata": {"name": "other"}}),
                               'pods "other" is forbidden: node n1 can only evict pods with spec.nodeName set to itself')
         self.assertEqual(kubelet.delete(f"/api/v1/namespaces/{namespace}/pods/m").code, 200)
+
+    # --- owners -------------------------------------------------------------------------
+
+    def test_a_custom_owner_may_block_deletion(self):
+        namespace = self.namespace()
+        crd = definition("owners.example.com")
+        self.assertEqual(self.client.post(DEFINITIONS, crd).code, 201)
+        owners = f"/apis/owners.example.com/v1/namespaces/{namespace}/foos"
+        owner = {"apiVersion": "owners.example.com/v1", "kind": "Foo", "metadata": {"name": "o"}}
+        harness.await_true("the kind is served", lambda: self.client.post(owners, owner).code in (201, 409))
+        reference = {"apiVersion": "owners.example.com/v1", "kind": "Foo", "name": "o", "blockOwnerDeletion": True,
+                     "uid": self.client.get(owners + "/o").json["metadata"]["uid"]}
+        maps = f"/api/v1/namespaces/{namespace}/configmaps"
+        answer = self.client.post(maps, {"metadata": {"name": "m", "ownerReferences": [reference]}})
+        self.assertEqual(answer.code, 201, answer)
+        answer = self.client.post(maps, {"metadata": {"name": "n", "ownerReferences": [{**reference, "kind": "Bar"}]}})
+        self.assertEqual(answer.code, 403, answer)
+        self.assertIn('no matches for kind "Bar" in version "owners.example.com/v1"', answer.json["message"])
 
     # --- the flags ----------------------------------------------------------------------
 
