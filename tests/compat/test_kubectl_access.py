@@ -119,6 +119,8 @@ class Nodes(Case):
         super().setUp()
         self.node = self.ns + "-node"
         self.create({"kind": "Node", "metadata": {"name": self.node}})
+        self.kubectl("patch", "node", self.node, "--subresource=status", "--type=merge", "-p", json.dumps({"status": {
+            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]}}))
         self.addCleanup(self.attempt, "delete", "node", self.node, "--wait=false")
 
     def placed(self, name, labels=None):
