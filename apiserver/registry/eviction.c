@@ -39,6 +39,7 @@ struct eviction_op {
 	struct delete_one deletion;
 	struct write_op budget;
 	struct write_op condition;
+	const struct json *pod;
 	const char *budget_name;
 	bool is_unguarded; // goes without a word of its budget
 	unsigned tries;
@@ -325,24 +326,19 @@ static bool selects(struct arena *arena, const struct json *budget, const struct
 }
 
 // How many there are; `ret_budget` is one of them.
-static size_t find_budgets(struct eviction_op *op, const struct json *pod, const struct json **ret_budget)
+static size_t find_budgets(struct eviction_op *op, const struct storage_list *list, const struct json **ret_budget)
 {
 	struct arena *arena = op->request->arena;
-	struct stored_object **all;
-	size_t count =
-	        storage_peek_all(op->request->server->storage, budgets(), op->request->route.namespace_name, &all);
 	size_t found = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		struct json *budget = object_load_plain(arena, budgets(), all[i], NULL);
+	for (size_t i = 0; i < list->count; i++) {
+		struct json *budget = object_load_plain(arena, budgets(), list->objects[i], NULL);
 
-		if (budget && selects(arena, budget, pod)) {
+		if (budget && selects(arena, budget, op->pod)) {
 			*ret_budget = budget;
 			found++;
 		}
-		stored_object_unref(all[i]);
 	}
-	free(all);
 	return found;
 }
 
@@ -393,17 +389,34 @@ static void ask_budget(struct eviction_op *op, const struct json *pod, const str
 		mark_and_delete(op);
 }
 
-static void ask_budgets(struct eviction_op *op, const struct json *pod)
+static void on_budgets(void *context, const struct storage_list *list, const struct err *err)
 {
+	struct eviction_op *op = context;
 	const struct json *budget = NULL;
-	size_t count = find_budgets(op, pod, &budget);
+	size_t count;
 
+	if (err) {
+		request_finish_status(op->request, status_from_err(op->request->arena, err, budgets(), ""));
+		return;
+	}
+	count = find_budgets(op, list, &budget);
 	if (count > 1)
 		refuse_several(op->request);
 	else if (count)
-		ask_budget(op, pod, budget);
+		ask_budget(op, op->pod, budget);
 	else
 		mark_and_delete(op);
+}
+
+// No budget that has been written may be missed, however new.
+static void ask_budgets(struct eviction_op *op, const struct json *pod)
+{
+	struct storage_read read = {.resource = budgets(),
+	                            .namespace_name = op->request->route.namespace_name,
+	                            .freshness = STORAGE_CONSISTENT};
+
+	op->pod = pod;
+	storage_list(op->request->server->storage, &read, op->request->loop, on_budgets, op);
 }
 
 // --- the pod ------------------------------------------------------------------------------------------
