@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "ctl/custom_columns.h"
 #include "common/api/json_path.h"
+#include "ctl/custom_columns.h"
 #include "ctl/wait_condition.h"
 
 static const char document[] = "{\"kind\":\"List\",\"items\":["
