@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "common/io/spdy.h"
@@ -328,6 +329,7 @@ static void echo_start(struct echo_server *echo)
 	snprintf(echo->port, sizeof(echo->port), "%d", ntohs(address.sin_port));
 	echo->pid = fork();
 	if (echo->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); // also when the test fails
 		for (;;) {
 			char data[4096];
 			int fd = accept(listener, NULL, NULL);
