@@ -9,7 +9,7 @@ import unittest
 
 from harness import Cluster, await_true, new_namespace
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "compat"))
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "compat"))
 import samples  # noqa: E402
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"

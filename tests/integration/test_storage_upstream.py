@@ -12,7 +12,7 @@ import urllib.request
 from harness import TOP, Cluster, await_true
 from test_protobuf import PROTOBUF, config_map_message, envelope, integer, pod_message, text
 
-sys.path.insert(0, os.path.join(TOP, "tests", "compat"))
+sys.path.append(os.path.join(TOP, "tests", "compat"))
 import samples  # noqa: E402
 
 NAMESPACE = "stored"
