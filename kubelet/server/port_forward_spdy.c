@@ -90,10 +90,10 @@ static void consume_all(struct forward_pair *pair)
 		spdy_link_consumed(pair->session->link, pair->data_stream, length);
 }
 
-// The pod's side is over; with a message when it went wrong.
+// The pod's side is over; with a message, which may be the connection's own, when it went wrong.
 static void end_connection(struct forward_pair *pair, const char *message)
 {
-	port_connection_close(TAKE(pair->connection));
+	struct port_connection *connection = TAKE(pair->connection);
 	consume_all(pair);
 	if (message && pair->error_stream) {
 		AUTO_FREE char *text = xasprintf("error forwarding port %d to pod %s, uid %s: %s", pair->port,
@@ -102,6 +102,7 @@ static void end_connection(struct forward_pair *pair, const char *message)
 		log_v(2, "Port forwarding failed", kv_str("pod", pair->session->pod_name), kv_int("port", pair->port),
 		      kv_str("err", message));
 	}
+	port_connection_close(connection);
 	if (pair->data_stream)
 		spdy_stream_finish(pair->data_stream);
 	if (pair->error_stream)
