@@ -4,6 +4,8 @@
 #include <string.h>
 
 enum {
+	TEXT_INDENT = 4,
+	TEXT_WIDTH = 76, // of lines without their indent, as kubectl's
 	MAX_DEPTH = 32,
 	BRIEF_VALUES = 4,
 };
@@ -23,7 +25,7 @@ static void write_type(const struct schema_type *type, struct strbuf *out)
 {
 	for (; type->kind == SCHEMA_LIST || type->kind == SCHEMA_MAP; type = type->element)
 		strbuf_append_text(out, type->kind == SCHEMA_LIST ? "[]" : "map[string]");
-	if (type->kind == SCHEMA_STRUCT)
+	if (type->kind == SCHEMA_STRUCT || (type->kind == SCHEMA_RAW && type->openapi_name))
 		strbuf_append_text(out, type->name ? type->name : "Object");
 	else
 		strbuf_append_text(out, scalar_names[type->kind]);
@@ -40,6 +42,24 @@ static const struct schema_type *inner_struct(const struct schema_type *type)
 static const char *required_mark(const struct schema_field *field)
 {
 	return field->flags & SCHEMA_REQUIRED ? " -required-" : "";
+}
+
+// --- texts -------------------------------------------------------------------------------
+
+// Broken between words.
+static void write_text(const char *text, struct strbuf *out)
+{
+	while (*text) {
+		size_t length = 0, next = strcspn(text, " ");
+		while (text[length] && (!length || next <= TEXT_WIDTH)) {
+			length = next;
+			next = length + strspn(text + length, " ");
+			next += strcspn(text + next, " ");
+		}
+		strbuf_printf(out, "%*s%.*s\n", TEXT_INDENT, "", (int)length, text);
+		text += length;
+		text += strspn(text, " ");
+	}
 }
 
 // --- fields --------------------------------------------------------------------------------
@@ -101,14 +121,18 @@ static void write_fields(const struct schema_type *type, bool recursive, struct 
 	for (size_t i = 0; i < type->name_count; i++) {
 		const struct schema_field *field = &type->fields[type->fields_by_name[i]];
 		write_field_line(field, 2, false, out);
-		strbuf_printf(out, "    %s\n\n", field->doc && field->doc[0] ? field->doc : "<no description>");
+		write_text(field->doc && field->doc[0] ? field->doc : "<no description>", out);
+		strbuf_append_char(out, '\n');
 	}
 }
 
 static void write_description(const char *doc, struct strbuf *out)
 {
 	bool known = doc && doc[0];
-	strbuf_printf(out, "DESCRIPTION:\n    %s\n%s", known ? doc : "<empty>", known ? "    \n" : "");
+	strbuf_append_text(out, "DESCRIPTION:\n");
+	write_text(known ? doc : "<empty>", out);
+	if (known)
+		strbuf_printf(out, "%*s\n", TEXT_INDENT, "");
 }
 
 // --- the path ------------------------------------------------------------------------------

@@ -420,6 +420,7 @@ void validate_pod_resize(struct validation *v)
 	struct rule_path path = FIELD(NULL, "spec");
 	const char *class = text_of(json_get(old, "status"), "qosClass");
 	size_t before;
+	bool same;
 
 	if (metadata_annotation(old, MIRROR)) {
 		refuse_wholly(v, "static pods cannot be resized");
@@ -434,7 +435,9 @@ void validate_pod_resize(struct validation *v)
 		validation_invalid_text(v, &path, class, "Pod QOS Class may not change as a result of resizing");
 	if (!node_can_resize(old))
 		validation_forbidden(v, &path, "Pod running on node without support for resize");
-	if (!(validate_same_containers(v, "containers", &path) & validate_same_containers(v, "initContainers", &path)))
+	same = validate_same_containers(v, "containers", &path);
+	same &= validate_same_containers(v, "initContainers", &path); // both tell what they find
+	if (!same)
 		return;
 	before = v->count;
 	validate_resized_list(v, "initContainers", spec, &path);
