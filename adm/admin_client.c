@@ -37,12 +37,10 @@ int admin_client_run(struct admin_client *client, const struct rest_request *req
 		struct rest_response response;
 		struct err last = ERR_INIT;
 		AUTO(arena_free) struct arena *arena = arena_new(0);
-		if (rest_run(client->rest, arena, request, &response, &last) == 0 &&
-		    (response.err.code == ERR_NONE || response.err.code == good_enough))
+		if (rest_run(client->rest, arena, request, &response, &last) == 0 || last.code == good_enough)
 			return 0;
-		const struct err *reason = last.code != ERR_NONE ? &last : &response.err;
 		if (loop_now_ns(client->loop) > deadline_ns)
-			return err_copy(err, reason);
+			return err_copy(err, &last);
 		nanosleep(&(struct timespec){.tv_nsec = RETRY_INTERVAL_NS}, NULL);
 	}
 }
