@@ -191,7 +191,7 @@ def init_again_is_refused_and_a_half_finished_one_goes_on():
     assert again.code == 2, again.err
     for name in ("Port-6443", "FileAvailable--etc-kubernetes-kubelet.conf", "DirAvailable--var-lib-etcd"):
         assert f"[ERROR {name}]" in again.err, again.err
-    subnet = get("node", "node-1")["spec"]["podCIDR"]
+    subnet = await_true("the node's part of the pod network", lambda: get("node", "node-1")["spec"].get("podCIDR"))
     assert subnet.startswith("10.244."), subnet
     node("rm", "/etc/kubernetes/scheduler.conf")
     node("adm", "init", "--ignore-preflight-errors=all", "--apiserver-advertise-address",
