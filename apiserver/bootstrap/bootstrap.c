@@ -31,6 +31,8 @@ struct bootstrap {
 	struct loop_timer timer;
 	int64_t next_repair_ns;
 	size_t index;
+	bool writing;
+	bool stopped;
 	bool complained;
 };
 
@@ -90,6 +92,11 @@ static void on_ensured(void *context, struct stored_object *object, const struct
 	struct bootstrap *bootstrap = context;
 
 	(void)object;
+	bootstrap->writing = false;
+	if (bootstrap->stopped) {
+		free(bootstrap);
+		return;
+	}
 	if (err && err->code != ERR_ALREADY_EXISTS) {
 		fail(bootstrap, err->message);
 		return;
@@ -124,6 +131,7 @@ static void ensure_next(struct bootstrap *bootstrap)
 			                              .name = wanted.name,
 			                              .json = wanted.json};
 
+			bootstrap->writing = true;
 			storage_write(server->storage, &write, server->main_loop, on_ensured, bootstrap);
 		} else {
 			blob_unref(wanted.json);
@@ -154,6 +162,8 @@ struct bootstrap *bootstrap_free(struct bootstrap *bootstrap)
 	endpoint_lease_free(bootstrap->lease);
 	repair_free(bootstrap->repair);
 	arena_free(bootstrap->arena);
-	free(bootstrap);
+	bootstrap->stopped = true;
+	if (!bootstrap->writing)
+		free(bootstrap); // else by the answer
 	return NULL;
 }

@@ -30,6 +30,8 @@ struct endpoint_lease {
 	const char *addresses; // JSON texts, joined by commas
 	void (*done)(void *context, _Bool ok);
 	void *context;
+	bool busy; // a call of storage is under way
+	bool stopped;
 };
 
 struct endpoint_lease *endpoint_lease_new(struct server *server)
@@ -45,9 +47,23 @@ struct endpoint_lease *endpoint_lease_free(struct endpoint_lease *lease)
 {
 	if (!lease)
 		return NULL;
-	arena_free(lease->arena);
-	free(lease);
+	lease->stopped = true;
+	if (!lease->busy) {
+		arena_free(lease->arena);
+		free(lease);
+	}
 	return NULL;
+}
+
+// An answer has come. False: nobody waits for it any more, the lease is gone.
+static bool goes_on(struct endpoint_lease *lease)
+{
+	lease->busy = false;
+	if (lease->stopped)
+		endpoint_lease_free(lease);
+	else
+		return true;
+	return false;
 }
 
 static void finish(struct endpoint_lease *lease, bool ok)
@@ -130,6 +146,7 @@ static bool write_object(struct endpoint_lease *lease, const struct schema_resou
 	                              .json = json};
 
 	stored_object_unref(stored);
+	lease->busy = json != NULL;
 	if (json)
 		storage_write(lease->server->storage, &write, lease->server->main_loop, done, lease);
 	return json != NULL;
@@ -143,7 +160,8 @@ static bool is_failure(const struct err *err)
 static void on_slice(void *context, struct stored_object *object, const struct err *err)
 {
 	(void)object;
-	finish(context, !is_failure(err));
+	if (goes_on(context))
+		finish(context, !is_failure(err));
 }
 
 static void on_endpoints(void *context, struct stored_object *object, const struct err *err)
@@ -152,6 +170,8 @@ static void on_endpoints(void *context, struct stored_object *object, const stru
 	const struct schema_resource *slices = schema_find_resource("discovery.k8s.io", "v1", "endpointslices");
 
 	(void)object;
+	if (!goes_on(lease))
+		return;
 	if (is_failure(err))
 		finish(lease, false);
 	else if (!write_object(lease, slices, slice_text(lease), on_slice))
@@ -166,6 +186,8 @@ static void on_leases(void *context, const struct storage_list *list, const stru
 	const char *joined = "";
 	struct ip ip;
 
+	if (!goes_on(lease))
+		return;
 	if (err) {
 		finish(lease, false);
 		return;
@@ -188,35 +210,46 @@ static void on_renewed(void *context, struct stored_object *object, const struct
 	        .resource = &own_resource_leases, .namespace_name = "", .freshness = STORAGE_CONSISTENT};
 
 	(void)object;
+	if (!goes_on(lease))
+		return;
+	lease->busy = !is_failure(err);
 	if (is_failure(err))
 		finish(lease, false);
 	else
 		storage_list(lease->server->storage, &read, lease->server->main_loop, on_leases, lease);
 }
 
-static void on_own(void *context, struct stored_object *object, int64_t revision, const struct err *err)
+// `revision` of the one that is there; 0: there is none.
+static void write_own(struct endpoint_lease *lease, int64_t revision)
 {
-	struct endpoint_lease *lease = context;
 	const char *address = lease->server->config->advertise_address;
 	const char *text = arena_printf(lease->arena,
 	                                "{\"kind\":\"Endpoints\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\","
 	                                "\"creationTimestamp\":null},\"subsets\":[{\"addresses\":[{\"ip\":\"%s\"}]}]}",
 	                                address, address);
-	struct storage_write write = {.type = err ? STORAGE_CREATE : STORAGE_UPDATE,
+	struct storage_write write = {.type = revision ? STORAGE_UPDATE : STORAGE_CREATE,
 	                              .resource = &own_resource_leases,
 	                              .namespace_name = "",
 	                              .name = address,
-	                              .lease_seconds = LEASE_SECONDS};
+	                              .expected_revision = revision,
+	                              .lease_seconds = LEASE_SECONDS,
+	                              .json = blob_new(text, strlen(text))};
+
+	lease->busy = true;
+	storage_write(lease->server->storage, &write, lease->server->main_loop, on_renewed, lease);
+}
+
+static void on_own(void *context, struct stored_object *object, int64_t revision, const struct err *err)
+{
+	struct endpoint_lease *lease = context;
 
 	(void)revision;
-	if (err && err->code != ERR_NOT_FOUND) {
-		finish(lease, false);
+	if (!goes_on(lease))
 		return;
-	}
-	if (!err)
-		write.expected_revision = object->revision;
-	write.json = blob_new(text, strlen(text));
-	storage_write(lease->server->storage, &write, lease->server->main_loop, on_renewed, lease);
+	if (err && err->code != ERR_NOT_FOUND)
+		finish(lease, false);
+	else
+		write_own(lease, err ? 0 : object->revision);
 }
 
 void endpoint_lease_renew(struct endpoint_lease *lease, void (*done)(void *context, _Bool ok), void *context)
@@ -229,5 +262,6 @@ void endpoint_lease_renew(struct endpoint_lease *lease, void (*done)(void *conte
 	arena_reset(lease->arena);
 	lease->done = done;
 	lease->context = context;
+	lease->busy = true;
 	storage_get(lease->server->storage, &read, lease->server->main_loop, on_own, lease);
 }

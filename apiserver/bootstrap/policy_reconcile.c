@@ -31,6 +31,7 @@ struct policy_reconcile {
 	size_t pending; // writes under way
 	size_t failed;
 	size_t written;
+	bool stopped;
 };
 
 // --- what an object lacks --------------------------------------------------------------------
@@ -152,7 +153,11 @@ static void on_written(void *context, struct stored_object *object, const struct
 	(void)object;
 	if (err && err->code != ERR_ALREADY_EXISTS)
 		reconcile->failed++;
-	if (!--reconcile->pending)
+	if (--reconcile->pending)
+		return;
+	if (reconcile->stopped)
+		free(reconcile);
+	else
 		finish_round(reconcile);
 }
 
@@ -256,6 +261,8 @@ struct policy_reconcile *policy_reconcile_free(struct policy_reconcile *reconcil
 		return NULL;
 	loop_timer_stop(&reconcile->timer);
 	arena_free(reconcile->arena);
-	free(reconcile);
+	reconcile->stopped = true;
+	if (!reconcile->pending)
+		free(reconcile); // else by the last answer
 	return NULL;
 }

@@ -46,6 +46,14 @@ class Faults(unittest.TestCase):
             event = watch.next()
         self.assertEqual(event["type"], "ADDED")
 
+    def test_stopped_as_soon_as_it_serves(self):
+        """What the server was writing for its start is answered after those who asked have gone."""
+        cluster = self.cluster()
+        for _ in range(5):
+            cluster.server.terminate()
+            self.assertEqual(cluster.server.popen.returncode, 0, cluster.server.log()[-2000:])
+            cluster.server = cluster.start_server(wait=False)
+
     def test_etcd_absent_at_start(self):
         cluster = self.cluster()
         port, peer = free_port(), free_port()
