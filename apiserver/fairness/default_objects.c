@@ -19,7 +19,7 @@
 	"nonResourceRules: [{verbs: ['*'], nonResourceURLs: ['*']}]"
 
 const struct flow_default flow_defaults[] = {
-        {"exempt", false, true, "{type: Exempt, exempt: {nominalConcurrencyShares: 0, lendablePercent: 0}}"},
+        {"exempt", false, true, "{type: Exempt, exempt: {nominalConcurrencyShares: 0, lendablePercent: 0}}", "exempt"},
         {"catch-all", false, true,
          "{type: Limited, limited: {nominalConcurrencyShares: 5, lendablePercent: 0, "
          "limitResponse: {type: Reject}}}"},
@@ -143,6 +143,17 @@ struct json *flow_default_object(struct arena *arena, const struct flow_default 
 	json_set(arena, object, "spec", spec->value);
 	object_complete(arena, resource->type, object);
 	return object;
+}
+
+bool flow_default_is_met(struct arena *arena, const struct flow_default *wanted, const struct json *spec)
+{
+	struct json *have = json_clone(arena, spec), *want = json_get(flow_default_object(arena, wanted), "spec");
+
+	if (wanted->tunable) {
+		json_remove(have, wanted->tunable);
+		json_remove(want, wanted->tunable);
+	}
+	return json_equal(have, want);
 }
 
 bool flow_default_rules(const struct flow_default *wanted, const struct json *stored)

@@ -15,7 +15,8 @@ struct flow_default {
 	const char *name;
 	bool is_schema; // else a priority level
 	bool mandatory;
-	const char *spec; // YAML
+	const char *spec;    // YAML
+	const char *tunable; // a member of the spec that is everybody's; NULL = none
 };
 
 extern const struct flow_default flow_defaults[];
@@ -27,6 +28,9 @@ const struct schema_resource *flow_default_resource(const struct flow_default *w
 
 // The whole object, completed with the defaults of its kind.
 struct json *flow_default_object(struct arena *arena, const struct flow_default *wanted);
+
+// Does this spec, with the defaults of its kind, say what the default says, but for what is tunable?
+bool flow_default_is_met(struct arena *arena, const struct flow_default *wanted, const struct json *spec);
 
 // Must the spec of a stored object follow the default's? Mandatory ones always; suggested ones
 // as long as their annotation apf.kubernetes.io/autoupdate-spec says so, or, without it, as nobody

@@ -162,8 +162,10 @@ static bool put_default_right(struct flow_upkeep *upkeep, const struct flow_defa
 	}
 	object = collection->objects[at];
 	spec = json_get(flow_default_object(upkeep->arena, wanted), "spec");
-	if (json_equal(json_get(object, "spec"), spec) || !flow_default_rules(wanted, object))
+	if (flow_default_is_met(upkeep->arena, wanted, json_get(object, "spec")) || !flow_default_rules(wanted, object))
 		return false;
+	if (wanted->tunable && json_path(object, "spec", wanted->tunable))
+		json_set(upkeep->arena, spec, wanted->tunable, json_path(object, "spec", wanted->tunable));
 	metadata = json_get(object, "metadata");
 	(void)json_get_integer(metadata, "generation", &generation);
 	json_set_integer(upkeep->arena, metadata, "generation", generation + 1);

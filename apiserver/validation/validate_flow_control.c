@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // FlowSchemas and PriorityLevelConfigurations. Of the mandatory ones only what
-// an administrator may tune can be changed: their contents are in this table.
+// an administrator may tune can be changed (fairness/default_objects.h).
 
 #include <string.h>
 
+#include "apiserver/fairness/default_objects.h"
 #include "apiserver/validation/rules.h"
 #include "apiserver/validation/string_checks.h"
 #include "apiserver/validation/validate.h"
@@ -14,47 +15,22 @@ enum {
 	HASH_BITS_MAX = 60,
 };
 
-static const struct {
-	const char *plural;
-	const char *name;
-	const char *spec;    // with defaults
-	const char *tunable; // a member that may differ
-	const char *detail;
-} mandatory[] = {
-        {"flowschemas", "exempt",
-         "{\"priorityLevelConfiguration\":{\"name\":\"exempt\"},\"matchingPrecedence\":1,\"rules\":[{\"subjects\":[{"
-         "\"kind\":\"Group\",\"group\":{\"name\":\"system:masters\"}}],\"resourceRules\":[{\"verbs\":[\"*\"],"
-         "\"apiGroups\":[\"*\"],\"resources\":[\"*\"],\"clusterScope\":true,\"namespaces\":[\"*\"]}],"
-         "\"nonResourceRules\":[{\"verbs\":[\"*\"],\"nonResourceURLs\":[\"*\"]}]}]}",
-         NULL, "spec of 'exempt' must equal the fixed value"},
-        {"flowschemas", "catch-all",
-         "{\"priorityLevelConfiguration\":{\"name\":\"catch-all\"},\"matchingPrecedence\":10000,"
-         "\"distinguisherMethod\":{\"type\":\"ByUser\"},\"rules\":[{\"subjects\":[{\"kind\":\"Group\",\"group\":{"
-         "\"name\":\"system:unauthenticated\"}},{\"kind\":\"Group\",\"group\":{\"name\":\"system:authenticated\"}}],"
-         "\"resourceRules\":[{\"verbs\":[\"*\"],\"apiGroups\":[\"*\"],\"resources\":[\"*\"],\"clusterScope\":true,"
-         "\"namespaces\":[\"*\"]}],\"nonResourceRules\":[{\"verbs\":[\"*\"],\"nonResourceURLs\":[\"*\"]}]}]}",
-         NULL, "spec of 'catch-all' must equal the fixed value"},
-        {"prioritylevelconfigurations", "exempt", "{\"type\":\"Exempt\"}", "exempt",
-         "spec of 'exempt' except the 'spec.exempt' field must equal the fixed value"},
-        {"prioritylevelconfigurations", "catch-all",
-         "{\"type\":\"Limited\",\"limited\":{\"nominalConcurrencyShares\":5,\"limitResponse\":{\"type\":\"Reject\"},"
-         "\"lendablePercent\":0}}",
-         NULL, "spec of 'catch-all' must equal the fixed value"},
-};
-
 static void validate_mandatory(struct validation *v, const struct json *spec, const struct rule_path *path)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(mandatory); i++) {
-		struct json *have = json_clone(v->arena, spec), *want = NULL;
+	bool is_schema = !strcmp(v->change->resource->plural, "flowschemas");
 
-		if (strcmp(mandatory[i].plural, v->change->resource->plural) || !v->change->name ||
-		    strcmp(mandatory[i].name, v->change->name))
+	for (size_t i = 0; i < flow_default_count; i++) {
+		const struct flow_default *wanted = &flow_defaults[i];
+		const char *but = "";
+
+		if (!wanted->mandatory || wanted->is_schema != is_schema || !v->change->name ||
+		    strcmp(wanted->name, v->change->name) || flow_default_is_met(v->arena, wanted, spec))
 			continue;
-		if (mandatory[i].tunable)
-			json_remove(have, mandatory[i].tunable);
-		if (json_parse(v->arena, mandatory[i].spec, strlen(mandatory[i].spec), NULL, &want, NULL) < 0 ||
-		    !json_equal(have, want))
-			validation_invalid(v, path, spec, mandatory[i].detail);
+		if (wanted->tunable)
+			but = arena_printf(v->arena, "except the 'spec.%s' field ", wanted->tunable);
+		validation_invalid(
+		        v, path, spec,
+		        arena_printf(v->arena, "spec of '%s' %smust equal the fixed value", wanted->name, but));
 	}
 }
 

@@ -80,9 +80,22 @@ class Fairness(unittest.TestCase):
         await_true("another catch-all", lambda: self.client.get(LEVELS + "/catch-all").code == 200 and
                    self.uid(LEVELS + "/catch-all") != before)
         changed = self.client.patch(SCHEMAS + "/exempt", {"spec": {"rules": []}}, kind="merge-patch+json")
-        if changed.code == 200:  # upstream refuses this change outright
-            await_true("the spec to be put right",
-                       lambda: self.client.get(SCHEMAS + "/exempt").json["spec"].get("rules"))
+        self.assertEqual(changed.code, 422, changed)
+        self.assertIn("spec of 'exempt' must equal the fixed value", changed.json["message"])
+
+    def test_what_is_tunable_of_a_mandatory_object(self):
+        path = LEVELS + "/exempt"
+        tuned = self.client.patch(path, {"spec": {"exempt": {"lendablePercent": 10}}}, kind="merge-patch+json")
+        self.assertEqual(tuned.code, 200, tuned)
+        before = self.uid(LEVELS + "/catch-all")  # a round that puts another one right leaves this one alone
+        self.client.delete(LEVELS + "/catch-all")
+        await_true("another catch-all", lambda: self.client.get(LEVELS + "/catch-all").code == 200 and
+                   self.uid(LEVELS + "/catch-all") != before)
+        self.assertEqual(self.client.get(path).json["spec"]["exempt"]["lendablePercent"], 10)
+        refused = self.client.patch(path, {"spec": {"type": "Limited"}}, kind="merge-patch+json")
+        self.assertEqual(refused.code, 422, refused)
+        self.assertIn("spec of 'exempt' except the 'spec.exempt' field must equal the fixed value",
+                      refused.json["message"])
 
     def test_suggested_objects_may_be_taken_over(self):
         path = LEVELS + "/global-default"
