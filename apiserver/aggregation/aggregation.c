@@ -111,25 +111,12 @@ static void on_written(void *context, struct stored_object *object, const struct
 	release(aggregation);
 }
 
-static struct json *condition_of(struct arena *arena, struct json *object)
-{
-	struct json *conditions = json_ensure_array(arena, json_ensure_object(arena, object, "status"), "conditions");
-	struct json *condition;
-
-	json_for_each_item (held, conditions)
-		if (!strcmp(text_of(held, "type"), "Available"))
-			return held;
-	condition = json_object(arena);
-	json_set_text(arena, condition, "type", "Available");
-	json_append(arena, conditions, condition);
-	return condition;
-}
-
 // False when it says so already.
 static bool set_condition(struct arena *arena, struct json *object, bool available, const char *reason,
                           const char *message, int64_t now_ns)
 {
-	struct json *condition = condition_of(arena, object);
+	struct json *condition =
+	        object_ensure_condition(arena, json_ensure_object(arena, object, "status"), "Available");
 	const char *status = available ? "True" : "False";
 	bool same_status = !strcmp(text_of(condition, "status"), status);
 	char now[API_TIME_BYTES];

@@ -174,26 +174,13 @@ static bool put_default_right(struct flow_upkeep *upkeep, const struct flow_defa
 	return true;
 }
 
-static struct json *dangling_condition(struct arena *arena, struct json *schema)
-{
-	struct json *conditions = json_ensure_array(arena, json_ensure_object(arena, schema, "status"), "conditions");
-	struct json *condition;
-
-	json_for_each_item (held, conditions)
-		if (json_get_text(held, "type") && !strcmp(json_get_text(held, "type"), "Dangling"))
-			return held;
-	condition = json_object(arena);
-	json_set_text(arena, condition, "type", "Dangling");
-	json_append(arena, conditions, condition);
-	return condition;
-}
-
 // The condition Dangling of one schema; true when a write was begun.
 static bool put_condition_right(struct flow_upkeep *upkeep, size_t index)
 {
 	struct json *schema = upkeep->schemas.objects[index];
 	const char *level = json_get_text(json_path(schema, "spec", "priorityLevelConfiguration"), "name");
-	struct json *condition = dangling_condition(upkeep->arena, schema);
+	struct json *status = json_ensure_object(upkeep->arena, schema, "status");
+	struct json *condition = object_ensure_condition(upkeep->arena, status, "Dangling");
 	const char *held = json_get_text(condition, "status"), *wanted;
 	char now[API_TIME_BYTES];
 	size_t unused;

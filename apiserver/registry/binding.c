@@ -48,24 +48,10 @@ static const struct status *check(const struct change *change, const struct bind
 	return NULL;
 }
 
-static struct json *scheduled_condition(struct arena *arena, struct json *status)
-{
-	struct json *conditions = json_ensure_array(arena, status, "conditions");
-	struct json *condition;
-
-	json_for_each_item (held, conditions)
-		if (!strcmp(text_of(held, "type"), "PodScheduled"))
-			return held;
-	condition = json_object(arena);
-	json_set_text(arena, condition, "type", "PodScheduled");
-	json_append(arena, conditions, condition);
-	return condition;
-}
-
 static void mark_scheduled(const struct change *change)
 {
 	struct json *status = json_ensure_object(change->arena, change->object, "status");
-	struct json *condition = scheduled_condition(change->arena, status);
+	struct json *condition = object_ensure_condition(change->arena, status, "PodScheduled");
 	char now[API_TIME_BYTES];
 
 	if (!strcmp(text_of(condition, "status"), "True"))

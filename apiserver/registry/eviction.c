@@ -142,24 +142,11 @@ static void delete_pod(struct eviction_op *op)
 
 // --- the pod's condition ----------------------------------------------------------------------------
 
-static struct json *condition_of(struct arena *arena, struct json *status, const char *type)
-{
-	struct json *conditions = json_ensure_array(arena, status, "conditions"), *condition;
-
-	json_for_each_item (held, conditions)
-		if (!strcmp(text_of(held, "type"), type))
-			return held;
-	condition = json_object(arena);
-	json_set_text(arena, condition, "type", type);
-	json_append(arena, conditions, condition);
-	return condition;
-}
-
 static void set_condition(const struct change *change, const char *type, const char *value, const char *reason,
                           const char *message)
 {
 	struct json *status = json_ensure_object(change->arena, change->object, "status");
-	struct json *condition = condition_of(change->arena, status, type);
+	struct json *condition = object_ensure_condition(change->arena, status, type);
 	char now[API_TIME_BYTES];
 
 	if (!text_is(condition, "status", value)) {

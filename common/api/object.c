@@ -52,6 +52,21 @@ bool object_is_being_deleted(const struct json *object)
 	return json_get_text(object_metadata(object), "deletionTimestamp") != NULL;
 }
 
+struct json *object_ensure_condition(struct arena *arena, struct json *status, const char *type)
+{
+	struct json *conditions = json_ensure_array(arena, status, "conditions"), *condition;
+
+	json_for_each_item (held, conditions) {
+		const char *held_type = json_get_text(held, "type");
+		if (held_type && !strcmp(held_type, type))
+			return held;
+	}
+	condition = json_object(arena);
+	json_set_text(arena, condition, "type", type);
+	json_append(arena, conditions, condition);
+	return condition;
+}
+
 void api_version_split(struct arena *arena, const char *api_version, const char **ret_group, const char **ret_version)
 {
 	const char *slash = strchr(api_version, '/');

@@ -17,6 +17,9 @@ const char *object_uid(const struct json *object);
 const char *object_resource_version(const struct json *object);
 bool object_is_being_deleted(const struct json *object);
 
+// The condition of this type in a status; added, with its type alone, when it isn't there.
+struct json *object_ensure_condition(struct arena *arena, struct json *status, const char *type);
+
 // "apps/v1" to group and version; core's "v1" has group "". Copies into the arena.
 void api_version_split(struct arena *arena, const char *api_version, const char **ret_group, const char **ret_version);
 
