@@ -315,7 +315,6 @@ int kms_seal(struct kms *kms, const char *bound_to, const void *plain, size_t le
 struct question {
 	struct kms *kms;
 	struct loop_task task;
-	const struct kms_envelope *envelope;
 	struct strbuf request;
 	struct strbuf answer;
 	enum grpc_status status;
@@ -356,7 +355,6 @@ static int ask_for_seed(struct kms *kms, const struct kms_envelope *envelope, st
                         struct err *err)
 {
 	struct question question = {.kms = kms,
-	                            .envelope = envelope,
 	                            .request = STRBUF_INIT(KMS_MAX_MESSAGE_BYTES),
 	                            .answer = STRBUF_INIT(KMS_MAX_MESSAGE_BYTES)};
 	struct wire_span plaintext;

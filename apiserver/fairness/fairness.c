@@ -99,12 +99,11 @@ static bool hand_on(struct priority_level *level, const struct seat_claim *askin
 
 // --- the end of a ticket --------------------------------------------------------------------
 
-static void drop(struct fairness *fairness, struct fairness_ticket *ticket)
+static void drop(struct fairness_ticket *ticket)
 {
 	ticket->level = priority_level_unref(ticket->level);
 	ticket->config = flow_config_unref(ticket->config);
 	ticket->request->ticket = NULL;
-	(void)fairness;
 }
 
 void fairness_release(struct request *request)
@@ -123,7 +122,7 @@ void fairness_release(struct request *request)
 		(void)hand_on(ticket->level, NULL, now_ns);
 		note(ticket, now_ns);
 	}
-	drop(fairness, ticket);
+	drop(ticket);
 	pthread_mutex_unlock(&fairness->lock);
 }
 
@@ -300,7 +299,7 @@ void fairness_admit(struct request *request)
 	request->ticket = ticket;
 	answer = enter(fairness, ticket, flow_hash(ticket->flow, &attributes), seats, now_ns);
 	if (answer == QUEUE_SET_FULL || answer == QUEUE_SET_AT_LIMIT)
-		drop(fairness, ticket);
+		drop(ticket);
 	pthread_mutex_unlock(&fairness->lock);
 	if (answer == QUEUE_SET_EXECUTE) {
 		request_next(request, NULL);
